@@ -1,0 +1,50 @@
+/** What went wrong, as a program can test it. */
+export type PolycomErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'UNSUPPORTED'
+  | 'NO_DEVICE'
+  | 'DEVICE_ERROR'
+  | 'OUT_OF_MEMORY'
+  | 'LIBRARY_NOT_FOUND'
+  | 'ABI_MISMATCH'
+  | 'TENSORFLOW_NOT_FOUND'
+  | 'BUILD_FAILED'
+  | 'INTERNAL';
+
+/** The particulars of a {@link PolycomError}. */
+export interface PolycomErrorDetails {
+  /** The op that was asked for, for instance `polynorm_forward`. */
+  readonly op?: string;
+  /** The shapes of the tensors it was given, by name. */
+  readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  /** What to do about it. */
+  readonly remedy?: string;
+  readonly cause?: unknown;
+}
+
+/** Every error this package throws: `code` for programs; op, shapes and remedy for people. */
+export class PolycomError extends Error {
+  override readonly name = 'PolycomError';
+  readonly code: PolycomErrorCode;
+  readonly op: string | undefined;
+  readonly shapes: Readonly<Record<string, readonly number[]>> | undefined;
+  readonly remedy: string | undefined;
+
+  constructor(code: PolycomErrorCode, message: string, details: PolycomErrorDetails = {}) {
+    const { op, shapes, remedy, cause } = details;
+    const where = op === undefined ? '' : `${op}: `;
+    const given = shapes === undefined ? '' : ` (${formatShapes(shapes)})`;
+    const advice = remedy === undefined ? '' : `\n  remedy: ${remedy}`;
+    super(`${where}${message}${given}${advice}`, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.op = op;
+    this.shapes = shapes;
+    this.remedy = remedy;
+  }
+}
+
+function formatShapes(shapes: Readonly<Record<string, readonly number[]>>): string {
+  return Object.entries(shapes)
+    .map(([name, shape]) => `${name} [${shape.join(', ')}]`)
+    .join(', ');
+}
