@@ -1,0 +1,44 @@
+// A checked call of an activation: what every kernel, CPU or CUDA, is handed.
+#pragma once
+#include "polycom.h"
+#include "queue.h"
+
+namespace polycom {
+
+// Rows of `cols` contiguous elements, `stride` elements apart.
+struct matrix {
+  void* data;
+  int64_t stride;
+
+  template <class T>
+  T* row(int64_t r) const {
+    return static_cast<T*>(data) + r * stride;
+  }
+};
+
+struct activation_call {
+  pc_dtype dtype;
+  int64_t rows, cols;
+  matrix x, dy;     // dy: backward only
+  matrix out;       // y, or dx
+  bool contiguous;  // every matrix is one run of rows * cols elements
+  const float* weight;
+  const float* bias;
+  float* dweight;
+  float* dbias;
+  int32_t order;
+  float epsilon;
+  double* partials;  // backward with coefficients: coefficient_partials() times order + 1
+};
+
+using activation_kernel = pc_status (*)(pc_queue& queue, const activation_call& call);
+
+// How many partial sums of the coefficient gradients a backward pass keeps: fixed by the shape alone.
+namespace cpu {
+int64_t coefficient_partials(int64_t rows, int64_t cols, bool rowwise);
+}
+namespace cuda {
+int64_t coefficient_partials(int64_t rows, int64_t cols, bool rowwise);
+}
+
+}  // namespace polycom

@@ -1,0 +1,48 @@
+// Reading an argument block: every check that keeps a kernel inside its memory.
+#pragma once
+#include "activation.h"
+#include "error.h"
+
+namespace polycom {
+
+// The names of an op's tensors, inputs first: what a message calls them, and how many there must be.
+struct signature {
+  const char* op;
+  const char* const* inputs;
+  int32_t n_inputs;
+  const char* const* outputs;
+  int32_t n_outputs;
+  int32_t n_scalars;
+};
+
+inline const pc_tensor* tensors(const pc_args* args) { return reinterpret_cast<const pc_tensor*>(args + 1); }
+inline pc_tensor* tensors(pc_args* args) { return reinterpret_cast<pc_tensor*>(args + 1); }
+
+// Counts, block size, dtypes, ranks, shapes and strides of the inputs (and of the outputs too, unless planning).
+pc_status check_block(const pc_queue* queue, const pc_args* args, const signature& sign, bool planning);
+
+// The number of elements; every checked tensor has one that fits.
+int64_t element_count(const pc_tensor& tensor);
+
+constexpr int64_t item_size(pc_dtype dtype) { return dtype == PC_F32 ? 4 : 2; }
+
+bool is_contiguous(const pc_tensor& tensor);
+
+bool same_shape(const pc_tensor& a, const pc_tensor& b);
+
+// A shape as text, "[2, 3]", for messages.
+struct shape_text {
+  explicit shape_text(const pc_tensor& tensor);
+  char text[200];
+};
+
+// Makes `tensor` contiguous, of the shape of `like`.
+void shape_like(pc_tensor* tensor, const pc_tensor& like);
+
+// Folds the leading axes into rows. Fails if the last axis is not contiguous or the others are not evenly spaced.
+pc_status as_matrix(const signature& sign, int32_t tensor, const pc_tensor& view, int64_t* rows, int64_t* cols,
+                    matrix* folded);
+
+const char* tensor_name(const signature& sign, int32_t tensor);
+
+}  // namespace polycom

@@ -1,0 +1,26 @@
+// The CPU kernels, whichever instruction set they were compiled for.
+#pragma once
+#include "core/activation.h"
+
+namespace polycom {
+namespace cpu {
+
+// "avx512", "avx2" or "baseline": the best that this machine runs, or what POLYCOM_SIMD asks for, if less.
+const char* simd_level();
+
+#define PC_DECLARE(name, traits)                                          \
+  pc_status name##_forward(pc_queue& queue, const activation_call& call); \
+  pc_status name##_backward(pc_queue& queue, const activation_call& call);
+PC_ACTIVATIONS(PC_DECLARE)
+#undef PC_DECLARE
+
+struct copy_call {
+  const char* from;
+  char* to;
+  int64_t bytes;
+  bool streaming;
+};
+pc_status copy(pc_queue& queue, const copy_call& call);
+
+}  // namespace cpu
+}  // namespace polycom

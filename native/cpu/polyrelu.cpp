@@ -1,0 +1,20 @@
+// PolyReLU on the CPU.
+#include "math/polyrelu.h"
+
+#include "cpu/elementwise.h"
+
+namespace polycom {
+namespace cpu {
+namespace PC_ISA {
+
+pc_status polyrelu_forward(pc_queue& queue, const activation_call& call) {
+  return elementwise_forward<polyrelu<3>>(queue, call);
+}
+
+pc_status polyrelu_backward(pc_queue& queue, const activation_call& call) {
+  return elementwise_backward<polyrelu<3>>(queue, call);
+}
+
+}  // namespace PC_ISA
+}  // namespace cpu
+}  // namespace polycom
