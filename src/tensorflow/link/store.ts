@@ -1,0 +1,157 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+
+/** What one file of a stored folder must be. */
+export interface StoredFile {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** The `manifest.json` of a stored folder: written last, so that a folder without it is never trusted. */
+export interface Manifest<T> {
+  readonly schema: 1;
+  readonly about: T;
+  readonly files: Readonly<Record<string, StoredFile>>;
+}
+
+const MANIFEST = 'manifest.json';
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** The SHA-256 of a file, in hex. */
+export async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}
+
+/** Reads a stored folder's manifest; `undefined` when it is absent or a file is missing or of another size. */
+export async function readStored<T>(folder: string): Promise<Manifest<T> | undefined> {
+  const manifest = await readManifest<T>(folder);
+  if (manifest === undefined) return undefined;
+  for (const [path, { size }] of Object.entries(manifest.files)) {
+    const found = await stat(join(folder, path)).catch(() => undefined);
+    if (found?.size !== size) return undefined;
+  }
+  return manifest;
+}
+
+/** Whether every file of a stored folder still has the SHA-256 of its manifest. */
+export async function isIntact(folder: string, manifest: Manifest<unknown>): Promise<boolean> {
+  for (const [path, file] of Object.entries(manifest.files)) {
+    if ((await sha256(join(folder, path))) !== file.sha256) return false;
+  }
+  return true;
+}
+
+/**
+ * Makes a stored folder: filled aside, described by its manifest, then renamed into place.
+ * Whoever renames first wins; a later process keeps the winner's folder. What stands there without being whole
+ * (a manifest that does not fit its files, or `replace`) is moved away first.
+ */
+export async function store<T>(
+  folder: string,
+  fill: (aside: string) => Promise<T>,
+  replace = false,
+): Promise<Manifest<T>> {
+  const parent = dirname(folder);
+  await mkdir(parent, { recursive: true });
+  await removeLeftovers(parent);
+  const aside = asideFolder(parent);
+  try {
+    await mkdir(aside);
+    const about = await fill(aside);
+    const manifest: Manifest<T> = { schema: 1, about, files: await describe(aside) };
+    await writeFile(join(aside, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
+    if (replace) await moveAway(folder);
+    return await moveIntoPlace(aside, folder, manifest);
+  } finally {
+    await rm(aside, { recursive: true, force: true });
+  }
+}
+
+/** Writes a copy of a file beside its place and renames it: a process that uses the old one keeps it. */
+export async function replaceFile(source: string, target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true });
+  const aside = asideFolder(dirname(target));
+  try {
+    await writeFile(aside, await readFile(source), { mode: 0o755 });
+    await rename(aside, target);
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+async function readManifest<T>(folder: string): Promise<Manifest<T> | undefined> {
+  try {
+    const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest<T>;
+    return manifest.schema === 1 && typeof manifest.files === 'object' ? manifest : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function moveIntoPlace<T>(aside: string, folder: string, manifest: Manifest<T>): Promise<Manifest<T>> {
+  if (await tryRename(aside, folder)) return manifest;
+  const winner = await readStored<T>(folder);
+  if (winner !== undefined) return winner;
+  await moveAway(folder);
+  if (await tryRename(aside, folder)) return manifest;
+  return (await readStored<T>(folder)) ?? manifest;
+}
+
+async function tryRename(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function moveAway(folder: string): Promise<void> {
+  const old = asideFolder(dirname(folder));
+  await rename(folder, old).catch(() => undefined);
+  await rm(old, { recursive: true, force: true });
+}
+
+async function describe(folder: string): Promise<Record<string, StoredFile>> {
+  const files: Record<string, StoredFile> = {};
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  for (const entry of entries.filter((item) => item.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    files[path.slice(folder.length + 1)] = { size: (await stat(path)).size, sha256: await sha256(path) };
+  }
+  return files;
+}
+
+/** The name says whose it is: `.aside-<host>-<pid>-<random>`. */
+function asideFolder(parent: string): string {
+  return join(parent, `.aside-${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`);
+}
+
+/** Removes what killed processes left: those of this host that no longer run, and any older than a day. */
+async function removeLeftovers(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith('.aside-')) continue;
+    const path = join(parent, name);
+    const [pid] = name.split('-').slice(-2);
+    const ours = name.startsWith(`.aside-${hostname()}-`);
+    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now());
+    if ((ours && !isRunning(Number(pid))) || age > DAY_MS) await rm(path, { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
