@@ -13,7 +13,8 @@ import type { Progress, TensorflowFound } from './types.js';
 const BINDING = 'tfjs_binding.node';
 
 /**
- * `nodelete`: a worker thread that ends would else unload TensorFlow while its threads run, and crash the process.
+ * `nodelete`: TensorFlow must not be unloaded while its threads run. A worker thread that ends would do it when it
+ * alone loaded tfjs-node and koffi holds TensorFlow too (status 139 in 5 of 5 runs; with the flag in none).
  * `disable-new-dtags`: an RPATH, which unlike a RUNPATH serves the libraries that the libraries need.
  */
 const LINK_FLAGS = ['-shared', '-Wl,-z,nodelete', '-Wl,--disable-new-dtags'];

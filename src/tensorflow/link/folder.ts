@@ -46,12 +46,16 @@ export async function versionOf(libraryFolder: string): Promise<string | undefin
   return loaded.status === 0 ? loaded.stdout.trim() : undefined;
 }
 
-/** Loads both libraries in a process of their own, which prints TensorFlow's version. */
+/**
+ * Loads both libraries in a process of their own, which prints TensorFlow's version. It ends by `process.exit`:
+ * at a natural end koffi would unload TensorFlow under its threads.
+ */
 export function loadLibraries(libraryFolder: string): Promise<CommandResult> {
   const koffi = createRequire(import.meta.url).resolve('koffi');
   const script = `const koffi = require(${JSON.stringify(koffi)});
 const held = ${JSON.stringify(LIBRARIES.map((name) => join(libraryFolder, name)))}.map((path) => koffi.load(path));
-console.log(held[1].func('const char *TF_Version()')());`;
+console.log(held[1].func('const char *TF_Version()')());
+process.exit(0);`;
   return runCommand(process.execPath, ['-e', script]);
 }
 
