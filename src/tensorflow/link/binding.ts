@@ -7,7 +7,7 @@ import { PolycomError } from '../../errors.js';
 import { lastLines, runCommand } from './command.js';
 import { LIBRARIES } from './folder.js';
 import type { TfjsPackage } from './packages.js';
-import { isIntact, readStored, replaceFile, store } from './store.js';
+import { distrust, isIntact, readStored, replaceFile, store } from './store.js';
 import type { Progress, TensorflowFound } from './types.js';
 
 const BINDING = 'tfjs_binding.node';
@@ -37,14 +37,14 @@ export async function obtainBinding(
   const compiler = await identifyCompiler();
   const folder = cacheDirectory('binding', await bindingKey(sources, tensorflow, compiler));
   const known = await readStored<BuiltBinding>(folder);
-  const intact = known !== undefined && (await isIntact(folder, known));
-  if (intact) return join(folder, BINDING);
+  if (known !== undefined && (await isIntact(folder, known))) return join(folder, BINDING);
+  await distrust(folder);
   say(`compiling ${tfjs.name}'s binding for TensorFlow ${tensorflow.version}`);
   const build = async (aside: string): Promise<BuiltBinding> => {
     await compile(sources, tensorflow, aside);
     return { tensorflow: tensorflow.version, libraryFolder: tensorflow.libraryFolder, compiler };
   };
-  await store(folder, build, known !== undefined);
+  await store(folder, build);
   return join(folder, BINDING);
 }
 

@@ -50,13 +50,9 @@ export async function isIntact(folder: string, manifest: Manifest<unknown>): Pro
 /**
  * Makes a stored folder: filled aside, described by its manifest, then renamed into place.
  * Whoever renames first wins; a later process keeps the winner's folder. What stands there without being whole
- * (a manifest that does not fit its files, or `replace`) is moved away first.
+ * is replaced.
  */
-export async function store<T>(
-  folder: string,
-  fill: (aside: string) => Promise<T>,
-  replace = false,
-): Promise<Manifest<T>> {
+export async function store<T>(folder: string, fill: (aside: string) => Promise<T>): Promise<Manifest<T>> {
   const parent = dirname(folder);
   await mkdir(parent, { recursive: true });
   await removeLeftovers(parent);
@@ -66,11 +62,15 @@ export async function store<T>(
     const about = await fill(aside);
     const manifest: Manifest<T> = { schema: 1, about, files: await describe(aside) };
     await writeFile(join(aside, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
-    if (replace) await moveAway(folder);
     return await moveIntoPlace(aside, folder, manifest);
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
+}
+
+/** Takes the manifest from a stored folder that is not intact: nobody trusts it from now on. */
+export async function distrust(folder: string): Promise<void> {
+  await rm(join(folder, MANIFEST), { force: true });
 }
 
 /** Writes a copy of a file beside its place and renames it: a process that uses the old one keeps it. */

@@ -5,7 +5,7 @@ import { cacheDirectory } from '../../cache.js';
 import { PolycomError } from '../../errors.js';
 import { lastLines, runCommand } from './command.js';
 import { hasLibraries, LIBRARIES, loadLibraries } from './folder.js';
-import { isIntact, type Manifest, readStored, sha256, store } from './store.js';
+import { distrust, isIntact, type Manifest, readStored, sha256, store } from './store.js';
 import type { Progress } from './types.js';
 
 /** The wheel that is fetched when no TensorFlow is at hand. Any Python's pip can fetch it: it is only unpacked. */
@@ -104,14 +104,16 @@ async function storeWheel(
 ): Promise<StoredTensorflow> {
   const folder = cacheDirectory('tensorflow', entryName(version, digest));
   const known = await readStored<Unpacked>(folder);
-  const replace = known !== undefined && !(await isIntact(folder, known));
-  if (known !== undefined && !replace) return { folder, manifest: known };
-  if (replace || existsSync(folder)) say(`${folder} is damaged: making it anew`);
+  if (known !== undefined && (await isIntact(folder, known))) return { folder, manifest: known };
+  if (existsSync(folder)) {
+    say(`${folder} is damaged: making it anew`);
+    await distrust(folder);
+  }
   const make = async (aside: string): Promise<Unpacked> => {
     const wheel = await fill(aside);
     return { version, wheel, stripped: await strip(aside, say) };
   };
-  return { folder, manifest: await store(folder, make, replace) };
+  return { folder, manifest: await store(folder, make) };
 }
 
 async function download(folder: string): Promise<string> {
