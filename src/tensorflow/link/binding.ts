@@ -38,7 +38,7 @@ export async function obtainBinding(
   const folder = cacheDirectory('binding', await bindingKey(sources, tensorflow, compiler));
   const known = await readStored<BuiltBinding>(folder);
   if (known !== undefined && (await isIntact(folder, known))) return join(folder, BINDING);
-  await distrust(folder);
+  if (known !== undefined) await distrust(folder);
   say(`compiling ${tfjs.name}'s binding for TensorFlow ${tensorflow.version}`);
   const build = async (aside: string): Promise<BuiltBinding> => {
     await compile(sources, tensorflow, aside);

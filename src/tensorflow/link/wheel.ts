@@ -105,10 +105,8 @@ async function storeWheel(
   const folder = cacheDirectory('tensorflow', entryName(version, digest));
   const known = await readStored<Unpacked>(folder);
   if (known !== undefined && (await isIntact(folder, known))) return { folder, manifest: known };
-  if (existsSync(folder)) {
-    say(`${folder} is damaged: making it anew`);
-    await distrust(folder);
-  }
+  if (known !== undefined) await distrust(folder);
+  if (existsSync(folder)) say(`${folder} is damaged: making it anew`);
   const make = async (aside: string): Promise<Unpacked> => {
     const wheel = await fill(aside);
     return { version, wheel, stripped: await strip(aside, say) };
