@@ -6,6 +6,7 @@ import { join } from 'node:path';
  * `POLYCOM_CACHE`, else `$XDG_CACHE_HOME/polycom`, else `~/.cache/polycom`.
  */
 export function cacheDirectory(...parts: string[]): string {
-  const root = process.env.POLYCOM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'polycom');
+  const root =
+    process.env.POLYCOM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'polycom');
   return join(root, ...parts);
 }

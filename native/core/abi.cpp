@@ -70,8 +70,8 @@ int64_t pc_build_info(char* buffer, int64_t capacity) {
 #endif
   char text[512];
   snprintf(text, sizeof text,
-           "{\"version\":\"%s\",\"cuda\":%s,\"cuda_architectures\":\"%s\",\"simd\":\"%s\",\"cpus\":%d}", PC_VERSION,
-           has_cuda, PC_CUDA_ARCHITECTURES, cpu::simd_level(), available_cpus());
+           "{\"version\":\"%s\",\"cuda\":%s,\"cuda_architectures\":\"%s\",\"simd\":\"%s\",\"cpus\":%d}",
+           PC_VERSION, has_cuda, PC_CUDA_ARCHITECTURES, cpu::simd_level(), available_cpus());
   return copy_text(text, buffer, capacity);
 }
 
@@ -120,5 +120,3 @@ pc_status pc_queue_destroy(pc_queue* queue) {
   delete queue;
   return PC_OK;
 }
-
-void* pc_address(void* pointer) { return pointer; }

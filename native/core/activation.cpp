@@ -17,7 +17,7 @@ namespace polycom {
 
 #if defined(PC_HAVE_CUDA)
 namespace cuda {
-#define PC_DECLARE(name, traits)                                       \
+#define PC_DECLARE(name, traits)                                          \
   pc_status name##_forward(pc_queue& queue, const activation_call& call); \
   pc_status name##_backward(pc_queue& queue, const activation_call& call);
 PC_ACTIVATIONS(PC_DECLARE)
@@ -42,13 +42,17 @@ constexpr const char* without_coefficients[] = {"x", "dy"};
 constexpr const char* forward_outputs[] = {"y"};
 constexpr const char* backward_outputs[] = {"dx", "dweight", "dbias"};
 
-constexpr pass make_pass(const char* op, int32_t traits, bool backward, activation_kernel cpu, activation_kernel cuda) {
+constexpr pass make_pass(const char* op, int32_t traits, bool backward, activation_kernel cpu,
+                         activation_kernel cuda) {
   const bool coefficients = traits & PC_COEFFICIENTS;
   const int32_t n_inputs = 1 + (coefficients ? 2 : 0) + (backward ? 1 : 0);
   const int32_t n_outputs = backward && coefficients ? 3 : 1;
   return {{op, coefficients ? with_coefficients : without_coefficients, n_inputs,
            backward ? backward_outputs : forward_outputs, n_outputs, traits & PC_ROWWISE ? 1 : 0},
-          traits, backward, cpu, cuda};
+          traits,
+          backward,
+          cpu,
+          cuda};
 }
 
 pc_status check_coefficient(const signature& sign, int32_t index, const pc_tensor& tensor) {
@@ -56,11 +60,12 @@ pc_status check_coefficient(const signature& sign, int32_t index, const pc_tenso
   const bool shape_ok = is_weight ? tensor.rank == 1 : element_count(tensor) == 1;
   if (tensor.dtype != PC_F32 || !shape_ok) {
     return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected %s in f32", sign.op,
-                tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, is_weight ? "[order]" : "a scalar");
+                tensor_name(sign, index), shape_text(tensor).text, tensor.dtype,
+                is_weight ? "[order]" : "a scalar");
   }
   if (is_weight && tensor.shape[0] != supported_order) {
-    return fail(PC_UNSUPPORTED, "%s: %s has %lld coefficients; this library has kernels for order %lld", sign.op,
-                tensor_name(sign, index), (long long)tensor.shape[0], (long long)supported_order);
+    return fail(PC_UNSUPPORTED, "%s: %s has %lld coefficients; this library has kernels for order %lld",
+                sign.op, tensor_name(sign, index), (long long)tensor.shape[0], (long long)supported_order);
   }
   if (is_weight && tensor.strides[0] != 1) {
     return fail(PC_UNSUPPORTED, "%s: %s has stride %lld; expected 1", sign.op, tensor_name(sign, index),
@@ -71,18 +76,20 @@ pc_status check_coefficient(const signature& sign, int32_t index, const pc_tenso
 
 pc_status check_like_x(const signature& sign, int32_t index, const pc_tensor& tensor, const pc_tensor& x) {
   if (tensor.dtype == x.dtype && same_shape(tensor, x)) return PC_OK;
-  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected those of x, %s and %d", sign.op,
-              tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, shape_text(x).text, x.dtype);
+  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected those of x, %s and %d",
+              sign.op, tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, shape_text(x).text,
+              x.dtype);
 }
 
 // The inputs: x, [weight, bias], [dy].
 pc_status check_inputs(const pass& p, const pc_args* args) {
   const pc_tensor* in = tensors(args);
   const pc_tensor& x = in[0];
-  if (x.dtype != PC_F32) return fail(PC_UNSUPPORTED, "%s: dtype %d; this library has kernels for f32", p.sign.op, x.dtype);
+  if (x.dtype != PC_F32)
+    return fail(PC_UNSUPPORTED, "%s: dtype %d; this library has kernels for f32", p.sign.op, x.dtype);
   if ((p.traits & PC_ROWWISE) && x.rank == 0) {
-    return fail(PC_INVALID_ARGUMENT, "%s: x is a scalar; expected rank 1 or more: it is normalised over the last axis",
-                p.sign.op);
+    return fail(PC_INVALID_ARGUMENT,
+                "%s: x is a scalar; expected rank 1 or more: it is normalised over the last axis", p.sign.op);
   }
   if (p.traits & PC_COEFFICIENTS) {
     for (int32_t i = 1; i <= 2; ++i) {
@@ -96,7 +103,8 @@ pc_status check_inputs(const pass& p, const pc_args* args) {
   if (p.traits & PC_ROWWISE) {
     const double epsilon = args->scalars[0];
     if (!(epsilon >= 0) || !isfinite(float(epsilon))) {
-      return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", p.sign.op, epsilon);
+      return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", p.sign.op,
+                  epsilon);
     }
   }
   return PC_OK;
@@ -105,8 +113,8 @@ pc_status check_inputs(const pass& p, const pc_args* args) {
 int64_t workspace_size(const pass& p, pc_device device, int64_t rows, int64_t cols, int64_t order) {
   if (!p.backward || !(p.traits & PC_COEFFICIENTS)) return 0;
   const bool rowwise = p.traits & PC_ROWWISE;
-  const int64_t partials =
-      device == PC_CPU ? cpu::coefficient_partials(rows, cols, rowwise) : cuda::coefficient_partials(rows, cols, rowwise);
+  const int64_t partials = device == PC_CPU ? cpu::coefficient_partials(rows, cols, rowwise)
+                                            : cuda::coefficient_partials(rows, cols, rowwise);
   return partials * (order + 1) * int64_t(sizeof(double));
 }
 
@@ -189,14 +197,16 @@ pc_status run(const pass& p, pc_queue* queue, const pc_args* args) {
 
 using namespace polycom;
 
-#define PC_DEFINE_PASS(name, traits, direction, is_backward)                                         \
-  static constexpr pass name##_##direction##_pass =                                                  \
-      make_pass(#name "_" #direction, traits, is_backward, cpu::name##_##direction, PC_CUDA_KERNEL(name##_##direction)); \
-  pc_status pc_##name##_##direction(pc_queue* queue, const pc_args* args) {                          \
-    return run(name##_##direction##_pass, queue, args);                                              \
-  }                                                                                                  \
-  pc_status pc_##name##_##direction##_plan(const pc_queue* queue, pc_args* args) {                   \
-    return plan(name##_##direction##_pass, queue, args);                                             \
+#define PC_DEFINE_PASS(name, traits, direction, is_backward)                        \
+  static constexpr pass name##_##direction##_pass =                                 \
+      make_pass(#name "_" #direction, traits, is_backward, cpu::name##_##direction, \
+                PC_CUDA_KERNEL(name##_##direction));                                \
+  pc_status pc_##name##_##direction(pc_queue* queue, const pc_args* args) {         \
+    return run(name##_##direction##_pass, queue, args);                             \
+  }                                                                                 \
+  pc_status pc_##name##_##direction##_plan(const pc_queue* queue, pc_args* args) {  \
+    return plan(name##_##direction##_pass, queue, args);                            \
   }
-#define PC_DEFINE(name, traits) PC_DEFINE_PASS(name, traits, forward, false) PC_DEFINE_PASS(name, traits, backward, true)
+#define PC_DEFINE(name, traits) \
+  PC_DEFINE_PASS(name, traits, forward, false) PC_DEFINE_PASS(name, traits, backward, true)
 PC_ACTIVATIONS(PC_DEFINE)

@@ -5,19 +5,20 @@
 namespace polycom {
 namespace {
 
-
 // A shape whose elements can be counted, and whose last byte's offset fits 63 bits.
 pc_status check_shape(const signature& sign, int32_t index, const pc_tensor& tensor, bool output) {
   const char* name = tensor_name(sign, index);
   if (tensor.rank < 0 || tensor.rank > PC_MAX_RANK) {
-    return fail(PC_INVALID_ARGUMENT, "%s: %s has rank %d; expected 0 to %d", sign.op, name, tensor.rank, PC_MAX_RANK);
+    return fail(PC_INVALID_ARGUMENT, "%s: %s has rank %d; expected 0 to %d", sign.op, name, tensor.rank,
+                PC_MAX_RANK);
   }
   int64_t count = 1, span = 0;
   bool empty = false;
   for (int32_t i = 0; i < tensor.rank; ++i) {
     const int64_t size = tensor.shape[i], stride = tensor.strides[i];
     if (size < 0) return fail(PC_INVALID_ARGUMENT, "%s: %s has a negative size on axis %d", sign.op, name, i);
-    if (stride < 0) return fail(PC_INVALID_ARGUMENT, "%s: %s has a negative stride on axis %d", sign.op, name, i);
+    if (stride < 0)
+      return fail(PC_INVALID_ARGUMENT, "%s: %s has a negative stride on axis %d", sign.op, name, i);
     empty = empty || size == 0;
     int64_t reach;
     if (__builtin_mul_overflow(count, size == 0 ? 1 : size, &count) ||
@@ -36,8 +37,9 @@ pc_status check_shape(const signature& sign, int32_t index, const pc_tensor& ten
     for (int32_t i = tensor.rank - 1; i >= 0; --i) {
       if (tensor.shape[i] == 1) continue;
       if (tensor.strides[i] < inside) {
-        return fail(PC_INVALID_ARGUMENT, "%s: %s overlaps itself: stride %lld on axis %d; expected at least %lld",
-                    sign.op, name, (long long)tensor.strides[i], i, (long long)inside);
+        return fail(PC_INVALID_ARGUMENT,
+                    "%s: %s overlaps itself: stride %lld on axis %d; expected at least %lld", sign.op, name,
+                    (long long)tensor.strides[i], i, (long long)inside);
       }
       inside = tensor.strides[i] * (tensor.shape[i] - 1) + inside;
     }
@@ -45,11 +47,12 @@ pc_status check_shape(const signature& sign, int32_t index, const pc_tensor& ten
   return PC_OK;
 }
 
-pc_status check_tensor(const signature& sign, int32_t index, const pc_tensor& tensor, bool output, bool planning) {
+pc_status check_tensor(const signature& sign, int32_t index, const pc_tensor& tensor, bool output,
+                       bool planning) {
   const char* name = tensor_name(sign, index);
   if (tensor.dtype < PC_F32 || tensor.dtype > PC_BF16) {
-    return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 0 (f32), 1 (f16) or 2 (bf16)", sign.op, name,
-                tensor.dtype);
+    return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 0 (f32), 1 (f16) or 2 (bf16)", sign.op,
+                name, tensor.dtype);
   }
   if (pc_status status = check_shape(sign, index, tensor, output)) return status;
   if (planning || element_count(tensor) == 0) return PC_OK;
@@ -92,7 +95,8 @@ bool same_shape(const pc_tensor& a, const pc_tensor& b) {
 shape_text::shape_text(const pc_tensor& tensor) {
   int at = snprintf(text, sizeof text, "[");
   for (int32_t i = 0; i < tensor.rank; ++i) {
-    at += snprintf(text + at, sizeof text - size_t(at), i == 0 ? "%lld" : ", %lld", (long long)tensor.shape[i]);
+    at +=
+        snprintf(text + at, sizeof text - size_t(at), i == 0 ? "%lld" : ", %lld", (long long)tensor.shape[i]);
   }
   snprintf(text + at, sizeof text - size_t(at), "]");
 }
@@ -111,9 +115,11 @@ void shape_like(pc_tensor* tensor, const pc_tensor& like) {
 pc_status check_block(const pc_queue* queue, const pc_args* args, const signature& sign, bool planning) {
   if (queue == nullptr) return fail(PC_INVALID_ARGUMENT, "%s: the queue is null", sign.op);
   if (args == nullptr) return fail(PC_INVALID_ARGUMENT, "%s: the arguments are null", sign.op);
-  if (args->n_inputs != sign.n_inputs || args->n_outputs != sign.n_outputs || args->n_scalars != sign.n_scalars) {
-    return fail(PC_INVALID_ARGUMENT, "%s: got %d inputs, %d outputs and %d scalars; expected %d, %d and %d", sign.op,
-                args->n_inputs, args->n_outputs, args->n_scalars, sign.n_inputs, sign.n_outputs, sign.n_scalars);
+  if (args->n_inputs != sign.n_inputs || args->n_outputs != sign.n_outputs ||
+      args->n_scalars != sign.n_scalars) {
+    return fail(PC_INVALID_ARGUMENT, "%s: got %d inputs, %d outputs and %d scalars; expected %d, %d and %d",
+                sign.op, args->n_inputs, args->n_outputs, args->n_scalars, sign.n_inputs, sign.n_outputs,
+                sign.n_scalars);
   }
   const int32_t count = sign.n_inputs + sign.n_outputs;
   const int64_t size = int64_t(sizeof(pc_args)) + count * int64_t(sizeof(pc_tensor));
@@ -128,8 +134,8 @@ pc_status check_block(const pc_queue* queue, const pc_args* args, const signatur
   return PC_OK;
 }
 
-pc_status as_matrix(const signature& sign, int32_t tensor, const pc_tensor& view, int64_t* rows, int64_t* cols,
-                    matrix* folded) {
+pc_status as_matrix(const signature& sign, int32_t tensor, const pc_tensor& view, int64_t* rows,
+                    int64_t* cols, matrix* folded) {
   const int32_t last = view.rank - 1;
   *cols = view.rank == 0 ? 1 : view.shape[last];
   *rows = 1;
@@ -145,8 +151,10 @@ pc_status as_matrix(const signature& sign, int32_t tensor, const pc_tensor& view
     if (step < 0) {
       folded->stride = step = view.strides[i];
     } else if (view.strides[i] != step * *rows && element_count(view) != 0) {
-      return fail(PC_UNSUPPORTED, "%s: the leading axes of %s are not evenly spaced (axis %d: stride %lld, expected %lld)",
-                  sign.op, tensor_name(sign, tensor), i, (long long)view.strides[i], (long long)(step * *rows));
+      return fail(PC_UNSUPPORTED,
+                  "%s: the leading axes of %s are not evenly spaced (axis %d: stride %lld, expected %lld)",
+                  sign.op, tensor_name(sign, tensor), i, (long long)view.strides[i],
+                  (long long)(step * *rows));
     }
     *rows *= view.shape[i];
   }

@@ -18,7 +18,8 @@ struct signature {
 inline const pc_tensor* tensors(const pc_args* args) { return reinterpret_cast<const pc_tensor*>(args + 1); }
 inline pc_tensor* tensors(pc_args* args) { return reinterpret_cast<pc_tensor*>(args + 1); }
 
-// Counts, block size, dtypes, ranks, shapes and strides of the inputs (and of the outputs too, unless planning).
+// Counts, block size, dtypes, ranks, shapes and strides of the inputs (and of the outputs too, unless
+// planning).
 pc_status check_block(const pc_queue* queue, const pc_args* args, const signature& sign, bool planning);
 
 // The number of elements; every checked tensor has one that fits.
@@ -39,9 +40,10 @@ struct shape_text {
 // Makes `tensor` contiguous, of the shape of `like`.
 void shape_like(pc_tensor* tensor, const pc_tensor& like);
 
-// Folds the leading axes into rows. Fails if the last axis is not contiguous or the others are not evenly spaced.
-pc_status as_matrix(const signature& sign, int32_t tensor, const pc_tensor& view, int64_t* rows, int64_t* cols,
-                    matrix* folded);
+// Folds the leading axes into rows. Fails if the last axis is not contiguous or the others are not evenly
+// spaced.
+pc_status as_matrix(const signature& sign, int32_t tensor, const pc_tensor& view, int64_t* rows,
+                    int64_t* cols, matrix* folded);
 
 const char* tensor_name(const signature& sign, int32_t tensor);
 

@@ -19,7 +19,8 @@ constexpr signature sign = {"copy", inputs, 1, outputs, 1, 1};
 pc_status check_method(const pc_args* args) {
   const double method = args->scalars[0];
   if (method == 0 || method == 1 || method == 2) return PC_OK;
-  return fail(PC_INVALID_ARGUMENT, "copy: method %g; expected 0 (any), 1 (memcpy) or 2 (streaming stores)", method);
+  return fail(PC_INVALID_ARGUMENT, "copy: method %g; expected 0 (any), 1 (memcpy) or 2 (streaming stores)",
+              method);
 }
 
 }  // namespace
@@ -45,8 +46,8 @@ pc_status pc_copy(pc_queue* queue, const pc_args* args) {
   if (!is_contiguous(x) || !is_contiguous(y)) return fail(PC_UNSUPPORTED, "copy: x and y must be contiguous");
   const int64_t bytes = element_count(x) * item_size(x.dtype);
   if (queue->device == PC_CPU) {
-    return cpu::copy(*queue, {static_cast<const char*>(x.data), static_cast<char*>(y.data), bytes,
-                              args->scalars[0] == 2});
+    return cpu::copy(
+        *queue, {static_cast<const char*>(x.data), static_cast<char*>(y.data), bytes, args->scalars[0] == 2});
   }
 #if defined(PC_HAVE_CUDA)
   return cuda::copy(*queue, x.data, y.data, bytes);

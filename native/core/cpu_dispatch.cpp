@@ -8,9 +8,11 @@
 namespace polycom {
 namespace cpu {
 
-int64_t coefficient_partials(int64_t rows, int64_t cols, bool rowwise) { return cut(rows, cols, rowwise).count; }
+int64_t coefficient_partials(int64_t rows, int64_t cols, bool rowwise) {
+  return cut(rows, cols, rowwise).count;
+}
 
-#define PC_DECLARE(name, traits)                             \
+#define PC_DECLARE(name, traits)                               \
   pc_status name##_forward(pc_queue&, const activation_call&); \
   pc_status name##_backward(pc_queue&, const activation_call&);
 namespace baseline {
@@ -58,26 +60,35 @@ level chosen() {
 
 const char* simd_level() {
   switch (chosen()) {
-    case level::avx512: return "avx512";
-    case level::avx2: return "avx2";
-    default: return "baseline";
+    case level::avx512:
+      return "avx512";
+    case level::avx2:
+      return "avx2";
+    default:
+      return "baseline";
   }
 }
 
 #if defined(PC_X86)
-#define PC_CHOOSE(function, ...)                                \
-  switch (chosen()) {                                           \
-    case level::avx512: return avx512::function(__VA_ARGS__);   \
-    case level::avx2: return avx2::function(__VA_ARGS__);       \
-    default: return baseline::function(__VA_ARGS__);            \
+#define PC_CHOOSE(function, ...)              \
+  switch (chosen()) {                         \
+    case level::avx512:                       \
+      return avx512::function(__VA_ARGS__);   \
+    case level::avx2:                         \
+      return avx2::function(__VA_ARGS__);     \
+    default:                                  \
+      return baseline::function(__VA_ARGS__); \
   }
 #else
 #define PC_CHOOSE(function, ...) return baseline::function(__VA_ARGS__);
 #endif
 
-#define PC_DEFINE(name, traits)                                                                                  \
-  pc_status name##_forward(pc_queue& queue, const activation_call& call) { PC_CHOOSE(name##_forward, queue, call) } \
-  pc_status name##_backward(pc_queue& queue, const activation_call& call) { PC_CHOOSE(name##_backward, queue, call) }
+#define PC_DEFINE(name, traits)                                                                        \
+  pc_status name##_forward(pc_queue& queue, const activation_call& call){                              \
+      PC_CHOOSE(name##_forward, queue, call)} pc_status name##_backward(pc_queue& queue,               \
+                                                                        const activation_call& call) { \
+    PC_CHOOSE(name##_backward, queue, call)                                                            \
+  }
 PC_ACTIVATIONS(PC_DEFINE)
 pc_status copy(pc_queue& queue, const copy_call& call) { PC_CHOOSE(copy, queue, call) }
 

@@ -85,7 +85,7 @@ PC_API int32_t pc_abi_version(void);
 /* These two write text into `buffer` (at most `capacity` bytes, always terminated) and return the length
    that the whole text has. A null buffer asks for the length alone. */
 PC_API int64_t pc_last_error(char* buffer, int64_t capacity);
-/* JSON: {"version","cuda":bool,"cuda_architectures":[..],"simd":"avx512|avx2|baseline","cpus":n} */
+/* JSON: {"version","cuda":bool,"cuda_architectures":"80-real;...","simd":"avx512|avx2|baseline","cpus":n} */
 PC_API int64_t pc_build_info(char* buffer, int64_t capacity);
 
 /* How many devices of a kind can be used now. 0 for CUDA without a driver, a device or CUDA code. */
@@ -105,12 +105,9 @@ PC_API pc_status pc_device_synchronize(pc_device device, int32_t index);
 /* Waits, then frees the queue. A null queue is fine. */
 PC_API pc_status pc_queue_destroy(pc_queue* queue);
 
-/* Gives back the address it was given: how a language without pointers learns where a buffer lies. */
-PC_API void* pc_address(void* pointer);
-
 /* One op: the run function and its plan. */
-#define PC_OP(op)                                                       \
-  PC_API pc_status pc_##op(pc_queue* queue, const pc_args* args);       \
+#define PC_OP(op)                                                 \
+  PC_API pc_status pc_##op(pc_queue* queue, const pc_args* args); \
   PC_API pc_status pc_##op##_plan(const pc_queue* queue, pc_args* args);
 
 /* copy: (x) -> (y). scalars: method (0: let the library choose, 1: memcpy, 2: streaming stores).

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type * as tfc from '@tensorflow/tfjs-core';
+import { holdForever } from '../hold.js';
 import { hasBinding, resolvePackage, resolvePackages, type TfjsPackage } from './link/packages.js';
 import { prepareProcess } from './prepare.js';
 
@@ -46,15 +47,6 @@ export function loadTfjsNode(projectFolder: string = process.cwd()): TfjsNode | 
   const linked = installed.find(hasBinding);
   if (linked !== undefined) return load(linked.name, linked.folder);
   return installed[0] === undefined ? notInstalled() : notLinked(installed[0]);
-}
-
-/** Keeps a value for the life of the process: an unloaded library would take the process down. */
-export function holdForever(value: unknown): void {
-  const holder = globalThis as { [key: symbol]: unknown };
-  const key = Symbol.for('polycom.handles');
-  const handles = holder[key];
-  if (Array.isArray(handles)) handles.push(value);
-  else holder[key] = [value];
 }
 
 function loadNamed(name: string, projectFolder: string): TfjsNode | TfjsNodeMissing {

@@ -1,0 +1,289 @@
+// TensorFlow ops out of this library's ops: one definition, one callback, for every op.
+#include <stdio.h>
+#include <string.h>
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "core/arguments.h"
+#include "polycom_tensorflow.h"
+#include "tensorflow/api.h"
+
+namespace polycom {
+namespace tensorflow {
+namespace {
+
+constexpr int max_tensors = 16;
+constexpr int max_ops = 256;
+constexpr int max_devices = 64;
+
+// A registered op. Lives as long as the process: TensorFlow keeps its kernels until exit.
+struct op {
+  std::string name;
+  pc_run_function run;
+  pc_plan_function plan;
+  std::vector<std::string> inputs, outputs, scalars;
+};
+
+// TensorFlow's create callback has no argument of ours, so each op carries its index here as an attribute.
+constexpr const char* index_attribute = "polycom_op";
+std::array<std::atomic<const op*>, max_ops> ops{};
+int n_ops = 0;
+std::mutex registering;
+
+// One op with one set of attribute values: TensorFlow makes one for each.
+struct kernel {
+  const op* made_of;
+  double scalars[PC_MAX_SCALARS];
+};
+
+// Deletes what TensorFlow handed out, however a function is left.
+struct status_holder {
+  TF_Status* value = tf.NewStatus();
+  ~status_holder() { tf.DeleteStatus(value); }
+  bool ok() const { return tf.GetCode(value) == TF_OK; }
+};
+struct tensor_holder {
+  TF_Tensor* values[max_tensors + 1] = {};
+  ~tensor_holder() {
+    for (TF_Tensor* tensor : values) {
+      if (tensor != nullptr) tf.DeleteTensor(tensor);
+    }
+  }
+};
+
+int code_of(pc_status status) {
+  switch (status) {
+    case PC_INVALID_ARGUMENT:
+      return TF_INVALID_ARGUMENT;
+    case PC_UNSUPPORTED:
+      return TF_UNIMPLEMENTED;
+    case PC_NO_DEVICE:
+      return TF_FAILED_PRECONDITION;
+    case PC_OUT_OF_MEMORY:
+      return TF_RESOURCE_EXHAUSTED;
+    default:
+      return TF_INTERNAL;
+  }
+}
+
+// Tells TensorFlow our status, with our text.
+bool passed(pc_status status, TF_Status* told) {
+  if (status == PC_OK) return true;
+  char text[1024];
+  pc_last_error(text, sizeof text);
+  tf.SetStatus(told, code_of(status), text);
+  return false;
+}
+
+void* create(TF_OpKernelConstruction* construction) {
+  status_holder status;
+  kernel* made = new (std::nothrow) kernel{};
+  int64_t index = -1;
+  tf.OpKernelConstruction_GetAttrInt64(construction, index_attribute, &index, status.value);
+  if (made != nullptr && status.ok() && index >= 0 && index < max_ops)
+    made->made_of = ops[size_t(index)].load();
+  if (status.ok() && (made == nullptr || made->made_of == nullptr)) {
+    tf.SetStatus(status.value, TF_INTERNAL, "polycom: this op was not registered by this library");
+  }
+  for (size_t i = 0; status.ok() && i < made->made_of->scalars.size(); ++i) {
+    float value = 0;
+    tf.OpKernelConstruction_GetAttrFloat(construction, made->made_of->scalars[i].c_str(), &value,
+                                         status.value);
+    made->scalars[i] = double(value);
+  }
+  if (!status.ok()) tf.OpKernelConstruction_Failure(construction, status.value);
+  return made;
+}
+
+void destroy(void* made) { delete static_cast<kernel*>(made); }
+
+// The queue of a device, made when it is first needed. On the GPU a stream of our own.
+pc_status queue_of(pc_device device, int index, pc_queue** queue) {
+  static std::mutex making;
+  static pc_queue* made[2][max_devices] = {};
+  if (index < 0 || index >= max_devices) return fail(PC_NO_DEVICE, "tensorflow: device index %d", index);
+  std::lock_guard<std::mutex> lock(making);
+  pc_queue*& slot = made[device][index];
+  const pc_status status = slot == nullptr ? pc_queue_create(device, index, 0, &slot) : PC_OK;
+  *queue = slot;
+  return status;
+}
+
+struct block {
+  pc_args header;
+  pc_tensor tensors[max_tensors];
+};
+static_assert(offsetof(block, tensors) == sizeof(pc_args), "an argument block's tensors follow its header");
+
+bool read_input(TF_OpKernelContext* context, const op& of, int index, TF_Tensor** held, pc_tensor* view,
+                TF_Status* told) {
+  tf.GetInput(context, index, held, told);
+  if (tf.GetCode(told) != TF_OK) return false;
+  const int rank = tf.NumDims(*held);
+  if (tf.TensorType(*held) != TF_FLOAT || rank > PC_MAX_RANK) {
+    return passed(
+        fail(PC_INVALID_ARGUMENT, "%s: %s has TensorFlow type %d and rank %d; expected float and at most %d",
+             of.name.c_str(), of.inputs[size_t(index)].c_str(), tf.TensorType(*held), rank, PC_MAX_RANK),
+        told);
+  }
+  pc_tensor shape{};
+  shape.rank = rank;
+  for (int i = 0; i < rank; ++i) shape.shape[i] = tf.Dim(*held, i);
+  shape_like(view, shape);
+  view->dtype = PC_F32;
+  view->data = tf.TensorData(*held);
+  return true;
+}
+
+bool allocate_output(TF_OpKernelContext* context, int index, TF_Tensor** held, pc_tensor* view,
+                     TF_Status* told) {
+  const size_t bytes = size_t(element_count(*view) * item_size(view->dtype));
+  *held = tf.AllocateOutput(context, index, TF_FLOAT, view->shape, view->rank, bytes, told);
+  if (tf.GetCode(told) != TF_OK) return false;
+  view->data = tf.TensorData(*held);
+  return true;
+}
+
+bool allocate_workspace(TF_OpKernelContext* context, TF_Tensor** held, pc_args* args, TF_Status* told) {
+  if (args->workspace_size == 0) return true;
+  allocator_attributes attributes{sizeof attributes, 0};
+  *held = tf.AllocateTemp(context, TF_UINT8, &args->workspace_size, 1, &attributes, told);
+  if (tf.GetCode(told) != TF_OK) return false;
+  args->workspace = tf.TensorData(*held);
+  return true;
+}
+
+// On the GPU TensorFlow's own stream is out of reach of its C API, and it is non-blocking: wait for
+// everything before, and for ours after. Always right; the faster ways come with the proof on a GPU.
+pc_status run_in_order(const op& of, pc_device device, int index, pc_queue* queue, const pc_args* args) {
+  if (device == PC_CPU) return of.run(queue, args);
+  if (pc_status status = pc_device_synchronize(PC_CUDA, index)) return status;
+  if (pc_status status = of.run(queue, args)) return status;
+  return pc_queue_synchronize(queue);
+}
+
+bool compute_on(pc_device device, const kernel& made, TF_OpKernelContext* context, TF_Status* told) {
+  const op& of = *made.made_of;
+  const int n_inputs = int(of.inputs.size()), n_outputs = int(of.outputs.size());
+  tensor_holder held;
+  block args;
+  args.header = {};
+  args.header.size = int64_t(sizeof(pc_args) + size_t(n_inputs + n_outputs) * sizeof(pc_tensor));
+  args.header.n_inputs = n_inputs;
+  args.header.n_outputs = n_outputs;
+  args.header.n_scalars = int32_t(of.scalars.size());
+  memcpy(args.header.scalars, made.scalars, sizeof made.scalars);
+  const int index = device == PC_CPU ? 0 : tf.GetDeviceId(context);
+  pc_queue* queue;
+  if (!passed(queue_of(device, index, &queue), told)) return false;
+  for (int i = 0; i < n_inputs; ++i) {
+    if (!read_input(context, of, i, &held.values[i], &args.tensors[i], told)) return false;
+  }
+  if (!passed(of.plan(queue, &args.header), told)) return false;
+  for (int i = 0; i < n_outputs; ++i) {
+    if (!allocate_output(context, i, &held.values[n_inputs + i], &args.tensors[n_inputs + i], told))
+      return false;
+  }
+  if (!allocate_workspace(context, &held.values[max_tensors], &args.header, told)) return false;
+  return passed(run_in_order(of, device, index, queue, &args.header), told);
+}
+
+template <pc_device device>
+void compute(void* made, TF_OpKernelContext* context) {
+  status_holder status;
+  if (!compute_on(device, *static_cast<const kernel*>(made), context, status.value)) {
+    tf.OpKernelContext_Failure(context, status.value);
+  }
+}
+
+std::vector<std::string> split(const char* names) {
+  std::vector<std::string> parts;
+  const std::string text = names == nullptr ? "" : names;
+  for (size_t from = 0; from < text.size();) {
+    size_t to = text.find(',', from);
+    if (to == std::string::npos) to = text.size();
+    parts.push_back(text.substr(from, to - from));
+    from = to + 1;
+  }
+  return parts;
+}
+
+pc_status define(const op& made, int index, TF_Status* status) {
+  TF_OpDefinitionBuilder* builder = tf.NewOpDefinitionBuilder(made.name.c_str());
+  const std::string mark = std::string(index_attribute) + ": int = " + std::to_string(index);
+  tf.OpDefinitionBuilderAddAttr(builder, mark.c_str());
+  for (const std::string& scalar : made.scalars)
+    tf.OpDefinitionBuilderAddAttr(builder, (scalar + ": float").c_str());
+  for (const std::string& input : made.inputs)
+    tf.OpDefinitionBuilderAddInput(builder, (input + ": float").c_str());
+  for (const std::string& output : made.outputs)
+    tf.OpDefinitionBuilderAddOutput(builder, (output + ": float").c_str());
+  tf.RegisterOpDefinition(builder, status);  // takes the builder
+  if (tf.GetCode(status) == TF_OK) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "tensorflow: cannot define %s: %s", made.name.c_str(), tf.Message(status));
+}
+
+pc_status add_kernel(const op& made, const char* device, compute_function compute, TF_Status* status) {
+  TF_KernelBuilder* builder = tf.NewKernelBuilder(made.name.c_str(), device, create, compute, destroy);
+  tf.RegisterKernelBuilder((made.name + device).c_str(), builder, status);  // takes the builder
+  if (tf.GetCode(status) == TF_OK) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "tensorflow: cannot register %s on %s: %s", made.name.c_str(), device,
+              tf.Message(status));
+}
+
+pc_status register_op(const op& described) {
+  const char* name = described.name.c_str();
+  if (tf.NewStatus == nullptr) {
+    return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s came before pc_tensorflow_attach", name);
+  }
+  const size_t n_tensors = described.inputs.size() + described.outputs.size();
+  if (n_tensors > max_tensors || described.scalars.size() > PC_MAX_SCALARS || n_ops == max_ops) {
+    return fail(
+        PC_INVALID_ARGUMENT,
+        "tensorflow_register: %s is op %d with %zu tensors and %zu scalars; expected at most %d, %d and %d",
+        name, n_ops + 1, n_tensors, described.scalars.size(), max_ops, max_tensors, PC_MAX_SCALARS);
+  }
+  // Never freed, registered or not: TensorFlow may hold what was registered of it.
+  const op* made = new op(described);
+  const int index = n_ops++;
+  ops[size_t(index)].store(made);
+  status_holder status;
+  if (pc_status failed = define(*made, index, status.value)) return failed;
+  if (pc_status failed = add_kernel(*made, "CPU", compute<PC_CPU>, status.value)) return failed;
+#if defined(PC_HAVE_CUDA)
+  return add_kernel(*made, "GPU", compute<PC_CUDA>, status.value);
+#else
+  return PC_OK;
+#endif
+}
+
+}  // namespace
+}  // namespace tensorflow
+}  // namespace polycom
+
+using namespace polycom;
+using namespace polycom::tensorflow;
+
+pc_status pc_tensorflow_attach(const char* libraries) {
+  if (libraries == nullptr) return fail(PC_INVALID_ARGUMENT, "tensorflow_attach: no libraries are named");
+  std::lock_guard<std::mutex> lock(registering);
+  return tf.NewStatus == nullptr ? find_api(libraries) : PC_OK;
+}
+
+pc_status pc_tensorflow_register(const char* name, pc_run_function run, pc_plan_function plan,
+                                 const char* inputs, const char* outputs, const char* scalars) {
+  if (name == nullptr || run == nullptr || plan == nullptr) {
+    return fail(PC_INVALID_ARGUMENT, "tensorflow_register: the name or a function is null");
+  }
+  std::lock_guard<std::mutex> lock(registering);
+  try {
+    return register_op({name, run, plan, split(inputs), split(outputs), split(scalars)});
+  } catch (const std::bad_alloc&) {
+    return fail(PC_OUT_OF_MEMORY, "tensorflow_register: no memory for %s", name);
+  }
+}

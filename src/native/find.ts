@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { cacheDirectory } from '../cache.js';
+import { packageFolder, packageVersion } from '../package.js';
+
+/** The file name of the native library on this platform. */
+export const libraryFile: string = process.platform === 'darwin' ? 'libpolycom.dylib' : 'libpolycom.so';
+
+/** Where `polycom build` puts the library that it compiles, apart for each version of the package. */
+export function builtLibraryFolder(): string {
+  return cacheDirectory('native', `${packageVersion}-${process.platform}-${process.arch}`);
+}
+
+/**
+ * Where the native library may lie, best first: what `POLYCOM_LIBRARY` names, and then nothing else; or this folder's
+ * own build, the platform's package, the user's cache. Only files that exist.
+ */
+export function libraryCandidates(): string[] {
+  const named = process.env.POLYCOM_LIBRARY;
+  if (named !== undefined && named !== '') return [named];
+  return [
+    join(packageFolder, 'build', 'Release', libraryFile),
+    platformPackageLibrary(),
+    join(builtLibraryFolder(), libraryFile),
+  ].filter((path) => path !== undefined && existsSync(path)) as string[];
+}
+
+function platformPackageLibrary(): string | undefined {
+  try {
+    const name = `polycom-${process.platform}-${process.arch}`;
+    return createRequire(import.meta.url).resolve(`${name}/${libraryFile}`);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,191 @@
+import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
+import { PolycomError, type PolycomErrorCode } from '../errors.js';
+import { holdForever } from '../hold.js';
+import { libraryCandidates } from './find.js';
+import { Queue } from './queue.js';
+import type { BuildInfo, Device, NativeMissing } from './types.js';
+
+/** The version of native/include/polycom.h that this code is written for. */
+export const ABI_VERSION = 1;
+
+// In the order of pc_status.
+const STATUS_CODES: readonly PolycomErrorCode[] = [
+  'INTERNAL',
+  'INVALID_ARGUMENT',
+  'UNSUPPORTED',
+  'NO_DEVICE',
+  'DEVICE_ERROR',
+  'OUT_OF_MEMORY',
+];
+const REMEDIES: Partial<Record<PolycomErrorCode, string>> = {
+  NO_DEVICE: "use the device 'cpu', or build the library where nvcc is found and run it where a driver is",
+};
+// pc_device.
+const DEVICE_NUMBER: Readonly<Record<Device, number>> = { cpu: 0, cuda: 1 };
+
+type OpFunction = KoffiFunc<(queue: bigint, args: bigint) => number>;
+type TextFunction = KoffiFunc<(buffer: Uint8Array, capacity: number) => number>;
+
+/** One op of the C ABI: its function and its plan. */
+export interface NativeOp {
+  readonly name: string;
+  readonly run: OpFunction;
+  readonly plan: OpFunction;
+}
+
+/** The native library, loaded and checked. Get it with {@link findNative} or {@link loadNative}. */
+export class NativeLibrary {
+  readonly found = true;
+  /** The file it was loaded from. */
+  readonly path: string;
+  readonly build: BuildInfo;
+  readonly #library: LibraryHandle;
+  readonly #lastError: TextFunction;
+  readonly #ops = new Map<string, NativeOp>();
+
+  constructor(path: string, library: LibraryHandle) {
+    this.path = path;
+    this.#library = library;
+    this.#lastError = library.func('pc_last_error', 'int64_t', ['void *', 'int64_t']) as TextFunction;
+    this.build = JSON.parse(
+      readText(library.func('pc_build_info', 'int64_t', ['void *', 'int64_t']) as TextFunction),
+    );
+  }
+
+  /** How many devices of a kind this process can use now. */
+  deviceCount(device: Device): number {
+    return this.#library.func('pc_device_count', 'int32_t', ['int32_t'])(DEVICE_NUMBER[device]);
+  }
+
+  /**
+   * A queue: a device and its order of work.
+   *
+   * @param options.device `cpu` by default
+   * @param options.index the CUDA device's ordinal; 0 by default
+   * @param options.threads CPU: the most threads that an op may use; by default every CPU the process may use
+   * @throws {PolycomError} `NO_DEVICE` where there is no such device
+   */
+  createQueue(options: { device?: Device; index?: number; threads?: number } = {}): Queue {
+    const { device = 'cpu', index = 0, threads = 0 } = options;
+    if (!(device in DEVICE_NUMBER)) {
+      throw new PolycomError('INVALID_ARGUMENT', `device '${device}'; expected 'cpu' or 'cuda'`);
+    }
+    if (!isInt32(index) || !isInt32(threads)) {
+      throw new PolycomError(
+        'INVALID_ARGUMENT',
+        `index ${index}, threads ${threads}; expected whole numbers`,
+      );
+    }
+    const create = this.#library.func('pc_queue_create', 'int32_t', [
+      'int32_t',
+      'int32_t',
+      'int32_t',
+      'void *',
+    ]);
+    const made = new BigUint64Array(1);
+    this.check(create(DEVICE_NUMBER[device], index, threads, made));
+    return new Queue(this, device, made[0]!);
+  }
+
+  /** The function and the plan of an op: `op('polynorm_forward')`. */
+  op(name: string): NativeOp {
+    let op = this.#ops.get(name);
+    if (op === undefined) {
+      const find = (symbol: string) =>
+        this.#library.func(symbol, 'int32_t', ['void *', 'void *']) as OpFunction;
+      try {
+        op = { name, run: find(`pc_${name}`), plan: find(`pc_${name}_plan`) };
+      } catch (cause) {
+        throw new PolycomError('UNSUPPORTED', `${this.path} has no such op`, { op: name, cause });
+      }
+      this.#ops.set(name, op);
+    }
+    return op;
+  }
+
+  /** Declares a C function that is not an op. */
+  function<F extends (...args: never[]) => unknown>(name: string, result: string, parameters: string[]): F {
+    return this.#library.func(name, result, parameters) as unknown as F;
+  }
+
+  /** The address of a C function. */
+  symbol(name: string): bigint {
+    return this.#library.symbol(name) as bigint;
+  }
+
+  /** Throws the typed error of a status other than PC_OK. */
+  check(status: number, op?: string, shapes?: Readonly<Record<string, readonly number[]>>): void {
+    if (status === 0) return;
+    const text = readText(this.#lastError);
+    const code = STATUS_CODES[status] ?? 'INTERNAL';
+    const remedy = REMEDIES[code];
+    const message = op !== undefined && text.startsWith(`${op}: `) ? text.slice(op.length + 2) : text;
+    throw new PolycomError(code, message, {
+      ...(op === undefined ? {} : { op }),
+      ...(shapes === undefined ? {} : { shapes }),
+      ...(remedy === undefined ? {} : { remedy }),
+    });
+  }
+}
+
+let loaded: NativeLibrary | undefined;
+
+/** The native library, loaded on the first call; or why there is none, which is a normal state. */
+export function findNative(): NativeLibrary | NativeMissing {
+  if (loaded !== undefined) return loaded;
+  const failures: string[] = [];
+  for (const path of libraryCandidates()) {
+    try {
+      loaded = load(path);
+      return loaded;
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return {
+    found: false,
+    reason: failures.length === 0 ? 'the native library has not been built' : failures.join('; '),
+    remedy: process.env.POLYCOM_LIBRARY
+      ? 'correct or unset POLYCOM_LIBRARY'
+      : 'run: npx polycom build (needs cmake and a C++ compiler; nvcc adds CUDA)',
+  };
+}
+
+/** As {@link findNative}, but its absence is an error: `LIBRARY_NOT_FOUND`. */
+export function loadNative(): NativeLibrary {
+  const native = findNative();
+  if (native.found) return native;
+  throw new PolycomError('LIBRARY_NOT_FOUND', native.reason, { remedy: native.remedy });
+}
+
+function load(path: string): NativeLibrary {
+  widenStacks();
+  const library = koffi.load(path);
+  holdForever(library);
+  const version = library.func('pc_abi_version', 'int32_t', [])() as number;
+  if (version !== ABI_VERSION) {
+    throw new PolycomError('ABI_MISMATCH', `${path} has ABI version ${version}; expected ${ABI_VERSION}`, {
+      remedy: 'build it again: npx polycom build',
+    });
+  }
+  return new NativeLibrary(path, library);
+}
+
+/** CUDA's initialisation and its compiler need more than koffi's stacks. Only before anything is loaded. */
+function widenStacks(): void {
+  try {
+    koffi.config({ ...koffi.config(), sync_stack_size: 8 << 20, async_stack_size: 1 << 20 });
+  } catch {
+    // Another package has loaded a library through koffi first; its choice stands.
+  }
+}
+
+function readText(read: TextFunction): string {
+  const buffer = new Uint8Array(1024);
+  const length = Math.min(Number(read(buffer, buffer.length)), buffer.length - 1);
+  return new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+function isInt32(value: number): boolean {
+  return Number.isInteger(value) && Math.abs(value) < 2 ** 31;
+}
