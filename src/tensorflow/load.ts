@@ -8,6 +8,7 @@ import { prepareProcess } from './prepare.js';
 /** What this package uses of tfjs-node's native binding. */
 export interface TfjsBinding {
   readonly TF_Version: string;
+  readonly TF_ATTR_FLOAT: number;
   isUsingGpuDevice(): boolean;
   executeOp(name: string, attributes: unknown[], inputIds: number[], outputs: number): unknown[];
 }

@@ -1,0 +1,55 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { PolycomError } from '../errors.js';
+import { asTensor, type Input, invalid } from '../op/check.js';
+
+/** A polynomial's coefficients: `weight` of shape [order], highest power first, and the scalar `bias`. */
+export interface PolyComCoefficients {
+  readonly weight: tf.Tensor1D;
+  readonly bias: tf.Scalar;
+}
+
+const MAX_ORDER = 4;
+/** The order that libpolycom's kernels are compiled for. */
+const KERNEL_ORDER = 3;
+
+/**
+ * The coefficients that the paper begins with (arXiv 2411.03884): each weight 1 / order, and bias 0.
+ * Wrap each in `tf.variable` to train it, without weight decay.
+ *
+ * @param order the highest power, 1 to 4; 3 by default, for which there are fused kernels
+ * @throws {PolycomError} `INVALID_ARGUMENT` for another order
+ */
+export function polyComCoefficients(order: number = KERNEL_ORDER): PolyComCoefficients {
+  if (Number.isInteger(order) && order >= 1 && order <= MAX_ORDER) {
+    return { weight: tf.fill([order], 1 / order), bias: tf.scalar(0) };
+  }
+  throw new PolycomError(
+    'INVALID_ARGUMENT',
+    `order is ${order}; expected a whole number from 1 to ${MAX_ORDER}`,
+  );
+}
+
+/** x, weight and bias as float32 tensors that fit each other. */
+export function coefficientInputs(op: string, x: Input, weight: Input, bias: Input): tf.Tensor[] {
+  const tensors = {
+    x: asTensor(op, 'x', x),
+    weight: asTensor(op, 'weight', weight),
+    bias: asTensor(op, 'bias', bias),
+  };
+  const remedy = 'polyComCoefficients(order) makes a weight and a bias';
+  if (tensors.weight.rank !== 1 || tensors.weight.size < 1 || tensors.weight.size > MAX_ORDER) {
+    throw invalid(
+      op,
+      `weight must be [order], highest power first, order 1 to ${MAX_ORDER}`,
+      tensors,
+      remedy,
+    );
+  }
+  if (tensors.bias.size !== 1) throw invalid(op, 'bias must be a scalar', tensors, remedy);
+  return [tensors.x, tensors.weight, tensors.bias];
+}
+
+/** Whether the fused kernels take coefficients of this order. */
+export function hasKernelOrder([, weight]: readonly tf.Tensor[]): boolean {
+  return weight!.size === KERNEL_ORDER;
+}

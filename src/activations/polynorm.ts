@@ -1,0 +1,116 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { checkEpsilon, type Input, invalid } from '../op/check.js';
+import { Sums } from '../op/reference.js';
+import { runOp } from '../op/run.js';
+import type { FusedOp, Reference, Scalars } from '../op/types.js';
+import { coefficientInputs, hasKernelOrder } from './coefficients.js';
+
+// y = b + Σ_p a_p n_p, n_p = x^p r_p, r_p = (mean(x^2p) + ε)^-1/2; weight = [a_R .. a_1].
+const reference: Reference = {
+  forward({ cols, scalars, tensors: { x, weight, bias } }) {
+    const y = new Sums(x!.length);
+    for (const { from, row } of rowsOf(x!, cols)) {
+      const powers = normalisedPowers(row, weight!, scalars);
+      for (const [j, xj] of row.entries()) {
+        y.add(from + j, bias![0]!);
+        for (const { p, a, r } of powers) y.add(from + j, a * r * xj ** p);
+      }
+    }
+    return y;
+  },
+  // dx = Σ_p p a_p r_p x^(p-1) (g - n_p r_p S_p / H), S_p = Σ_k g_k x_k^p; da_p = Σ_rows r_p S_p; db = Σ g.
+  backward({ cols, scalars, tensors: { x, weight } }, dy) {
+    const [dx, dweight, dbias] = [new Sums(x!.length), new Sums(weight!.length), new Sums(1)];
+    for (const { from, row } of rowsOf(x!, cols)) {
+      const g = dy.subarray(from, from + cols);
+      for (const gk of g) dbias.add(0, gk);
+      for (const { p, a, r } of normalisedPowers(row, weight!, scalars)) {
+        const s = new Sums(1);
+        for (const [k, xk] of row.entries()) s.add(0, r * g[k]! * xk ** p);
+        dweight.add(weight!.length - p, s.value[0]!, s.terms[0]!);
+        for (const [j, xj] of row.entries()) {
+          const slope = p * a * r * xj ** (p - 1);
+          const share = (r * xj ** p) / cols;
+          dx.add(from + j, slope * g[j]!);
+          dx.add(from + j, -slope * share * s.value[0]!, Math.abs(slope * share) * s.terms[0]!);
+        }
+      }
+    }
+    return [dx, dweight, dbias];
+  },
+};
+
+function* rowsOf(x: Float64Array, cols: number): Generator<{ from: number; row: Float64Array }> {
+  for (let from = 0; from < x.length; from += cols) yield { from, row: x.subarray(from, from + cols) };
+}
+
+/** Power p, its coefficient a and the reciprocal root mean square r of x^p; 0 for a row of zeros with ε = 0. */
+function normalisedPowers(row: Float64Array, weight: Float64Array, { epsilon }: Scalars) {
+  return Array.from(weight, (_, i) => {
+    const p = i + 1;
+    const square = row.reduce((sum, value) => sum + value ** (2 * p), 0) / row.length + epsilon!;
+    return { p, a: weight[weight.length - p]!, r: square === 0 ? 0 : 1 / Math.sqrt(square) };
+  });
+}
+
+/**
+ * Out of tf ops. With z = n_1, n_p is z^p (mean(z^2p) + ε r_1^2p)^-1/2: the official code's number of operations, but
+ * it overflows at |x| = 1.8e19 where that does at 2.6e6.
+ */
+function composed([x, weight, bias]: readonly tf.Tensor[], { epsilon }: Scalars): tf.Tensor {
+  const r1 = reciprocalRoot(x!, epsilon!);
+  const z = tf.mul(x!, r1);
+  const [a1, ...higher] = tf.unstack(weight!).reverse();
+  let power = z;
+  let y = tf.add(tf.mul(z, a1!), tf.reshape(bias!, []));
+  for (const [i, a] of higher.entries()) {
+    const exponent = 2 * (i + 2);
+    power = tf.mul(power, z);
+    const damping = epsilon === 0 ? 0 : tf.pow(tf.mul(r1, epsilon! ** (1 / exponent)), exponent);
+    y = tf.add(y, tf.mul(tf.mul(power, reciprocalRoot(power, damping)), a));
+  }
+  return y;
+}
+
+/** (mean(x²) + ε)^-1/2 of each row, finite for a row of zeros with ε = 0. */
+function reciprocalRoot(x: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
+  return tf.rsqrt(tf.maximum(tf.add(tf.mean(tf.square(x), -1, true), epsilon), 1e-37));
+}
+
+/** The table's row of PolyNorm. */
+export const polynormRow: FusedOp = {
+  name: 'polynorm',
+  kernelName: 'PolyNorm',
+  inputs: ['x', 'weight', 'bias'],
+  scalars: ['epsilon'],
+  hasKernel: hasKernelOrder,
+  reference,
+  composed,
+};
+
+/**
+ * PolyNorm (arXiv 2411.03884), as its official code defines it: y = b + Σ_p a_p x^p / sqrt(mean(x^2p) + ε), with the
+ * mean over the last axis. One fused kernel forward and one backward where the backend has it.
+ *
+ * @param x float32, any shape of rank 1 or more
+ * @param weight `[order]`, highest power first: [a_3, a_2, a_1]
+ * @param bias a scalar
+ * @param options.epsilon inside the root; 1e-6 by default
+ * @returns a tensor of x's shape
+ * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+ */
+export function polyNorm<T extends tf.Tensor>(
+  x: T | tf.TensorLike,
+  weight: Input,
+  bias: Input,
+  options: { epsilon?: number } = {},
+): T {
+  const { epsilon = 1e-6 } = options;
+  checkEpsilon('polyNorm', epsilon);
+  return tf.tidy('polyNorm', () => {
+    const inputs = coefficientInputs('polyNorm', x, weight, bias);
+    if (inputs[0]!.rank === 0)
+      throw invalid('polyNorm', 'x is a scalar; expected rank 1 or more', { x: inputs[0]! });
+    return runOp<T>(polynormRow, inputs, { epsilon });
+  });
+}

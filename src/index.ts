@@ -1,0 +1,10 @@
+/**
+ * Fused PolyCom activations for TensorFlow.js. Importing this initialises nothing: each op runs its fused kernel where
+ * the active backend has one (`import 'polycom/tensorflow'` gives it to tfjs-node), else as a composition of tf ops.
+ */
+export { type PolyComCoefficients, polyComCoefficients } from './activations/coefficients.js';
+export { polyNorm } from './activations/polynorm.js';
+export { polyRelu } from './activations/polyrelu.js';
+export { relu2 } from './activations/relu2.js';
+export { PolycomError, type PolycomErrorCode, type PolycomErrorDetails } from './errors.js';
+export { unfused } from './op/run.js';

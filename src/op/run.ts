@@ -1,0 +1,53 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { sayOnce } from '../notice.js';
+import type { FusedOp, Scalars } from './types.js';
+
+let composing = 0;
+
+/**
+ * Runs `f` with every op of this package as a composition of tf ops: slower, differentiable more than once, and what
+ * the fused ops are measured against. `f` must be synchronous.
+ */
+export function unfused<T>(f: () => T): T {
+  ++composing;
+  try {
+    return f();
+  } finally {
+    --composing;
+  }
+}
+
+/** Runs an op: fused where the active backend has its kernel, else composed, which is said once. */
+export function runOp<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tensor[], scalars: Scalars): T {
+  if (composing > 0) return compose(op, inputs, scalars);
+  if (op.hasKernel !== undefined && !op.hasKernel(inputs)) {
+    sayOnce(
+      `${op.name} has no fused kernel for coefficients of this order; it runs as a composition of tf ops`,
+    );
+    return compose(op, inputs, scalars);
+  }
+  const backend = activeBackend();
+  if (tf.getKernel(op.kernelName, backend) == null) {
+    sayOnce(missingKernels(backend));
+    return compose(op, inputs, scalars);
+  }
+  const named: Record<string, tf.Tensor> = {};
+  for (let i = 0; i < op.inputs.length; ++i) named[op.inputs[i]!] = inputs[i]!;
+  return tf.engine().runKernel(op.kernelName, named, scalars as unknown as tf.NamedAttrMap) as T;
+}
+
+function compose<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tensor[], scalars: Scalars): T {
+  return tf.tidy(() => op.composed(inputs, scalars)) as T;
+}
+
+function activeBackend(): string {
+  const { backendName } = tf.engine();
+  if (backendName != null) return backendName;
+  tf.backend(); // chooses one
+  return tf.engine().backendName;
+}
+
+function missingKernels(backend: string): string {
+  const remedy = backend === 'tensorflow' ? "; for the fused ones, import 'polycom/tensorflow' first" : '';
+  return `the backend '${backend}' has no fused kernels, so ops run as compositions of tf ops${remedy}`;
+}

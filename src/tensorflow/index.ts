@@ -1,0 +1,52 @@
+/**
+ * `import 'polycom/tensorflow'` before tfjs-node: prepares the process for it, loads it, and registers the fused ops
+ * in its TensorFlow. What is missing is said once, and the ops then run as compositions; nothing is thrown.
+ */
+import { activations } from '../activations/table.js';
+import { findNative } from '../native/library.js';
+import { sayOnce } from '../notice.js';
+import { loadTfjsNode } from './load.js';
+import { registerInTensorflow } from './ops.js';
+
+/** What importing this entry point found and did. */
+export interface TensorflowStatus {
+  /** Whether the fused ops run inside TensorFlow. */
+  readonly fused: boolean;
+  /** The loaded tfjs package, if any: `@tensorflow/tfjs-node`. */
+  readonly package?: string;
+  /** TensorFlow's version, if it is loaded. */
+  readonly tensorflow?: string;
+  /** The native library's file, if it is loaded. */
+  readonly library?: string;
+  /** Why the ops are not fused, and what to do about it. */
+  readonly missing?: string;
+}
+
+/** What importing this entry point found and did. */
+export const tensorflowStatus: TensorflowStatus = register();
+
+function register(): TensorflowStatus {
+  const tfjs = loadTfjsNode();
+  if (!tfjs.loaded) return missing(tfjs);
+  const known = { package: tfjs.packageName, tensorflow: tfjs.binding.TF_Version };
+  const native = findNative();
+  if (!native.found) return missing(native, known);
+  try {
+    registerInTensorflow(activations, native, tfjs);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return missing(
+      { reason, remedy: 'run: npx polycom tf-link --verify' },
+      { ...known, library: native.path },
+    );
+  }
+  return { fused: true, ...known, library: native.path };
+}
+
+function missing(
+  why: { reason: string; remedy: string },
+  known: Omit<TensorflowStatus, 'fused'> = {},
+): TensorflowStatus {
+  sayOnce(`no fused ops in TensorFlow: ${why.reason}\n  remedy: ${why.remedy}`);
+  return { fused: false, ...known, missing: `${why.reason}; remedy: ${why.remedy}` };
+}

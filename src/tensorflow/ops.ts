@@ -1,0 +1,106 @@
+import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { ABI_VERSION, type NativeLibrary } from '../native/library.js';
+import { type RunPass, registerOp } from '../op/register.js';
+import { backwardPass, type FusedOp, forwardPass, type Pass, type Scalars } from '../op/types.js';
+import type { TfjsBinding, TfjsNode } from './load.js';
+
+/** What this file uses of tfjs-node's backend. */
+interface NodeBackend extends KernelBackend {
+  executeSingleOutput(
+    name: string,
+    attributes: readonly Attribute[],
+    inputs: readonly TensorInfo[],
+  ): TensorInfo;
+  executeMultipleOutputs(
+    name: string,
+    attributes: readonly Attribute[],
+    inputs: readonly TensorInfo[],
+    outputs: number,
+  ): TensorInfo[];
+}
+
+interface Attribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: number;
+}
+
+type Register = (
+  name: string,
+  run: bigint,
+  plan: bigint,
+  inputs: string,
+  outputs: string,
+  scalars: string,
+) => number;
+
+// Where TensorFlow's C API lies: in the wheels' two libraries, or in libtensorflow's.
+const LIBRARIES = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2', 'libtensorflow.so.2'];
+
+/** Registers every op in tfjs-node's TensorFlow, and over it the tfjs kernels and gradients. */
+export function registerInTensorflow(ops: readonly FusedOp[], native: NativeLibrary, tfjs: TfjsNode): void {
+  const attach = native.function<(names: string) => number>('pc_tensorflow_attach', 'int32_t', ['str']);
+  native.check(attach(LIBRARIES.join('\n')));
+  const run = runnerFor(tfjs.binding);
+  for (const op of ops) {
+    for (const pass of [forwardPass(op), backwardPass(op)]) definePass(pass, native, tfjs.binding);
+    registerOp(op, 'tensorflow', run);
+  }
+}
+
+/** The TensorFlow op of a pass. Two copies of this package share it if they agree on the C ABI. */
+export function tensorflowName(pass: Pass): string {
+  return `Polycom${pass.kernelName}V${ABI_VERSION}`;
+}
+
+function definePass(pass: Pass, native: NativeLibrary, binding: TfjsBinding): void {
+  const name = tensorflowName(pass);
+  if (isTaken(name, binding)) return;
+  const register = native.function<Register>('pc_tensorflow_register', 'int32_t', [
+    'str',
+    'void *',
+    'void *',
+    'str',
+    'str',
+    'str',
+  ]);
+  const [inputs, outputs, scalars] = [pass.inputs, pass.outputs, pass.scalars].map((names) =>
+    names.join(','),
+  );
+  const [run, plan] = [native.symbol(`pc_${pass.native}`), native.symbol(`pc_${pass.native}_plan`)];
+  native.check(register(name, run, plan, inputs!, outputs!, scalars!), pass.native);
+}
+
+/** Whether TensorFlow knows an op of this name. Registering it again would abort the process. */
+function isTaken(name: string, binding: TfjsBinding): boolean {
+  try {
+    binding.executeOp(name, [], [], 0);
+    return true;
+  } catch (error) {
+    return !/neither a type of a primitive operation/.test(String(error));
+  }
+}
+
+function runnerFor(binding: TfjsBinding): RunPass {
+  const attributes = new Map<string, readonly Attribute[]>();
+  // TensorFlow keeps a kernel for each set of attributes; this keeps what names it.
+  const attributesOf = (pass: Pass, scalars: Scalars): readonly Attribute[] => {
+    if (pass.scalars.length === 0) return NO_ATTRIBUTES;
+    const key = pass.scalars.map((name) => `${name}=${scalars[name]}`).join();
+    let list = attributes.get(key);
+    if (list === undefined) {
+      list = pass.scalars.map((name) => ({ name, type: binding.TF_ATTR_FLOAT, value: scalars[name]! }));
+      attributes.set(key, list);
+    }
+    return list;
+  };
+  return (backend, pass, inputs, scalars) => {
+    const node = backend as NodeBackend;
+    const name = tensorflowName(pass);
+    const list = attributesOf(pass, scalars);
+    if (pass.outputs.length === 1) return [node.executeSingleOutput(name, list, inputs)];
+    return node.executeMultipleOutputs(name, list, inputs, pass.outputs.length);
+  };
+}
+
+const NO_ATTRIBUTES: readonly Attribute[] = [];
