@@ -1,5 +1,5 @@
-// Element-wise activations on the CPU: one read and one write of each tensor, the coefficient gradients on the way.
-// A formula gives fold, forward, backward, coefficient_sums and add_coefficient_sums (native/math).
+// Element-wise activations on the CPU: one read and one write of each tensor, the coefficient gradients on
+// the way. A formula gives fold, forward, backward, coefficient_sums and add_coefficient_sums (native/math).
 #pragma once
 #include "cpu/simd.h"
 
@@ -17,7 +17,8 @@ auto folded(const activation_call& call) {
 template <class Body>
 PC_INLINE void for_each_run(const activation_call& call, const chunk& c, Body body) {
   const int64_t width = c.col_end - c.col;
-  if (call.contiguous && c.col == 0 && c.col_end == call.cols) return body(c.row, c.col, (c.row_end - c.row) * width);
+  if (call.contiguous && c.col == 0 && c.col_end == call.cols)
+    return body(c.row, c.col, (c.row_end - c.row) * width);
   for (int64_t r = c.row; r < c.row_end; ++r) body(r, c.col, width);
 }
 
@@ -29,7 +30,8 @@ pc_status elementwise_forward(pc_queue& queue, const activation_call& call) {
     for_each_run(call, c, [&](int64_t row, int64_t col, int64_t n) {
       const float* x = call.x.row<const float>(row) + col;
       map(
-          call.out.row<float>(row) + col, n, streaming, [&](int64_t i, int64_t count) { return load_up_to(x + i, count); },
+          call.out.row<float>(row) + col, n, streaming,
+          [&](int64_t i, int64_t count) { return load_up_to(x + i, count); },
           [&](vec v) { return F::forward(v, coefficients); });
     });
     if (streaming) fence_streaming();
@@ -37,7 +39,8 @@ pc_status elementwise_forward(pc_queue& queue, const activation_call& call) {
   return PC_OK;
 }
 
-// A block of the coefficient gradients again, in double: its sums left float's range, or an input was not finite.
+// A block of the coefficient gradients again, in double: its sums left float's range, or an input was not
+// finite.
 template <class F, int N>
 void add_sums_in_double(const float* x, const float* g, int64_t n, double (&total)[N]) {
   for (int64_t i = 0; i < n; ++i) F::add_coefficient_sums(double(x[i]), double(g[i]), total);
@@ -51,7 +54,8 @@ PC_INLINE void backward_block(const float* x, const float* g, float* dx, int64_t
     vec x, g;
   };
   map(
-      dx, n, streaming, [&](int64_t i, int64_t count) { return pair{load_up_to(x + i, count), load_up_to(g + i, count)}; },
+      dx, n, streaming,
+      [&](int64_t i, int64_t count) { return pair{load_up_to(x + i, count), load_up_to(g + i, count)}; },
       [&](pair v) { return F::backward(v.x, v.g, coefficients); });
   if constexpr (F::coefficient_sums > 0) {
     lane_sums<N> lanes_of_sums;

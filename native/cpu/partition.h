@@ -1,4 +1,5 @@
-// How the CPU kernels cut a call into chunks: by the shape alone, so that sums repeat whatever the threads do.
+// How the CPU kernels cut a call into chunks: by the shape alone, so that sums repeat whatever the threads
+// do.
 #pragma once
 #include <stdint.h>
 

@@ -1,4 +1,5 @@
-// PolyNorm on the CPU: a row is read once from memory, summed, folded, and written while it is still in cache.
+// PolyNorm on the CPU: a row is read once from memory, summed, folded, and written while it is still in
+// cache.
 #include "math/polynorm.h"
 
 #include "cpu/simd.h"
@@ -37,7 +38,8 @@ void forward_row(const float* x, float* y, const activation_call& call, double i
              [&](int64_t i, int64_t n, vec* s) { formula::add_moments(load_up_to(x + i, n), s); });
   lanes_of_sums.total(sums);
   to_means(sums, inverse_cols);
-  if (formula::leaves_float(sums, double(call.epsilon))) return forward_row_in_double(x, y, call, inverse_cols);
+  if (formula::leaves_float(sums, double(call.epsilon)))
+    return forward_row_in_double(x, y, call, inverse_cols);
   const auto row = formula::fold_forward<float>(sums, double(call.epsilon), call.weight, *call.bias);
   map(
       y, call.cols, streaming,
@@ -52,11 +54,12 @@ void forward_row(const float* x, float* y, const activation_call& call, double i
 void backward_row_in_double(const float* x, const float* g, float* dx, const activation_call& call,
                             double inverse_cols, double* gradients) {
   double sums[formula::backward_sums];
-  sums_in_double(call.cols, sums,
-                 [&](int64_t i, double* s) { formula::add_moments_and_products(double(x[i]), double(g[i]), s); });
+  sums_in_double(call.cols, sums, [&](int64_t i, double* s) {
+    formula::add_moments_and_products(double(x[i]), double(g[i]), s);
+  });
   to_means(sums, inverse_cols);
-  const auto row = formula::fold_backward<double>(sums, sums + order, inverse_cols, double(call.epsilon), call.weight,
-                                                  gradients);
+  const auto row = formula::fold_backward<double>(sums, sums + order, inverse_cols, double(call.epsilon),
+                                                  call.weight, gradients);
   for (int64_t i = 0; i < call.cols; ++i) dx[i] = float(formula::backward(double(x[i]), double(g[i]), row));
 }
 
@@ -72,8 +75,8 @@ void backward_row(const float* x, const float* g, float* dx, const activation_ca
   bool in_float = !formula::leaves_float(sums, double(call.epsilon));
   for (int p = 0; p <= order; ++p) in_float = in_float && sums[order + p] - sums[order + p] == 0;
   if (!in_float) return backward_row_in_double(x, g, dx, call, inverse_cols, gradients);
-  const auto row = formula::fold_backward<float>(sums, sums + order, inverse_cols, double(call.epsilon), call.weight,
-                                                 gradients);
+  const auto row = formula::fold_backward<float>(sums, sums + order, inverse_cols, double(call.epsilon),
+                                                 call.weight, gradients);
   struct pair {
     vec x, g;
   };
@@ -110,8 +113,8 @@ pc_status polynorm_backward(pc_queue& queue, const activation_call& call) {
     double total[order + 1] = {};
     for (int64_t r = c.row; r < c.row_end; ++r) {
       double gradients[order + 1];
-      backward_row(call.x.row<const float>(r), call.dy.row<const float>(r), call.out.row<float>(r), call, inverse_cols,
-                   streaming, gradients);
+      backward_row(call.x.row<const float>(r), call.dy.row<const float>(r), call.out.row<float>(r), call,
+                   inverse_cols, streaming, gradients);
       for (int p = 0; p <= order; ++p) total[p] += gradients[p];
     }
     memcpy(call.partials + index * (order + 1), total, sizeof total);

@@ -40,7 +40,8 @@ PC_INLINE vec load_part(const float* p, int64_t n) {
 }
 PC_INLINE void store_part(float* p, vec v, int64_t n) { memcpy(p, &v, size_t(n) * 4); }
 
-// Past the caches, for outputs too large to stay in them: no read of the line that is overwritten. p is aligned.
+// Past the caches, for outputs too large to stay in them: no read of the line that is overwritten. p is
+// aligned.
 PC_INLINE void store_streaming(float* p, vec v) {
 #if defined(__AVX512F__)
   _mm512_stream_ps(p, __m512(v));

@@ -67,8 +67,8 @@ struct polynorm {
     return square == T(0) ? T(0) : T(1) / T(sqrt(square));
   }
 
-  // Whether float carries this row: above, x^2R overflows or the folded coefficients go subnormal; below, with
-  // epsilon 0, the moments do. A row outside is done again in double. True for a NaN or infinite element
+  // Whether float carries this row: above, x^2R overflows or the folded coefficients go subnormal; below,
+  // with epsilon 0, the moments do. A row outside is done again in double. True for a NaN or infinite element
   // too: double gives the same NaN, at the same elements, as float would.
   template <class D>
   PC_MATH bool leaves_float(const D* means, D epsilon) {

@@ -179,7 +179,7 @@ bool compute_on(pc_device device, const kernel& made, TF_OpKernelContext* contex
   args.header.n_scalars = int32_t(of.scalars.size());
   memcpy(args.header.scalars, made.scalars, sizeof made.scalars);
   const int index = device == PC_CPU ? 0 : tf.GetDeviceId(context);
-  pc_queue* queue;
+  pc_queue* queue = nullptr;
   if (!passed(queue_of(device, index, &queue), told)) return false;
   for (int i = 0; i < n_inputs; ++i) {
     if (!read_input(context, of, i, &held.values[i], &args.tensors[i], told)) return false;

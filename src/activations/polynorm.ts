@@ -60,7 +60,8 @@ function normalisedPowers(row: Float64Array, weight: Float64Array, { epsilon }: 
 function composed([x, weight, bias]: readonly tf.Tensor[], { epsilon }: Scalars): tf.Tensor {
   const r1 = reciprocalRoot(x!, epsilon!);
   const z = tf.mul(x!, r1);
-  const [a1, ...higher] = tf.unstack(weight!).reverse();
+  // A copy: the array itself is the tape's record of unstack's outputs, and must keep its order.
+  const [a1, ...higher] = [...tf.unstack(weight!)].reverse();
   let power = z;
   let y = tf.add(tf.mul(z, a1!), tf.reshape(bias!, []));
   for (const [i, a] of higher.entries()) {

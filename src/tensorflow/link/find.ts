@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
+import { runCommand } from '../../command.js';
 import { PolycomError } from '../../errors.js';
-import { runCommand } from './command.js';
 import { isAtLeast, OLDEST_VERSION, tensorflowIn, versionOf } from './folder.js';
 import type { FindOptions, Progress, TensorflowFound, TensorflowSource } from './types.js';
 import { fetchWheel, type StoredTensorflow, storedWheel, storedWheels, unpackWheel } from './wheel.js';

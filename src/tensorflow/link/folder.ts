@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { type CommandResult, runCommand } from './command.js';
+import { type CommandResult, runCommand } from '../../command.js';
 
 /** The two libraries of a TensorFlow ≥ 2.12 wheel, in the order in which they must load. */
 export const LIBRARIES: readonly string[] = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2'];

@@ -14,6 +14,7 @@ export function runCommand(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
+  onOutput: (text: string) => void = () => undefined,
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -21,9 +22,11 @@ export function runCommand(
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
+      onOutput(text);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
+      onOutput(text);
     });
     child.on('error', (error: NodeJS.ErrnoException) => {
       const missing = error.code === 'ENOENT';
@@ -37,7 +40,7 @@ export function runCommand(
 }
 
 /** The last lines that a command wrote, for an error message. */
-export function lastLines(result: CommandResult, count = 12): string {
+export function lastLines(result: CommandResult, count: number = 12): string {
   const lines = `${result.stdout}\n${result.stderr}`.split('\n').filter((line) => line.trim() !== '');
   return lines.slice(-count).join('\n');
 }

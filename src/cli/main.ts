@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { PolycomError } from '../errors.js';
+import { packageVersion } from '../package.js';
+import { registerBench } from './bench.js';
+import { registerBuild } from './build.js';
+import { registerTfLink } from './tf-link.js';
+
+const program = new Command('polycom')
+  .description('fused PolyCom activations for TensorFlow.js')
+  .version(packageVersion)
+  .showHelpAfterError();
+registerBuild(program);
+registerTfLink(program);
+registerBench(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof PolycomError)) throw error;
+  process.stderr.write(`polycom: ${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { lastLines, runCommand } from '../command.js';
+import { PolycomError } from '../errors.js';
+import { packageFolder } from '../package.js';
+import { builtLibraryFolder, libraryFile } from './find.js';
+
+/** What building the native library may be told. */
+export interface BuildOptions {
+  /** `auto` (where nvcc is found, the default), `on` (an error without nvcc) or `off`. */
+  readonly cuda?: 'auto' | 'on' | 'off' | undefined;
+  /**
+   * CUDA architectures as CMake names them: `90-real`, `80-real;90-real;100`. By default `CUDAARCHS`, or `all`: those
+   * that CMakeLists.txt lists.
+   */
+  readonly architectures?: string | undefined;
+  /** The folder for CMake's files and, in `Release`, the library: one in the user's cache by default. */
+  readonly folder?: string | undefined;
+  /** Called before compiling, when there is something to compile. */
+  readonly onStart?: (() => void) | undefined;
+  /** Called with what CMake and the compilers print. */
+  readonly onOutput?: ((text: string) => void) | undefined;
+}
+
+/** What {@link buildNative} did. */
+export interface BuildResult {
+  readonly library: string;
+  readonly action: 'built' | 'up to date';
+  readonly seconds: number;
+}
+
+/**
+ * Compiles the native library from this package's sources with cmake-js, unless that has been done.
+ *
+ * @throws {PolycomError} `BUILD_FAILED`, naming the missing tool or showing the compiler's last lines
+ */
+export async function buildNative(options: BuildOptions = {}): Promise<BuildResult> {
+  const start = performance.now();
+  const inCache = options.folder === undefined;
+  const folder = options.folder ?? join(builtLibraryFolder(), 'build');
+  const built = join(folder, 'Release', libraryFile);
+  const library = inCache ? join(builtLibraryFolder(), libraryFile) : built;
+  const flags = cmakeFlags(options);
+  const sources = sourcesDigest();
+  const stamp = join(folder, 'polycom-build.json');
+  const before = readStamp(stamp);
+  const current = before?.sources === sources && before.flags === flags.join(' ') && existsSync(library);
+  const seconds = (): number => (performance.now() - start) / 1000;
+  if (current) return { library, action: 'up to date', seconds: seconds() };
+  await checkTools();
+  options.onStart?.();
+  // cmake-js configures once and then ignores changed options: those need its `rebuild`.
+  const command = before?.flags === flags.join(' ') ? 'compile' : 'rebuild';
+  await runCmake(command, folder, flags, options.onOutput);
+  if (inCache) replaceFile(built, library);
+  writeFileSync(stamp, JSON.stringify({ sources, flags: flags.join(' ') }));
+  return { library, action: 'built', seconds: seconds() };
+}
+
+function cmakeFlags({
+  cuda = 'auto',
+  architectures = process.env.CUDAARCHS ?? 'all',
+}: BuildOptions): string[] {
+  const flags = [`--CDPOLYCOM_CUDA=${cuda.toUpperCase()}`];
+  if (architectures !== 'all') flags.push(`--CDCMAKE_CUDA_ARCHITECTURES=${architectures}`);
+  return flags;
+}
+
+async function runCmake(
+  command: string,
+  folder: string,
+  flags: readonly string[],
+  onOutput?: (text: string) => void,
+): Promise<void> {
+  const cmakeJs = join(
+    dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')),
+    'bin',
+    'cmake-js',
+  );
+  const jobs = ['--parallel', String(availableParallelism())];
+  const args = [cmakeJs, command, '--directory', packageFolder, '--out', folder, ...jobs, ...flags];
+  const result = await runCommand(process.execPath, args, process.env, onOutput);
+  if (result.status === 0) return;
+  throw new PolycomError('BUILD_FAILED', `the native library does not compile:\n${lastLines(result, 30)}`, {
+    remedy: 'read the first error above; without CUDA: npx polycom build --no-cuda',
+  });
+}
+
+/** Each tool by the programs that serve for it, and how to get it. */
+const TOOLS: readonly { programs: readonly string[]; how: string }[] = [
+  { programs: ['cmake'], how: 'cmake (Debian and Ubuntu: apt-get install cmake; or pip install cmake)' },
+  {
+    programs: [process.env.CXX ?? 'c++'],
+    how: 'a C++17 compiler (Debian and Ubuntu: apt-get install g++), or name one in CXX',
+  },
+  { programs: ['ninja', 'make'], how: 'make (Debian and Ubuntu: apt-get install make) or ninja' },
+];
+
+async function checkTools(): Promise<void> {
+  const absent: string[] = [];
+  for (const { programs, how } of TOOLS) {
+    const found = await Promise.all(programs.map((program) => runCommand(program, ['--version'])));
+    if (found.every(({ missing }) => missing)) absent.push(how);
+  }
+  if (absent.length === 0) return;
+  throw new PolycomError('BUILD_FAILED', 'a tool that compiles the native library is missing', {
+    remedy: `install ${absent.join(', and ')}`,
+  });
+}
+
+/** A digest of everything that the library is compiled from. */
+function sourcesDigest(): string {
+  const native = join(packageFolder, 'native');
+  const sources = readdirSync(native, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const digest = createHash('sha256');
+  for (const path of [
+    ...sources.sort(),
+    join(packageFolder, 'CMakeLists.txt'),
+    join(packageFolder, 'package.json'),
+  ]) {
+    digest.update(path).update(readFileSync(path));
+  }
+  return digest.digest('hex');
+}
+
+function readStamp(path: string): { sources: string; flags: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Through a name of its own, so that a process that has the old library open keeps it whole. */
+function replaceFile(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true });
+  const aside = `${to}.${process.pid}`;
+  copyFileSync(from, aside);
+  renameSync(aside, to);
+}
