@@ -139,7 +139,8 @@ export function findNative(): NativeLibrary | NativeMissing {
       loaded = load(path);
       return loaded;
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      const message = error instanceof Error ? error.message : String(error);
+      failures.push(message.startsWith(path) ? message : `${path}: ${message}`);
     }
   }
   return {
