@@ -53,3 +53,9 @@ export function coefficientInputs(op: string, x: Input, weight: Input, bias: Inp
 export function hasKernelOrder([, weight]: readonly tf.Tensor[]): boolean {
   return weight!.size === KERNEL_ORDER;
 }
+
+/** The coefficients one by one, that of the lowest power first. */
+export function ascending(weight: tf.Tensor): tf.Tensor[] {
+  // unstack's gradient fails for a single slice. The copy: its array is the tape's record, and must keep its order.
+  return weight.size === 1 ? [tf.reshape(weight, [])] : [...tf.unstack(weight)].reverse();
+}

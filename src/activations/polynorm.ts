@@ -3,7 +3,7 @@ import { checkEpsilon, type Input, invalid } from '../op/check.js';
 import { Sums } from '../op/reference.js';
 import { runOp } from '../op/run.js';
 import type { FusedOp, Reference, Scalars } from '../op/types.js';
-import { coefficientInputs, hasKernelOrder } from './coefficients.js';
+import { ascending, coefficientInputs, hasKernelOrder } from './coefficients.js';
 
 // y = b + Σ_p a_p n_p, n_p = x^p r_p, r_p = (mean(x^2p) + ε)^-1/2; weight = [a_R .. a_1].
 const reference: Reference = {
@@ -54,28 +54,27 @@ function normalisedPowers(row: Float64Array, weight: Float64Array, { epsilon }: 
 }
 
 /**
- * Out of tf ops. With z = n_1, n_p is z^p (mean(z^2p) + ε r_1^2p)^-1/2: the official code's number of operations, but
- * it overflows at |x| = 1.8e19 where that does at 2.6e6.
+ * Out of tf ops. With z = n_1 = x / s, n_p is z^p / sqrt(mean(z^2p) + ε s^-2p): the official code's number of
+ * operations, but it overflows at |x| = 1.8e19 where that does at 2.6e6.
  */
 function composed([x, weight, bias]: readonly tf.Tensor[], { epsilon }: Scalars): tf.Tensor {
-  const r1 = reciprocalRoot(x!, epsilon!);
-  const z = tf.mul(x!, r1);
-  // A copy: the array itself is the tape's record of unstack's outputs, and must keep its order.
-  const [a1, ...higher] = [...tf.unstack(weight!)].reverse();
+  const s = rootMeanSquare(x!, epsilon!);
+  const z = tf.div(x!, s);
+  const [a1, ...higher] = ascending(weight!);
   let power = z;
   let y = tf.add(tf.mul(z, a1!), tf.reshape(bias!, []));
   for (const [i, a] of higher.entries()) {
     const exponent = 2 * (i + 2);
     power = tf.mul(power, z);
-    const damping = epsilon === 0 ? 0 : tf.pow(tf.mul(r1, epsilon! ** (1 / exponent)), exponent);
-    y = tf.add(y, tf.mul(tf.mul(power, reciprocalRoot(power, damping)), a));
+    const damping = epsilon === 0 ? 0 : tf.pow(tf.div(epsilon! ** (1 / exponent), s), exponent);
+    y = tf.add(y, tf.mul(tf.div(power, rootMeanSquare(power, damping)), a));
   }
   return y;
 }
 
-/** (mean(x²) + ε)^-1/2 of each row, finite for a row of zeros with ε = 0. */
-function reciprocalRoot(x: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
-  return tf.rsqrt(tf.maximum(tf.add(tf.mean(tf.square(x), -1, true), epsilon), 1e-37));
+/** sqrt(mean(x²) + ε) of each row, not 0 for a row of zeros with ε = 0. */
+function rootMeanSquare(x: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
+  return tf.sqrt(tf.maximum(tf.add(tf.mean(tf.square(x), -1, true), epsilon), 1e-37));
 }
 
 /** The table's row of PolyNorm. */

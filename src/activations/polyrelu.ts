@@ -3,7 +3,7 @@ import type { Input } from '../op/check.js';
 import { Sums } from '../op/reference.js';
 import { runOp } from '../op/run.js';
 import type { FusedOp, Reference } from '../op/types.js';
-import { coefficientInputs, hasKernelOrder } from './coefficients.js';
+import { ascending, coefficientInputs, hasKernelOrder } from './coefficients.js';
 
 // y = b + Σ_p a_p s^p, s = max(x, 0); weight = [a_R .. a_1].
 const reference: Reference = {
@@ -32,8 +32,7 @@ const reference: Reference = {
 
 function composed([x, weight, bias]: readonly tf.Tensor[]): tf.Tensor {
   const s = tf.relu(x!);
-  const [highest, ...lower] = tf.unstack(weight!);
-  const polynomial = lower.reduce((y, a) => tf.add(tf.mul(y, s), a), highest!);
+  const polynomial = ascending(weight!).reduceRight((y, a) => tf.add(tf.mul(y, s), a));
   return tf.add(tf.mul(polynomial, s), tf.reshape(bias!, []));
 }
 

@@ -29,7 +29,7 @@ export function asTensor(op: string, name: string, value: Input): tf.Tensor {
 
 function fromLike(op: string, name: string, value: tf.TensorLike): tf.Tensor {
   try {
-    return tf.tensor(value, undefined, 'float32');
+    return tf.tensor(value);
   } catch (cause) {
     throw new PolycomError('INVALID_ARGUMENT', `${name} is not a tensor, number or array of numbers`, {
       op,

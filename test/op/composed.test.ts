@@ -1,0 +1,122 @@
+import '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { activations } from '../../src/activations/table.js';
+import { polyComCoefficients, polyNorm, polyRelu, relu2 } from '../../src/index.js';
+import { runOp } from '../../src/op/run.js';
+import { errorOf, expected, sampleOf } from '../oracle.js';
+
+// tf's own gradients of normalisations and sums, in f32, without our care for rounding.
+const BOUND = 2e-6;
+
+beforeAll(() => tf.setBackend('cpu'));
+
+describe.each(activations)('$name composed from tf ops', (op) => {
+  test.each([
+    [{}],
+    [{ scale: 1e-3 }],
+    [{ scale: 1e-4, epsilon: 0 }],
+    [{ scale: 300 }],
+    [{ scale: 1e8 }],
+    [{ order: 1 }],
+    [{ order: 2 }],
+    [{ order: 4 }],
+  ])('agrees with its reference, %o', (options) => {
+    const sample = sampleOf(op, 5, 60, { seed: 31, ...options });
+    // An order has more powers than f32 has range at 1e8.
+    const wanted = expected(op, sample);
+    tf.tidy(() => {
+      const shapes: Record<string, number[]> = { x: [5, 60], bias: [] };
+      const inputs = op.inputs.map((name) =>
+        tf.tensor(sample.tensors[name]!, shapes[name] ?? [sample.tensors[name]!.length]),
+      );
+      const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon: sample.epsilon });
+      expect(errorOf(f(...inputs).dataSync(), wanted.y), 'y').toBeLessThan(BOUND);
+      const gradients = tf.grads(f)(inputs, tf.tensor(sample.dy, [5, 60]));
+      for (const [i, name] of op.inputs.entries()) {
+        expect(gradients[i]!.shape).toEqual(inputs[i]!.shape);
+        expect(errorOf(gradients[i]!.dataSync(), wanted.gradients[i]!), `d${name}`).toBeLessThan(BOUND);
+      }
+    });
+  });
+
+  test('gives no NaN for rows of zeros', () => {
+    for (const epsilon of [0, 1e-6]) {
+      tf.tidy(() => {
+        const sample = sampleOf(op, 2, 3, { epsilon });
+        const inputs = op.inputs.map((name) =>
+          name === 'x' ? tf.zeros([2, 3]) : tf.tensor(sample.tensors[name]!, name === 'bias' ? [] : [3]),
+        );
+        const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon });
+        for (const gradient of tf.grads(f)(inputs))
+          expect(gradient.dataSync().some(Number.isNaN)).toBe(false);
+        expect(
+          f(...inputs)
+            .dataSync()
+            .some(Number.isNaN),
+        ).toBe(false);
+      });
+    }
+  });
+});
+
+describe('the public ops on a backend without kernels', () => {
+  test('say so once', () => {
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const { weight, bias } = polyComCoefficients();
+    for (let i = 0; i < 3; ++i)
+      tf.dispose([polyNorm([1, 2], weight, bias), polyRelu([1], weight, bias), relu2(2)]);
+    const lines = said.mock.calls
+      .map(([text]) => String(text))
+      .filter((text) => text.includes('compositions'));
+    said.mockRestore();
+    expect(lines.length).toBeLessThanOrEqual(1); // 0: the tests above have heard it
+    tf.dispose([weight, bias]);
+  });
+
+  test('leave no tensor behind', () => {
+    const { weight, bias } = polyComCoefficients(3);
+    const x = tf.ones([2, 4]);
+    const before = tf.memory().numTensors;
+    tf.dispose([polyNorm(x, weight, bias), polyRelu(x, weight, bias), relu2(x)]);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([weight, bias, x]);
+  });
+
+  test('begin with the coefficients of the paper', () => {
+    const { weight, bias } = polyComCoefficients();
+    expect(Array.from(weight.dataSync())).toEqual([1 / 3, 1 / 3, 1 / 3].map(Math.fround));
+    expect([bias.shape, bias.dataSync()[0]]).toEqual([[], 0]);
+    tf.dispose([weight, bias]);
+  });
+
+  const w = [1, 1, 1];
+  test.each<[string, () => unknown, RegExp]>([
+    ['a scalar x', () => polyNorm(1, w, 0), /polyNorm: x is a scalar/],
+    [
+      'integers',
+      () => polyRelu(tf.tensor([1, 2], [2], 'int32'), w, 0),
+      /x is int32; expected float32[\s\S]*toFloat/,
+    ],
+    ['no weight', () => polyNorm([1], undefined as never, 0), /weight is not a tensor/],
+    ['a weight of five', () => polyNorm([1], [1, 1, 1, 1, 1], 0), /weight must be \[order\].*weight \[5\]/],
+    ['a weight matrix', () => polyRelu([1], [[1, 1, 1]], 0), /weight \[1, 3\]/],
+    ['a bias of two', () => polyNorm([1], w, [0, 0]), /bias must be a scalar/],
+    ['a negative epsilon', () => polyNorm([1], w, 0, { epsilon: -1 }), /epsilon is -1/],
+    ['an epsilon beyond f32', () => polyNorm([1], w, 0, { epsilon: 1e39 }), /epsilon is 1e\+39/],
+    ['a string', () => relu2('x' as never), /x is/],
+    ['an order of 5', () => polyComCoefficients(5), /order is 5/],
+    ['an order of a half', () => polyComCoefficients(0.5), /order is 0.5/],
+  ])('reject %s', (_, run, message) => {
+    const before = tf.memory().numTensors;
+    expect(run).toThrow(message);
+    expect(run).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(before + 2);
+  });
+
+  test('reject a disposed tensor', () => {
+    const x = tf.ones([2]);
+    x.dispose();
+    expect(() => relu2(x)).toThrow(/x has been disposed/);
+  });
+});

@@ -1,0 +1,191 @@
+import '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { activations } from '../../src/activations/table.js';
+import { polyNorm, polyRelu, relu2, unfused } from '../../src/index.js';
+import { runOp } from '../../src/op/run.js';
+import type { FusedOp } from '../../src/op/types.js';
+import { tensorflowStatus } from '../../src/tensorflow/index.js';
+import { BOUND, errorOf, expected, type Sample, sameBits, sampleOf } from '../oracle.js';
+
+if (!tensorflowStatus.fused)
+  console.warn(`skipped: the fused ops in TensorFlow: ${tensorflowStatus.missing}`);
+
+beforeAll(async () => {
+  if (tensorflowStatus.fused) await tf.setBackend('tensorflow');
+});
+
+function inputsOf(op: FusedOp, { rows, cols, tensors }: Sample): tf.Tensor[] {
+  const shapes: Record<string, number[]> = { x: [rows, cols], bias: [] };
+  return op.inputs.map((name) => tf.tensor(tensors[name]!, shapes[name] ?? [tensors[name]!.length]));
+}
+
+/** y and the gradients, as TensorFlow gives them. */
+function run(op: FusedOp, sample: Sample, shape?: number[]): { y: Float32Array; gradients: Float32Array[] } {
+  return tf.tidy(() => {
+    const inputs = inputsOf(op, sample);
+    if (shape !== undefined) inputs[0] = inputs[0]!.reshape(shape);
+    const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon: sample.epsilon });
+    const dy = tf.tensor(sample.dy, inputs[0]!.shape);
+    const gradients = tf.grads(f)(inputs, dy);
+    for (const [i, gradient] of gradients.entries()) expect(gradient.shape).toEqual(inputs[i]!.shape);
+    const y = f(...inputs);
+    expect(y.shape).toEqual(inputs[0]!.shape);
+    return { y: y.dataSync<'float32'>(), gradients: gradients.map((g) => g.dataSync<'float32'>()) };
+  });
+}
+
+function expectClose(op: FusedOp, sample: Sample, shape?: number[]): void {
+  const got = run(op, sample, shape);
+  const wanted = expected(op, sample);
+  expect(errorOf(got.y, wanted.y), 'y').toBeLessThanOrEqual(BOUND);
+  for (const [i, name] of op.inputs.entries()) {
+    expect(errorOf(got.gradients[i]!, wanted.gradients[i]!), `d${name}`).toBeLessThanOrEqual(BOUND);
+  }
+}
+
+describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow', (op) => {
+  test('runs fused', () => {
+    expect(tf.getBackend()).toBe('tensorflow');
+    expect(tf.getKernel(op.kernelName, 'tensorflow') ?? null).not.toBeNull();
+  });
+
+  test.each([1, 7, 123, 8191, 8256])('agrees with its reference, %i wide', (cols) => {
+    expectClose(op, sampleOf(op, 3, cols, { seed: cols }));
+  });
+
+  test('takes any leading shape', () => {
+    expectClose(op, sampleOf(op, 12, 10), [2, 3, 2, 10]);
+    expectClose(op, sampleOf(op, 1, 10), [10]);
+    expectClose(op, sampleOf(op, 6, 10), [1, 6, 1, 1, 1, 10]);
+  });
+
+  test('takes empty tensors', () => {
+    for (const [rows, cols] of [
+      [0, 4],
+      [4, 0],
+    ] as const) {
+      const { y, gradients } = run(op, sampleOf(op, rows, cols));
+      expect(y).toHaveLength(0);
+      for (const gradient of gradients.slice(1)) expect(gradient.every((value) => value === 0)).toBe(true);
+    }
+  });
+
+  test('keeps its word when ε changes from call to call', () => {
+    for (const epsilon of [1e-6, 1e-2, 1e-6, 0.5])
+      expectClose(op, sampleOf(op, 3, 20, { epsilon, scale: 0.1 }));
+  });
+
+  test('gives the same bits again', () => {
+    const sample = sampleOf(op, 100, 500, { seed: 21 });
+    const first = run(op, sample);
+    const again = run(op, sample);
+    expect(sameBits(first.y, again.y)).toBe(true);
+    for (const [i, gradient] of first.gradients.entries())
+      expect(sameBits(gradient, again.gradients[i]!)).toBe(true);
+  });
+
+  test('leaks no tensor and no byte over two thousand steps', () => {
+    const inputs = inputsOf(op, sampleOf(op, 4, 16));
+    const gradient = tf.grads((...args: tf.Tensor[]) => runOp(op, args, { epsilon: 1e-6 }));
+    const before = tf.memory();
+    for (let i = 0; i < 2000; ++i) tf.dispose(gradient(inputs));
+    const { numTensors, numDataBuffers, numBytes } = tf.memory();
+    expect({ numTensors, numDataBuffers, numBytes }).toEqual({
+      numTensors: before.numTensors,
+      numDataBuffers: before.numDataBuffers,
+      numBytes: before.numBytes,
+    });
+    tf.dispose(inputs);
+  });
+
+  test('runs one kernel forward and one backward', async () => {
+    const inputs = inputsOf(op, sampleOf(op, 2, 8));
+    const dy = tf.ones([2, 8]);
+    const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon: 1e-6 });
+    const { kernelNames } = await tf.profile(() => tf.grads(f)(inputs, dy));
+    // Identity, which copies nothing, is the tape's own.
+    expect(kernelNames.filter((name) => name !== 'Identity').sort()).toEqual(
+      [op.kernelName, `${op.kernelName}Grad`].sort(),
+    );
+    tf.dispose([inputs, dy]);
+  });
+
+  test('gives the gradient of what is asked alone', () => {
+    const inputs = inputsOf(op, sampleOf(op, 2, 8));
+    const before = tf.memory().numTensors;
+    const dx = tf.grad((x) => runOp(op, [x, ...inputs.slice(1)], { epsilon: 1e-6 }))(inputs[0]!);
+    expect(dx.shape).toEqual([2, 8]);
+    dx.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose(inputs);
+  });
+
+  test('has a typed error for a second derivative, and one that works unfused', () => {
+    tf.tidy(() => {
+      const inputs = inputsOf(op, sampleOf(op, 2, 8));
+      const f = (x: tf.Tensor) => runOp(op, [x, ...inputs.slice(1)], { epsilon: 1e-6 });
+      const second = () => tf.grad((x) => tf.grad(f)(x))(inputs[0]!);
+      expect(second).toThrow(/no second derivative/);
+      expect(
+        unfused(second)
+          .dataSync()
+          .some((value) => value !== 0),
+      ).toBe(true);
+    });
+  });
+
+  test('agrees with its composition on whatever fast-check thinks of', () => {
+    const cases = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 40 }), fc.integer());
+    fc.assert(
+      fc.property(cases, ([rows, cols, seed]) => {
+        expectClose(op, sampleOf(op, rows, cols, { seed }));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe.skipIf(!tensorflowStatus.fused)('the public ops in TensorFlow', () => {
+  test('take arrays as well as tensors, and leave none behind', () => {
+    const before = tf.memory().numTensors;
+    const ys = [polyNorm([[1, 2, 3]], [1, 1, 1], 0), polyRelu([1, -2], [1, 1, 1], 0.5), relu2([3, -1])];
+    expect(Array.from(ys[1]!.dataSync())).toEqual([3.5, 0.5]);
+    expect(Array.from(ys[2]!.dataSync())).toEqual([9, 0]);
+    expect(tf.memory().numTensors).toBe(before + 3);
+    tf.dispose(ys);
+  });
+
+  test('train a model', () => {
+    const weight = tf.variable(tf.fill([3], 1 / 3));
+    const bias = tf.variable(tf.scalar(0));
+    const x = tf.linspace(-2, 2, 64).reshape([8, 8]);
+    const target = tf.relu(x);
+    const optimizer = tf.train.adam(0.05);
+    const step = () =>
+      optimizer
+        .minimize(() => tf.losses.meanSquaredError(target, polyRelu(x, weight, bias)), true)!
+        .dataSync()[0]!;
+    const first = step();
+    for (let i = 0; i < 300; ++i) step();
+    expect(step()).toBeLessThan(first / 100);
+    optimizer.dispose();
+    tf.dispose([weight, bias, x, target]);
+  });
+
+  test('give back the memory that they take', () => {
+    const x = tf.randomNormal([256, 1024]);
+    const resident = () => process.memoryUsage.rss() / 2 ** 20;
+    const steps = (n: number) => {
+      for (let i = 0; i < n; ++i) tf.dispose(polyNorm(x, [0.1, 0.2, 0.3], 0));
+    };
+    steps(500);
+    const before = resident();
+    steps(4000); // 4 GB of outputs
+    expect(resident() - before).toBeLessThan(100);
+    x.dispose();
+  });
+
+  afterAll(() => tf.disposeVariables());
+});
