@@ -1,5 +1,6 @@
 // A checked call of an activation: what every kernel, CPU or CUDA, is handed.
 #pragma once
+#include "math/portable.h"
 #include "polycom.h"
 #include "queue.h"
 
@@ -11,7 +12,7 @@ struct matrix {
   int64_t stride;
 
   template <class T>
-  T* row(int64_t r) const {
+  PC_PORTABLE T* row(int64_t r) const {
     return static_cast<T*>(data) + r * stride;
   }
 };

@@ -11,8 +11,8 @@
  *   - It returns a status; pc_last_error() gives the text of this thread's last failure.
  *   - Whatever could corrupt memory is checked: counts, dtypes, shapes, strides, sizes, overflow.
  *   - Outputs must not overlap inputs. Outputs and workspace may hold anything before the call.
- *   - Storage is f32, f16 or bf16; arithmetic is f32, in an order fixed by the shape alone, so that results
- *     repeat bit for bit, whatever the number of threads.
+ *   - Storage is f32, f16 or bf16; arithmetic is f32, in an order fixed by the shape (on CUDA by the
+ * alignment too), so that results repeat bit for bit, whatever the number of threads and the GPU.
  */
 #ifndef POLYCOM_H
 #define POLYCOM_H

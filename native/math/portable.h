@@ -6,10 +6,11 @@
 #pragma once
 
 #if defined(__CUDACC__)
-#define PC_MATH static __host__ __device__ __forceinline__
+#define PC_PORTABLE __host__ __device__ __forceinline__
 #else
-#define PC_MATH static inline __attribute__((always_inline))
+#define PC_PORTABLE inline __attribute__((always_inline))
 #endif
+#define PC_MATH static PC_PORTABLE
 
 namespace polycom {
 

@@ -18,8 +18,8 @@ import { builtLibraryFolder, libraryFile } from './find.js';
 
 /** What building the native library may be told. */
 export interface BuildOptions {
-  /** `auto` (where nvcc is found, the default), `on` (an error without nvcc) or `off`. */
-  readonly cuda?: 'auto' | 'on' | 'off' | undefined;
+  /** `auto` (where nvcc is found, the default), `on` (an error without nvcc), `off`, or the tests' `emulated`. */
+  readonly cuda?: 'auto' | 'on' | 'off' | 'emulated' | undefined;
   /**
    * CUDA architectures as CMake names them: `90-real`, `80-real;90-real;100`. By default `CUDAARCHS`, or `all`: those
    * that CMakeLists.txt lists.
@@ -52,7 +52,9 @@ export async function buildNative(options: BuildOptions = {}): Promise<BuildResu
   const built = join(folder, 'Release', libraryFile);
   const library = inCache ? join(builtLibraryFolder(), libraryFile) : built;
   const flags = cmakeFlags(options);
-  const sources = sourcesDigest();
+  const sources = sourcesDigest(
+    options.cuda === 'emulated' ? ['native', 'test/native/emulator'] : ['native'],
+  );
   const stamp = join(folder, 'polycom-build.json');
   const before = readStamp(stamp);
   const current = before?.sources === sources && before.flags === flags.join(' ') && existsSync(library);
@@ -119,10 +121,10 @@ async function checkTools(): Promise<void> {
   });
 }
 
-/** A digest of everything that the library is compiled from. */
-function sourcesDigest(): string {
-  const native = join(packageFolder, 'native');
-  const sources = readdirSync(native, { recursive: true, withFileTypes: true })
+/** A digest of everything that the library is compiled from: the files of these folders, and what steers CMake. */
+function sourcesDigest(folders: readonly string[]): string {
+  const sources = folders
+    .flatMap((folder) => readdirSync(join(packageFolder, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
   const digest = createHash('sha256');

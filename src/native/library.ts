@@ -136,7 +136,7 @@ export function findNative(): NativeLibrary | NativeMissing {
   const failures: string[] = [];
   for (const path of libraryCandidates()) {
     try {
-      loaded = load(path);
+      loaded = openLibrary(path);
       return loaded;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -159,7 +159,12 @@ export function loadNative(): NativeLibrary {
   throw new PolycomError('LIBRARY_NOT_FOUND', native.reason, { remedy: native.remedy });
 }
 
-function load(path: string): NativeLibrary {
+/**
+ * Loads one library file and checks its version.
+ *
+ * @throws {PolycomError} `ABI_MISMATCH` for a library of another version
+ */
+export function openLibrary(path: string): NativeLibrary {
   widenStacks();
   const library = koffi.load(path);
   holdForever(library);

@@ -1,20 +1,36 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { activations } from '../../src/activations/table.js';
+import type { Queue } from '../../src/native/queue.js';
+import type { Sums } from '../../src/op/reference.js';
 import { backwardPass, forwardPass } from '../../src/op/types.js';
 import { BOUND, errorOf, expected, type Sample, sameBits, sampleOf, uniform } from '../oracle.js';
-import { floats, native, runNative, tensorOf } from './harness.js';
+import { emulatedCuda, floats, native, runNative, tensorOf } from './harness.js';
 
 const WIDTHS = [1, 2, 7, 15, 16, 17, 64, 123, 1023, 1025, 4096, 8191, 8256, 70_001];
-const one = native?.createQueue({ threads: 1 });
-const many = native?.createQueue({ threads: 4 });
+const emulated = await emulatedCuda();
+// Each host's queues give the same bits.
+const hosts = [
+  {
+    host: 'the CPU',
+    bitsByShape: true, // whatever the alignment
+    queues: native && [native.createQueue({ threads: 1 }), native.createQueue({ threads: 4 })],
+  },
+  {
+    host: 'the CUDA emulator',
+    bitsByShape: false,
+    queues: emulated && [0, 1].map(() => emulated.createQueue({ device: 'cuda' })),
+  },
+];
 afterAll(() => {
-  one?.dispose();
-  many?.dispose();
+  for (const { queues } of hosts) for (const queue of queues ?? []) queue.dispose();
 });
 
-describe.skipIf(native === undefined).each(activations)('$name on the CPU', (op) => {
-  const queue = one!;
+const cases = hosts.flatMap((host) => activations.map((op) => ({ name: op.name, op, ...host })));
+
+describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
+  if (queues === undefined) return test.skip('needs the library', () => undefined);
+  const [queue, another] = queues as [Queue, Queue];
 
   function expectClose(sample: Sample): void {
     const got = runNative(queue, op, sample);
@@ -82,10 +98,10 @@ describe.skipIf(native === undefined).each(activations)('$name on the CPU', (op)
     }
   });
 
-  test('gives the same bits again, and with more threads', () => {
+  test('gives the same bits again, and on another queue', () => {
     const sample = sampleOf(op, 333, 777, { seed: 11 });
     const first = runNative(queue, op, sample);
-    for (const other of [queue, many!, many!]) {
+    for (const other of [queue, another, another]) {
       const again = runNative(other, op, sample);
       expect(sameBits(again.y, first.y)).toBe(true);
       for (const [i, gradient] of again.gradients.entries()) {
@@ -94,33 +110,49 @@ describe.skipIf(native === undefined).each(activations)('$name on the CPU', (op)
     }
   });
 
-  test('takes rows that are apart, and memory at any offset', () => {
-    const [rows, cols, stride] = [6, 37, 53];
+  test.each([37, 1030])('takes rows that are apart, and memory at any offset, %i wide', (cols) => {
+    const [rows, stride] = [6, cols + 16];
     const sample = sampleOf(op, rows, cols, { seed: 13 });
-    const wanted = runNative(queue, op, sample);
-    for (const offset of [0, 1, 3]) {
-      const spread = (values: Float32Array) => {
+    const packed = runNative(queue, op, sample);
+    const wanted = expected(op, sample);
+    const workspace = new Float64Array(1024);
+    for (const [ofX, ofDy, ofOutput] of [
+      [0, 0, 0],
+      [1, 1, 1],
+      [3, 3, 3],
+      [0, 1, 2],
+      [2, 2, 0],
+    ] as const) {
+      const spread = (values: Float32Array, offset: number) => {
         const data = new Float32Array(offset + rows * stride).fill(Number.NaN).subarray(offset);
         for (let r = 0; r < rows; ++r) data.set(values.subarray(r * cols, (r + 1) * cols), r * stride);
         return { data, shape: [rows, cols], strides: [stride, 1] };
       };
-      const empty = () => spread(new Float32Array(rows * cols));
-      const x = { ...tensorOf('x', sample), ...spread(sample.tensors.x!) };
+      const expectOutput = (data: Float32Array, sums: Sums, same: Float32Array) => {
+        const values = new Float32Array(rows * cols);
+        for (let r = 0; r < rows; ++r) values.set(data.subarray(r * stride, r * stride + cols), r * cols);
+        expect(errorOf(values, sums)).toBeLessThanOrEqual(BOUND);
+        if (bitsByShape) expect(sameBits(values, same)).toBe(true);
+        expect(data.subarray(cols, stride).every(Number.isNaN), 'between the rows').toBe(true);
+      };
+      const empty = () => spread(new Float32Array(rows * cols), ofOutput);
+      const x = spread(sample.tensors.x!, ofX);
       const inputs = op.inputs.map((name) => (name === 'x' ? x : tensorOf(name, sample)));
       const scalars = op.scalars.map(() => sample.epsilon);
       const y = empty();
       queue.call(forwardPass(op).native, { inputs, outputs: [y], scalars });
-      expect(sameBits(packed(y.data, rows, cols, stride), wanted.y)).toBe(true);
-      expect(y.data.subarray(cols, stride).every(Number.isNaN), 'between the rows').toBe(true);
+      expectOutput(y.data, wanted.y, packed.y);
       const dx = empty();
-      const others = op.inputs
-        .slice(1)
-        .map((name) => ({ ...tensorOf(name, sample), data: floatsLike(name, sample) }));
+      const others = op.inputs.slice(1).map((name) => ({
+        ...tensorOf(name, sample),
+        data: new Float32Array(sample.tensors[name]!.length),
+      }));
       const outputs = [dx, ...others];
-      queue.call(backwardPass(op).native, { inputs: [...inputs, spread(sample.dy)], outputs, scalars });
-      expect(sameBits(packed(dx.data, rows, cols, stride), wanted.gradients[0]!)).toBe(true);
+      const dy = spread(sample.dy, ofDy);
+      queue.call(backwardPass(op).native, { inputs: [...inputs, dy], outputs, scalars, workspace });
+      expectOutput(dx.data, wanted.gradients[0]!, packed.gradients[0]!);
       for (const [i, other] of others.entries()) {
-        expect(errorOf(floats(other), expected(op, sample).gradients[i + 1]!)).toBeLessThanOrEqual(BOUND);
+        expect(errorOf(floats(other), wanted.gradients[i + 1]!)).toBeLessThanOrEqual(BOUND);
       }
     }
   });
@@ -148,13 +180,3 @@ describe.skipIf(native === undefined).each(activations)('$name on the CPU', (op)
     );
   });
 });
-
-function packed(data: Float32Array, rows: number, cols: number, stride: number): Float32Array {
-  const values = new Float32Array(rows * cols);
-  for (let r = 0; r < rows; ++r) values.set(data.subarray(r * stride, r * stride + cols), r * cols);
-  return values;
-}
-
-function floatsLike(name: string, { tensors }: Sample): Float32Array {
-  return new Float32Array(tensors[name]!.length);
-}

@@ -1,0 +1,94 @@
+// Rows in slots of 16 bytes. A slot is read and written whole, by one 128-bit access, wherever it lies inside
+// its row; the one or two at the edges, which alignment or an odd width leaves ragged, element by element.
+#pragma once
+#include <cuda_runtime.h>
+
+#include "core/activation.h"
+
+namespace polycom {
+namespace cuda {
+
+constexpr int slot_bytes = 16;
+
+// Elements that a slot holds. `Whole` false: the call's tensors are aligned differently from each other, and
+// every slot is one element.
+template <class T, bool Whole>
+constexpr int slot_elements = Whole ? slot_bytes / int(sizeof(T)) : 1;
+
+// E elements as they are stored: a row waits on chip packed, and is converted each time it is read.
+template <class T, int E>
+struct alignas(sizeof(T) * E) packed {
+  T element[E];
+  __device__ __forceinline__ float operator[](int i) const { return float(element[i]); }
+  __device__ __forceinline__ void set(int i, float value) { element[i] = T(value); }
+};
+
+// The slot whose first element is the row's element `at`, which may lie before the row's start. Elements
+// outside the row read as 0.
+template <int E, class T, class Index>
+__device__ __forceinline__ packed<T, E> load_slot(const T* row, Index at, Index cols) {
+  packed<T, E> slot;
+  if (at >= 0 && at + E <= cols) {
+    if constexpr (sizeof(slot) == slot_bytes) {
+      const uint4 bits = *reinterpret_cast<const uint4*>(row + at);
+      memcpy(&slot, &bits, sizeof slot);
+    } else {
+      slot.element[0] = row[at];
+    }
+    return slot;
+  }
+#pragma unroll
+  for (int i = 0; i < E; ++i) {
+    slot.element[i] = at + i >= 0 && at + i < cols ? row[at + i] : T(0.0f);
+  }
+  return slot;
+}
+
+template <int E, class T, class Index>
+__device__ __forceinline__ void store_slot(T* row, Index at, Index cols, const packed<T, E>& slot) {
+  if (at >= 0 && at + E <= cols) {
+    if constexpr (sizeof(slot) == slot_bytes) {
+      uint4 bits;
+      memcpy(&bits, &slot, sizeof bits);
+      *reinterpret_cast<uint4*>(row + at) = bits;
+    } else {
+      row[at] = slot.element[0];
+    }
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < E; ++i) {
+    if (at + i >= 0 && at + i < cols) row[at + i] = slot.element[i];
+  }
+}
+
+// How many elements of a row's first slot lie before the row.
+template <class T, int E>
+__device__ __forceinline__ int ragged_start(const T* row) {
+  return E == 1 ? 0 : int(uintptr_t(row) % slot_bytes / sizeof(T));
+}
+
+// How a call's rows are cut into slots, the same for each of its tensors.
+struct slot_layout {
+  bool whole;         // slots of 16 bytes; else of one element
+  int64_t row_slots;  // slots that the row with the most has
+};
+
+// Whether two matrices have every row at the same place within 16 bytes.
+inline bool aligned_alike(const matrix& a, const matrix& b, int64_t rows, int64_t item) {
+  return uintptr_t(a.data) % slot_bytes == uintptr_t(b.data) % slot_bytes &&
+         (rows <= 1 || (a.stride - b.stride) * item % slot_bytes == 0);
+}
+
+inline slot_layout lay_out(const activation_call& call, int64_t item) {
+  const bool whole = aligned_alike(call.x, call.out, call.rows, item) &&
+                     (call.dy.data == nullptr || aligned_alike(call.x, call.dy, call.rows, item));
+  if (!whole) return {false, call.cols};
+  const int64_t elements = slot_bytes / item;
+  const bool ragged =
+      uintptr_t(call.x.data) % slot_bytes != 0 || (call.rows > 1 && call.x.stride * item % slot_bytes != 0);
+  return {true, (call.cols + (ragged ? elements - 1 : 0) + elements - 1) / elements};
+}
+
+}  // namespace cuda
+}  // namespace polycom

@@ -1,0 +1,98 @@
+// CUDA devices and streams.
+#include <new>
+
+#include "core/queue.h"
+#include "launch.cuh"
+
+namespace polycom {
+namespace cuda {
+namespace {
+
+// One word is used by a launch at a time: launches on a stream follow one another.
+constexpr size_t ticket_bytes = 64;
+
+pc_status check_index(int32_t index) {
+  const int32_t count = device_count();
+  if (index >= 0 && index < count) return PC_OK;
+  return fail(PC_NO_DEVICE, "CUDA device %d does not exist; this process can use %d", index, count);
+}
+
+pc_status make_tickets(pc_queue& queue) {
+  void* tickets = nullptr;
+  if (pc_status status = check(cudaMalloc(&tickets, ticket_bytes), "queue_create")) return status;
+  queue.tickets = static_cast<unsigned*>(tickets);
+  const auto stream = static_cast<cudaStream_t>(queue.stream);
+  if (pc_status status = check(cudaMemsetAsync(tickets, 0, ticket_bytes, stream), "queue_create"))
+    return status;
+  return check(cudaStreamSynchronize(stream), "queue_create");
+}
+
+void release(pc_queue* queue) {
+  if (queue->tickets != nullptr) cudaFree(queue->tickets);
+  if (queue->owns_stream && queue->stream != nullptr) {
+    cudaStreamDestroy(static_cast<cudaStream_t>(queue->stream));
+  }
+  delete queue;
+}
+
+pc_status make_queue(int32_t index, void* stream, bool owns_stream, pc_queue** queue) {
+  if (pc_status status = check_index(index)) return status;
+  const device_scope device(index);
+  if (pc_status status = device.status("queue_create")) return status;
+  pc_queue* made = new (std::nothrow) pc_queue{};
+  if (made == nullptr) return fail(PC_OUT_OF_MEMORY, "queue_create: no memory for a queue");
+  made->device = PC_CUDA;
+  made->index = index;
+  made->owns_stream = owns_stream;
+  pc_status status = PC_OK;
+  if (owns_stream) {
+    cudaStream_t fresh = nullptr;
+    status = check(cudaStreamCreateWithFlags(&fresh, cudaStreamNonBlocking), "queue_create");
+    made->stream = fresh;
+  } else {
+    made->stream = stream;
+  }
+  if (status == PC_OK) status = make_tickets(*made);
+  if (status != PC_OK) {
+    release(made);
+    return status;
+  }
+  *queue = made;
+  return PC_OK;
+}
+
+}  // namespace
+
+int32_t device_count() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+pc_status queue_create(int32_t index, pc_queue** queue) { return make_queue(index, nullptr, true, queue); }
+
+pc_status queue_adopt(int32_t index, void* stream, pc_queue** queue) {
+  return make_queue(index, stream, false, queue);
+}
+
+pc_status queue_synchronize(pc_queue* queue) {
+  const device_scope device(queue->index);
+  if (pc_status status = device.status("queue_synchronize")) return status;
+  return check(cudaStreamSynchronize(static_cast<cudaStream_t>(queue->stream)), "queue_synchronize");
+}
+
+pc_status queue_destroy(pc_queue* queue) {
+  const device_scope device(queue->index);
+  const pc_status status = queue_synchronize(queue);
+  release(queue);
+  return status;
+}
+
+pc_status device_synchronize(int32_t index) {
+  if (pc_status status = check_index(index)) return status;
+  const device_scope device(index);
+  if (pc_status status = device.status("device_synchronize")) return status;
+  return check(cudaDeviceSynchronize(), "device_synchronize");
+}
+
+}  // namespace cuda
+}  // namespace polycom

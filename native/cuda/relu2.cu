@@ -1,0 +1,17 @@
+// ReLU squared in CUDA.
+#include "elementwise.cuh"
+#include "math/relu2.h"
+
+namespace polycom {
+namespace cuda {
+
+pc_status relu2_forward(pc_queue& queue, const activation_call& call) {
+  return elementwise_forward<relu2, float>(queue, call);
+}
+
+pc_status relu2_backward(pc_queue& queue, const activation_call& call) {
+  return elementwise_backward<relu2, float>(queue, call);
+}
+
+}  // namespace cuda
+}  // namespace polycom

@@ -1,0 +1,123 @@
+// A CUDA that runs on the CPU, one thread of a block after another, so that native/cuda's kernels are tested
+// where there is no GPU: their indexing, their barriers, their reductions. It stands in for the toolkit's header
+// of this name when the library is built with POLYCOM_CUDA=EMULATED. Device memory is host memory.
+//
+// Each CUDA thread is a fiber: it runs until it waits (a barrier, a shuffle), and the next one goes on. The order
+// alternates from launch to launch, so that a missing barrier shows.
+#pragma once
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <functional>
+
+#define __host__
+#define __device__
+#define __global__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+#define __shared__ static
+#define __grid_constant__
+
+struct dim3 {
+  unsigned x, y, z;
+  dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+// --- the runtime's functions ---
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+using cudaStream_t = struct emulated_stream*;
+constexpr unsigned cudaStreamNonBlocking = 1;
+
+inline const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
+inline const char* cudaGetErrorName(cudaError_t) { return "emulated"; }
+inline cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
+inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
+inline cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = static_cast<cudaStream_t>(malloc(1));
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return free(stream), cudaSuccess; }
+inline cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
+  return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+inline cudaError_t cudaFree(void* memory) { return free(memory), cudaSuccess; }
+inline cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t) {
+  return memset(to, value, bytes), cudaSuccess;
+}
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  return memcpy(to, from, bytes), cudaSuccess;
+}
+
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  size_t dynamicSmemBytes;
+  cudaStream_t stream;
+  void* attrs;
+  unsigned numAttrs;
+};
+
+// Runs `thread` as every thread of every block of the grid.
+cudaError_t emulated_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
+
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
+                               Arguments&&... arguments) {
+  return emulated_launch(*config, [&] { kernel(Parameters(arguments)...); });
+}
+
+// --- what a kernel calls ---
+
+constexpr int warpSize = 32;
+
+void __syncthreads();
+void emulated_warp_barrier();
+// The cell through which this thread's warp exchanges, for the lane given.
+uint64_t& emulated_exchange(unsigned lane);
+
+inline void __syncwarp(unsigned = 0xffffffffu) { emulated_warp_barrier(); }
+inline void __threadfence() {}
+
+template <class V>
+V __shfl_xor_sync(unsigned, V value, int mask) {
+  static_assert(sizeof(V) <= sizeof(uint64_t), "a shuffle moves at most 8 bytes");
+  const unsigned lane = threadIdx.x % warpSize;
+  memcpy(&emulated_exchange(lane), &value, sizeof value);
+  emulated_warp_barrier();
+  V other;
+  memcpy(&other, &emulated_exchange(lane ^ unsigned(mask)), sizeof other);
+  emulated_warp_barrier();
+  return other;
+}
+
+inline unsigned atomicInc(unsigned* address, unsigned most) {
+  const unsigned before = *address;
+  *address = before >= most ? 0 : before + 1;
+  return before;
+}
+
+template <class V>
+V __ldcg(const V* address) {
+  return *address;
+}

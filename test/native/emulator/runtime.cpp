@@ -1,0 +1,134 @@
+// The fibers behind the emulated CUDA: see cuda_runtime.h.
+#include "cuda_runtime.h"
+
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace {
+
+constexpr size_t stack_bytes = 64 << 10;
+constexpr unsigned most_threads = 1024;
+
+// Threads that wait for each other: a warp, or a block.
+struct barrier {
+  unsigned members = 0, arrived = 0;
+  uint64_t generation = 0;
+};
+
+struct fiber {
+  std::unique_ptr<char[]> stack{new char[stack_bytes]};
+  ucontext_t start;
+  jmp_buf at;
+  bool begun = false, done = false;
+};
+
+struct block_state {
+  std::vector<fiber> fibers;
+  barrier all;
+  barrier warps[most_threads / warpSize];
+  uint64_t exchange[most_threads];
+  unsigned current = 0;
+  jmp_buf scheduler;
+  ucontext_t scheduler_start;
+  const std::function<void()>* thread = nullptr;
+} state;
+std::mutex running;
+bool backwards = false;
+
+void run_fiber() {
+  (*state.thread)();
+  fiber& self = state.fibers[state.current];
+  self.done = true;
+  // A thread that has returned is waited for no longer.
+  for (barrier* b : {&state.all, &state.warps[state.current / warpSize]}) {
+    if (--b->members > 0 && b->arrived == b->members) {
+      b->arrived = 0;
+      ++b->generation;
+    }
+  }
+  _longjmp(state.scheduler, 1);
+}
+
+void yield() {
+  fiber& self = state.fibers[state.current];
+  if (_setjmp(self.at) == 0) _longjmp(state.scheduler, 1);
+}
+
+void wait(barrier& b) {
+  if (++b.arrived == b.members) {
+    b.arrived = 0;
+    ++b.generation;
+    return;
+  }
+  for (const uint64_t mine = b.generation; b.generation == mine;) yield();
+}
+
+void resume(unsigned index) {
+  fiber& next = state.fibers[index];
+  state.current = index;
+  threadIdx = dim3(index);
+  if (_setjmp(state.scheduler) != 0) return;
+  if (next.begun) _longjmp(next.at, 1);
+  next.begun = true;
+  setcontext(&next.start);
+}
+
+void prepare(fiber& f) {
+  getcontext(&f.start);
+  f.start.uc_stack.ss_sp = f.stack.get();
+  f.start.uc_stack.ss_size = stack_bytes;
+  f.start.uc_link = nullptr;
+  makecontext(&f.start, run_fiber, 0);
+  f.begun = f.done = false;
+}
+
+void run_block(unsigned threads) {
+  state.all = {};
+  state.all.members = threads;
+  for (barrier& warp : state.warps) warp = {};
+  for (unsigned i = 0; i < threads; ++i) {
+    ++state.warps[i / warpSize].members;
+    prepare(state.fibers[i]);
+  }
+  for (unsigned left = threads; left > 0;) {
+    for (unsigned i = 0; i < threads; ++i) {
+      const unsigned index = backwards ? threads - 1 - i : i;
+      if (state.fibers[index].done) continue;
+      resume(index);
+      if (state.fibers[index].done) --left;
+    }
+  }
+}
+
+}  // namespace
+
+void __syncthreads() { wait(state.all); }
+void emulated_warp_barrier() { wait(state.warps[state.current / warpSize]); }
+uint64_t& emulated_exchange(unsigned lane) {
+  return state.exchange[state.current / warpSize * warpSize + lane];
+}
+
+cudaError_t emulated_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
+  const unsigned threads = config.blockDim.x;
+  if (threads == 0 || threads > most_threads || threads % warpSize != 0 || config.gridDim.x == 0) {
+    return cudaErrorInvalidConfiguration;
+  }
+  const std::lock_guard<std::mutex> lock(running);
+  if (state.fibers.size() < threads) state.fibers.resize(threads);
+  state.thread = &thread;
+  blockDim = config.blockDim;
+  gridDim = config.gridDim;
+  backwards = !backwards;
+  for (unsigned i = 0; i < config.gridDim.x; ++i) {
+    // The last block to finish need not be the last one of the grid.
+    blockIdx = dim3(backwards ? config.gridDim.x - 1 - i : i);
+    run_block(threads);
+  }
+  return cudaSuccess;
+}
