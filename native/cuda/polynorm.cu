@@ -193,8 +193,10 @@ __global__ void __launch_bounds__(Warp ? warp_threads : backward_threads)
 // --- kernels: the row read twice ---
 
 constexpr int wide_threads = 512;
-// Elements that a thread sums in float before it carries them over into double.
+// Elements that a thread sums in float before it carries them over into double, and slots that it loads at
+// once.
 constexpr int carry_elements = 32;
+constexpr int slots_at_once = 8;
 
 template <class T, int R, bool Whole>
 __global__ void __launch_bounds__(wide_threads)
@@ -212,7 +214,7 @@ __global__ void __launch_bounds__(wide_threads)
     double sums[formula::forward_sums] = {};
     for (int64_t at = first; at < call.cols;) {
       float part[formula::forward_sums] = {};
-#pragma unroll
+#pragma unroll slots_at_once
       for (int s = 0; s < carry_elements / E; ++s, at += stride) {
         const packed<T, E> slot = load_slot<E>(x, at, call.cols);
 #pragma unroll
@@ -262,7 +264,7 @@ __global__ void __launch_bounds__(wide_threads)
     double sums[formula::backward_sums] = {};
     for (int64_t at = first; at < call.cols;) {
       float part[formula::backward_sums] = {};
-#pragma unroll
+#pragma unroll slots_at_once
       for (int s = 0; s < carry_elements / E; ++s, at += stride) {
         const packed<T, E> slot_x = load_slot<E>(x, at, call.cols), slot_g = load_slot<E>(g, at, call.cols);
 #pragma unroll
