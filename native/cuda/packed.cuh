@@ -50,7 +50,7 @@ __device__ __forceinline__ void store_slot(T* row, Index at, Index cols, const p
     if constexpr (sizeof(slot) == slot_bytes) {
       uint4 bits;
       memcpy(&bits, &slot, sizeof bits);
-      *reinterpret_cast<uint4*>(row + at) = bits;
+      __stwb(reinterpret_cast<uint4*>(row + at), bits);  // a plain one may be split into the edges' stores
     } else {
       row[at] = slot.element[0];
     }

@@ -121,3 +121,7 @@ template <class V>
 V __ldcg(const V* address) {
   return *address;
 }
+template <class V>
+void __stwb(V* address, V value) {
+  *address = value;
+}
