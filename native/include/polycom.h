@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Raised by any change that an older caller would misread. Checked at load. */
-#define PC_ABI_VERSION 1
+#define PC_ABI_VERSION 2
 
 #define PC_MAX_RANK 8
 #define PC_MAX_SCALARS 8
@@ -117,22 +117,42 @@ PC_OP(copy)
 /*
  * The activations. A line here declares pc_<name>_forward and pc_<name>_backward:
  *
- *   forward:  (x, [weight, bias])      -> (y)
- *   backward: (x, [weight, bias,] dy)  -> (dx, [dweight, dbias])
+ *   forward:  (x, [weight, bias])            -> (y)              y = f(x)
+ *   backward: (x, [weight, bias,] dy)        -> (dx, [dweight, dbias])
  *
- * x, y, dy, dx: one shape, any rank, one dtype; the last axis contiguous, the leading axes evenly strided.
- * weight: [order], highest power first, and bias: a scalar, both f32 and contiguous, as their gradients.
+ * and of the gated ones:
+ *
+ *   forward:  (gate, up, [weight, bias])     -> (y)              y = f(gate) * up
+ *   backward: (gate, up, [weight, bias,] dy) -> (dgate, dup, [dweight, dbias])
+ *
+ * x, gate, up, y and their gradients: one shape, any rank, one dtype; the last axis contiguous, the leading
+ * axes evenly strided. A packed [gate | up] is two such views of one tensor. weight: [order], order 1 to 4,
+ * highest power first, and bias: a scalar, both f32 and contiguous, as their gradients.
  *
  * Traits:
  *   PC_COEFFICIENTS  takes weight and bias, and gives their gradients
- *   PC_ROWWISE       couples the elements of a row (the last axis); takes scalars[0] = epsilon >= 0
+ *   PC_GATED         takes gate and up
+ *   PC_ROWWISE       couples the elements of a row (the last axis);
+ *                    scalars: epsilon >= 0, norm (0: root of the mean square, 1: L2, root of the sum of
+ * squares) PC_APPROXIMATE   scalars: approximate (0: exact, by erf; 1: by tanh)
  */
 #define PC_COEFFICIENTS 1
-#define PC_ROWWISE 2
-#define PC_ACTIVATIONS(X)                   \
-  X(polynorm, PC_COEFFICIENTS | PC_ROWWISE) \
-  X(polyrelu, PC_COEFFICIENTS)              \
-  X(relu2, 0)
+#define PC_GATED 2
+#define PC_ROWWISE 4
+#define PC_APPROXIMATE 8
+#define PC_MAX_ORDER 4
+#define PC_ACTIVATIONS(X)                                 \
+  X(polynorm, PC_COEFFICIENTS | PC_ROWWISE)               \
+  X(polyrelu, PC_COEFFICIENTS)                            \
+  X(relu, 0)                                              \
+  X(relu2, 0)                                             \
+  X(gelu, PC_APPROXIMATE)                                 \
+  X(silu, 0)                                              \
+  X(polynormglu, PC_COEFFICIENTS | PC_ROWWISE | PC_GATED) \
+  X(polyreluglu, PC_COEFFICIENTS | PC_GATED)              \
+  X(reglu, PC_GATED)                                      \
+  X(geglu, PC_APPROXIMATE | PC_GATED)                     \
+  X(swiglu, PC_GATED)
 
 #define PC_ACTIVATION(name, traits) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_ACTIVATIONS(PC_ACTIVATION)
