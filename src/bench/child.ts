@@ -7,9 +7,9 @@ import { activateTensorflow, measureTensorflow } from './parts.js';
 const job = JSON.parse(process.argv[2]!) as ChildJob;
 const native = findNative();
 
-if (tensorflowStatus.package === undefined || !(await activateTensorflow())) {
-  throw new Error(`no TensorFlow: ${tensorflowStatus.missing}`);
-}
+const refusal =
+  tensorflowStatus.package === undefined ? tensorflowStatus.missing : await activateTensorflow();
+if (refusal !== undefined) throw new Error(refusal);
 const measured = measureTensorflow(native.found ? native : undefined, job, job.passes, (group, step) =>
   send({ group, step }),
 );

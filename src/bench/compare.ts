@@ -1,5 +1,5 @@
 import { contenderName, groupRows, passName, rowKey } from './document.js';
-import { alignColumns, duration, times } from './format.js';
+import { alignColumns, duration } from './format.js';
 import type { BenchDocument, Row } from './types.js';
 
 /** A measurement that two documents have, and how it changed. */
@@ -62,7 +62,7 @@ export function formatComparison({ changes, unmatched, warnings }: Comparison): 
     passName(b.pass),
     a.ms_p50 === undefined ? 'failed' : duration(a.ms_p50),
     b.ms_p50 === undefined ? 'failed' : duration(b.ms_p50),
-    ratio === undefined ? '' : times(ratio),
+    ratio === undefined ? '' : `${ratio.toFixed(2)}×`,
     verdict === 'same' ? '' : verdict,
   ]);
   const titles = ['', 'pass', 'a', 'b', 'b/a', ''];

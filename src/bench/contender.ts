@@ -29,16 +29,15 @@ export function measure(
 ): Measured {
   const notes: string[] = [];
   const checked = contenders.flatMap((contender) => {
-    const { op, variant, pass } = contender.identity;
-    onStep(`checking ${op} ${pass} ${variant}`);
+    const { op, variant, pass, dtype } = contender.identity;
+    onStep(['checking', ...new Set([op, pass, variant])].join(' '));
     try {
       return [{ contender, failure: contender.check() }];
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
       if (!(error instanceof PolycomError) || error.code !== 'UNSUPPORTED') {
-        return [{ contender, failure: message }];
+        return [{ contender, failure: error instanceof Error ? error.message : String(error) }];
       }
-      notes.push(`left out: ${message}`);
+      notes.push(`left out: ${op} in ${dtype}, for which this library has no kernel`);
       return [];
     }
   });

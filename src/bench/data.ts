@@ -75,7 +75,7 @@ export class BenchData {
     return Object.fromEntries(
       names.map((name) => {
         if (SCALARS[name] !== undefined) return [name, SCALARS[name]];
-        throw new PolycomError('UNSUPPORTED', `the benchmark has no value for a scalar named '${name}'`);
+        throw new PolycomError('INTERNAL', `the benchmark has no value for a scalar named '${name}'`);
       }),
     );
   }

@@ -78,9 +78,14 @@ export function measureTensorflow(
   }
 }
 
-/** Makes tfjs-node the active backend, and says whether it could. */
-export async function activateTensorflow(): Promise<boolean> {
-  return tf.findBackend('tensorflow') !== null && (await tf.setBackend('tensorflow'));
+/** Makes tfjs-node the active backend; or says why that cannot be measured. */
+export async function activateTensorflow(): Promise<string | undefined> {
+  if (tf.findBackend('tensorflow') === null || !(await tf.setBackend('tensorflow'))) {
+    return 'tfjs-node uses another tfjs-core than this package';
+  }
+  const { isUsingGpuDevice } = tf.backend() as { isUsingGpuDevice?: boolean };
+  if (!isUsingGpuDevice) return undefined;
+  return 'TensorFlow runs on a GPU here, for which this benchmark would have to wait; CUDA_VISIBLE_DEVICES= hides it';
 }
 
 /** The version of tfjs. */

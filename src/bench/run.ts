@@ -115,12 +115,8 @@ async function tensorflowPart({
   onStep('TensorFlow', 'loading');
   const { tensorflowStatus: status } = await import('../tensorflow/index.js');
   if (status.package === undefined) return { parts: [], notes: [`no TensorFlow: ${status.missing}`] };
-  if (!(await activateTensorflow())) {
-    return {
-      parts: [],
-      notes: [`no TensorFlow: ${status.package} uses another tfjs-core than this package`],
-    };
-  }
+  const refusal = await activateTensorflow();
+  if (refusal !== undefined) return { parts: [], notes: [`TensorFlow left out: ${refusal}`] };
   const job = { dtype: 'f32', effort } as const satisfies Partial<Job>;
   const passes = ['forward', 'forward_backward'] as const;
   const parts = [measureTensorflow(library, { ...job, shapes: shapes.tensorflow }, passes, onStep)];

@@ -103,8 +103,12 @@ async function reportWriter() {
 }
 
 function writeFile(file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  } catch (cause) {
+    throw new PolycomError('INVALID_ARGUMENT', `${file} cannot be written`, { cause });
+  }
 }
 
 function parseDtypes(text: string): Dtype[] {

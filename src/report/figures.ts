@@ -12,6 +12,8 @@ export interface Figure {
   readonly caption: string;
   readonly legend: readonly { readonly name: string; readonly color: string }[];
   readonly panels: readonly { readonly title: string; readonly svg: string }[];
+  /** Whether a panel takes the page's whole width. */
+  readonly wide?: boolean;
 }
 
 /** A variant's colour, by the style's variables. */
@@ -47,17 +49,17 @@ function copyFigure(document: BenchDocument, charts: Charts): Figure | undefined
   const shape = extreme(every, 'largest');
   if (shape === undefined) return undefined;
   const rows = atShape(every, shape);
-  const dtypes = new Set(rows.map(({ dtype }) => dtype)).size;
+  const nameOf = namer(rows);
   const copy = document.results.find(
     (row) => row.variant === 'copy' && row.backend === 'native' && shapeName(row) === shapeName(shape),
   );
   const panels = passesOf(rows).map((pass) => {
     const bars = rows
       .filter((row) => row.pass === pass)
-      .map(({ label, dtype, of_copy, gb_per_s }) => ({
-        name: dtypes > 1 ? `${label} ${dtype}` : label,
-        value: of_copy,
-        text: `${percent(of_copy)} (${threeDigits(gb_per_s)} GB/s)`,
+      .map((row) => ({
+        name: nameOf(row),
+        value: row.of_copy,
+        text: `${percent(row.of_copy)} (${threeDigits(row.gb_per_s)} GB/s)`,
         color: VARIANT_COLORS.fused,
       }));
     const mark = { at: 1, text: 'copy' };
@@ -83,13 +85,14 @@ function everyShapeFigure(document: BenchDocument, charts: Charts): Figure | und
   const rows = copyRows(document);
   const shapes = [...new Set(rows.map(shapeName))];
   if (shapes.length < 2) return undefined;
+  const nameOf = namer(rows);
   const { plot, draw } = charts;
   const panels = passesOf(rows).map((pass) => {
     const cells = rows
       .filter((row) => row.pass === pass)
       .map((row) => ({
         shape: shapeName(row),
-        name: `${row.label} ${row.dtype}`,
+        name: nameOf(row),
         of_copy: row.of_copy,
         shade: shadeOf(row.of_copy),
       }));
@@ -121,7 +124,14 @@ function everyShapeFigure(document: BenchDocument, charts: Charts): Figure | und
     caption: 'As above, for every shape whose tensors do not fit the cache.',
     legend: [],
     panels,
+    wide: shapes.length > 4,
   };
+}
+
+/** Names rows by their op, and by their dtype where there are several. */
+function namer(rows: readonly TimedRow[]): (row: TimedRow) => string {
+  const dtypes = new Set(rows.map(({ dtype }) => dtype)).size;
+  return ({ label, dtype }) => (dtypes > 1 ? `${label} ${dtype}` : label);
 }
 
 /** How strongly a cell is coloured: the text on it must stay legible. */
@@ -219,5 +229,6 @@ function allocatorFigure(document: BenchDocument, charts: Charts): Figure | unde
       "importing 'polycom/tensorflow' sets; 'default' reuses memory only while oneDNN is on.",
     legend: allocators.map((name) => ({ name, color: ALLOCATOR_COLORS[name] })),
     panels: [{ title: '', svg }],
+    wide: true,
   };
 }

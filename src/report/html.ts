@@ -24,7 +24,7 @@ ${STYLE}
 <body>
 <h1>PolyCom activations, measured</h1>
 <p class="muted">${escapeHtml([`${machine.cpu}, ${machine.cpus} CPUs`, when, ...(commit === undefined ? [] : [`commit ${commit}`])].join(' · '))}</p>
-${failed === 0 ? '' : `<p class="wrong">${failed} contenders gave a wrong result, and were not timed.</p>`}
+${failed === 0 ? '' : `<p class="wrong">${failed} ${failed === 1 ? 'contender' : 'contenders'} gave a wrong result, and ${failed === 1 ? 'was' : 'were'} not timed.</p>`}
 <div class="tiles">
 ${headline(document)
   .map(
@@ -44,7 +44,7 @@ ${formatSetting(document)}
 `;
 }
 
-function formatFigure({ title, caption, legend, panels }: Figure): string {
+function formatFigure({ title, caption, legend, panels, wide }: Figure): string {
   const keys = legend.map(
     ({ name, color }) => `<li><i style="background:${color}"></i>${escapeHtml(name)}</li>`,
   );
@@ -54,7 +54,7 @@ function formatFigure({ title, caption, legend, panels }: Figure): string {
   return `<h2>${escapeHtml(title)}</h2>
 <p class="muted">${escapeHtml(caption)}</p>
 ${keys.length === 0 ? '' : `<ul class="legend">${keys.join('')}</ul>`}
-<div class="panels${panels.length === 1 ? ' wide' : ''}">${drawn.join('\n')}</div>`;
+<div class="panels${wide ? ' wide' : ''}">${drawn.join('\n')}</div>`;
 }
 
 function formatTables({ results }: BenchDocument): string {
