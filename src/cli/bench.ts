@@ -1,2 +1,119 @@
-import type { Command } from 'commander';
-export function registerBench(_program: Command): void {}
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Command, Option } from 'commander';
+import { PolycomError } from '../errors.js';
+import type { Device, Dtype } from '../native/types.js';
+
+interface ActivationsOptions {
+  readonly quick?: boolean;
+  readonly backend: 'native' | 'tensorflow' | 'all';
+  readonly device: Device;
+  readonly dtype: string;
+  readonly shapes?: string;
+  readonly json?: string;
+  readonly report?: string;
+  readonly quiet?: boolean;
+}
+
+const DTYPES: readonly string[] = ['f32', 'f16', 'bf16'] satisfies Dtype[];
+
+/** Adds `bench`: measure this package, and compare and show what was measured. */
+export function registerBench(program: Command): void {
+  const bench = program.command('bench').description('measure, compare and show');
+  bench
+    .command('activations')
+    .description('the fused activations against stock ops, against their compositions, and against a copy')
+    .option('--quick', 'two large shapes and a small one, in about three minutes')
+    .addOption(
+      new Option('--backend <name>', 'kernels driven directly, ops inside tfjs-node, or both')
+        .choices(['native', 'tensorflow', 'all'])
+        .default('all'),
+    )
+    .addOption(new Option('--device <name>', 'where they run').choices(['cpu', 'cuda']).default('cpu'))
+    .option('--dtype <list>', `of kernels driven directly: ${DTYPES.join(',')}`, 'f32')
+    .option('--shapes <list>', 'rows x columns, such as 2048x5632,4096x8256, instead of the usual ones')
+    .option('--json <file>', 'write the document there, not to the last line of stdout')
+    .option('--report <file>', 'write a report there, as HTML (needs @observablehq/plot and linkedom)')
+    .option('--quiet', 'show no progress')
+    .addHelpText('after', HELP)
+    .action(activations);
+  bench
+    .command('compare')
+    .description('compare what two runs measured')
+    .argument('<a.json>', 'the run before')
+    .argument('<b.json>', 'the run after')
+    .action(compare);
+  bench
+    .command('report')
+    .description('write the report of a document that was measured before')
+    .argument('<document.json>')
+    .argument('<report.html>')
+    .action(report);
+}
+
+const HELP = `
+Every result is checked against an f64 reference first: a wrong one is reported as failed, never timed, and makes
+the exit status 1. A part whose library is missing is left out, with a note. For figures that mean something,
+nothing else should run meanwhile.`;
+
+async function activations(options: ActivationsOptions): Promise<void> {
+  const { quick, backend, device, json, report: reportFile, quiet } = options;
+  const { parseShapes } = await import('../bench/shapes.js');
+  const { benchActivations } = await import('../bench/run.js');
+  const { progressOn } = await import('../bench/progress.js');
+  const { formatTable } = await import('../bench/table.js');
+  const shapes = options.shapes === undefined ? undefined : parseShapes(options.shapes);
+  const dtypes = parseDtypes(options.dtype);
+  const writeReport = reportFile === undefined ? undefined : await reportWriter();
+  const progress = progressOn(process.stderr, quiet ? { quiet } : {});
+  const document = await benchActivations({
+    quick: quick ?? false,
+    backend,
+    device,
+    dtypes,
+    shapes,
+    onStep: progress.step,
+  }).finally(progress.end);
+  const color = process.stdout.isTTY && !process.env.NO_COLOR;
+  process.stdout.write(`${formatTable(document, (text) => (color ? `\x1b[1m${text}\x1b[22m` : text))}\n`);
+  if (json !== undefined) writeFile(json, `${JSON.stringify(document, undefined, 1)}\n`);
+  else process.stdout.write(`${JSON.stringify(document)}\n`);
+  if (reportFile !== undefined) writeFile(reportFile, writeReport!(document));
+  if (document.results.some(({ ok }) => !ok)) process.exitCode = 1;
+}
+
+async function compare(before: string, after: string): Promise<void> {
+  const { readDocument } = await import('../bench/document.js');
+  const { compareDocuments, formatComparison } = await import('../bench/compare.js');
+  process.stdout.write(formatComparison(compareDocuments(readDocument(before), readDocument(after))));
+}
+
+async function report(documentFile: string, reportFile: string): Promise<void> {
+  const { readDocument } = await import('../bench/document.js');
+  const document = readDocument(documentFile);
+  writeFile(reportFile, (await reportWriter())(document));
+}
+
+/** Loaded before anything is measured, so that a missing chart library costs no run. */
+async function reportWriter() {
+  const { loadCharts } = await import('../report/charts.js');
+  const { formatReport } = await import('../report/html.js');
+  const charts = await loadCharts();
+  return (document: Parameters<typeof formatReport>[0]) => formatReport(document, charts);
+}
+
+function writeFile(file: string, text: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  } catch (cause) {
+    throw new PolycomError('INVALID_ARGUMENT', `${file} cannot be written`, { cause });
+  }
+}
+
+function parseDtypes(text: string): Dtype[] {
+  return text.split(',').map((name) => {
+    if (DTYPES.includes(name)) return name as Dtype;
+    throw new PolycomError('INVALID_ARGUMENT', `dtype '${name}'; expected some of ${DTYPES.join(', ')}`);
+  });
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { PolycomError } from '../errors.js';
+import { shapeName } from './shapes.js';
+import type { BenchDocument, Row, RowIdentity } from './types.js';
+
+const TEXTS = ['op', 'label', 'pass', 'dtype', 'device', 'backend', 'variant'] as const;
+const REMEDY = 'give a file that polycom bench activations --json wrote';
+
+/**
+ * Reads a document that the benchmark wrote.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a file that is missing, no JSON, or another document
+ */
+export function readDocument(file: string): BenchDocument {
+  try {
+    return parseDocument(readFileSync(file, 'utf8'), file);
+  } catch (cause) {
+    if (cause instanceof PolycomError) throw cause;
+    throw new PolycomError('INVALID_ARGUMENT', `${file} cannot be read`, { remedy: REMEDY, cause });
+  }
+}
+
+/** As {@link readDocument}, from the text; `name` is what errors call it. */
+export function parseDocument(text: string, name: string): BenchDocument {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new PolycomError('INVALID_ARGUMENT', `${name} is not JSON`, { remedy: REMEDY, cause });
+  }
+  const wrong = wrongOf(value);
+  if (wrong === undefined) return value as BenchDocument;
+  throw new PolycomError('INVALID_ARGUMENT', `${name}: ${wrong}`, { remedy: REMEDY });
+}
+
+/** What keeps a value from being such a document. */
+function wrongOf(value: unknown): string | undefined {
+  if (!isRecord(value)) return 'not an object';
+  const { schema, bench, results, machine, versions, notes } = value;
+  if (schema !== 1) return `schema is ${JSON.stringify(schema)}; expected 1`;
+  if (bench !== 'activations') return `bench is ${JSON.stringify(bench)}; expected "activations"`;
+  for (const name of ['date', 'command']) if (typeof value[name] !== 'string') return `${name} is no text`;
+  if (!isRecord(machine) || !isRecord(versions)) return 'machine or versions is missing';
+  if (!Array.isArray(notes) || !notes.every((note) => typeof note === 'string')) return 'notes are no texts';
+  if (!Array.isArray(results)) return 'results is no list';
+  const bad = results.findIndex((row) => !isRow(row));
+  return bad < 0 ? undefined : `result ${bad} is not a measurement`;
+}
+
+function isRow(row: unknown): row is Row {
+  if (!isRecord(row) || typeof row.ok !== 'boolean') return false;
+  if (!TEXTS.every((name) => typeof row[name] === 'string')) return false;
+  const numbers = ['rows', 'cols', ...(row.ok ? ['ms_p20', 'ms_p50', 'ms_p80', 'gb_per_s'] : [])];
+  return numbers.every((name) => Number.isFinite(row[name]));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What a row measures, as one text: two rows with the same one can be compared. */
+export function rowKey(row: RowIdentity): string {
+  const { op, variant, pass, dtype, device, backend, allocator = '' } = row;
+  return [op, variant, pass, shapeName(row), dtype, device, backend, allocator].join(' ');
+}
+
+const PASSES: Readonly<Record<Row['pass'], string>> = {
+  forward: 'forward',
+  backward: 'backward',
+  forward_backward: 'forward + backward',
+  copy: '',
+};
+
+/** A pass for people. */
+export function passName(pass: Row['pass']): string {
+  return PASSES[pass];
+}
+
+/** A contender for people: `PolyNorm, fused`. */
+export function contenderName({ label, variant, method }: Row): string {
+  if (variant === 'copy') return `copy (${method})`;
+  return variant === 'stock' ? label : `${label}, ${variant === 'fused' ? 'fused' : 'composed'}`;
+}
+
+/** Rows that were measured together, and what they have in common. */
+export interface Group {
+  readonly title: string;
+  readonly rows: readonly Row[];
+}
+
+/** The rows of a document by host, allocator, shape and dtype, in its order. */
+export function groupRows(rows: readonly Row[]): Group[] {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const title = groupTitle(row);
+    const group = groups.get(title);
+    if (group === undefined) groups.set(title, [row]);
+    else group.push(row);
+  }
+  return Array.from(groups, ([title, members]) => ({ title, rows: members }));
+}
+
+function groupTitle(row: Row): string {
+  const { backend, dtype, device } = row;
+  const host = backend === 'native' ? 'Driven directly' : 'In tfjs-node';
+  const { allocator } = row;
+  const memory = allocator === undefined || allocator === 'bfc' ? '' : `, allocator: ${allocator}`;
+  return `${host}, ${shapeName(row)} ${dtype}, ${device}${memory}`;
+}

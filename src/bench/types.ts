@@ -1,0 +1,91 @@
+import type { Device, Dtype } from '../native/types.js';
+
+/** Which direction a row times. `forward_backward` is both, through tfjs's tape. */
+export type BenchPass = 'forward' | 'backward' | 'forward_backward' | 'copy';
+
+/** What a row times: the package's kernel, a stock op, the composition that the kernel replaces, or a copy. */
+export type Variant = 'fused' | 'stock' | 'reference' | 'copy';
+
+/** Who calls the kernels: nobody but the C ABI, or tfjs-node. */
+export type BenchBackend = 'native' | 'tensorflow';
+
+/** How TensorFlow's CPU allocator treats freed memory, and whether oneDNN (which brings its own) is on. */
+export type Allocator = 'bfc' | 'default' | 'default-no-onednn';
+
+/** A matrix that is measured: that of an op's first input. */
+export interface Shape {
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** What a row measures. */
+export interface RowIdentity extends Shape {
+  readonly op: string;
+  /** The op's name for people. */
+  readonly label: string;
+  readonly pass: BenchPass;
+  readonly dtype: Dtype;
+  readonly device: Device;
+  readonly backend: BenchBackend;
+  readonly variant: Variant;
+  /** Of TensorFlow's rows. */
+  readonly allocator?: Allocator;
+  /** Of a copy: the way of copying that was fastest here. */
+  readonly method?: string;
+}
+
+/** The spread of a contender's samples, in milliseconds a call. */
+export interface Timing {
+  readonly ms_p20: number;
+  readonly ms_p50: number;
+  readonly ms_p80: number;
+}
+
+/** One measurement. A contender whose result is wrong is not timed, and has no ratios. */
+export interface Row extends RowIdentity, Partial<Timing> {
+  /** How many samples the spread is of. */
+  readonly samples?: number;
+  /** Algorithmic bytes, which each tensor counts once, over the median time. */
+  readonly gb_per_s?: number;
+  /** That rate against the copy's. Only where the tensors do not fit the cache. */
+  readonly of_copy?: number;
+  /** How many times faster than the unfused composition. */
+  readonly vs_reference?: number;
+  /** How many times as fast as tf.relu in the same pass: below 1 is slower. */
+  readonly vs_stock?: number;
+  /** Whether the result was right. */
+  readonly ok: boolean;
+  /** Why it was not. */
+  readonly failure?: string;
+}
+
+/** Where a document was measured. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cpus: number;
+  readonly memory_gb: number;
+  readonly os: string;
+  readonly cache_mb: number;
+  /** Of the native library's kernels: `avx512`, `avx2` or `baseline`. */
+  readonly simd?: string;
+  /** Of the process that measured all but the rows of other allocators. */
+  readonly tf_allocator?: Allocator;
+  readonly tf_onednn?: 'off' | 'default';
+}
+
+/** What a bench prints: one JSON document. */
+export interface BenchDocument {
+  readonly schema: 1;
+  readonly bench: 'activations';
+  /** ISO 8601, in UTC. */
+  readonly date: string;
+  /** Of the checkout, with `-dirty` where it had changes; absent in an installed package. */
+  readonly commit?: string;
+  /** What to type to measure this again. */
+  readonly command: string;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  /** What was missing, reduced or left out. */
+  readonly notes: readonly string[];
+  readonly results: readonly Row[];
+}

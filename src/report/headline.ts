@@ -1,0 +1,72 @@
+import { passName } from '../bench/document.js';
+import { duration, percent, times } from '../bench/format.js';
+import { STOCK_ANCHOR } from '../bench/ratios.js';
+import { shapeName } from '../bench/shapes.js';
+import type { BenchDocument, BenchPass } from '../bench/types.js';
+import { atShape, copyRows, extreme, hostRows } from './select.js';
+
+/** A figure that stands for many, and what it is a figure of. */
+export interface Tile {
+  readonly value: string;
+  readonly text: string;
+}
+
+/** What a document comes to, in a handful of figures. */
+export function headline(document: BenchDocument): Tile[] {
+  return [...copyTiles(document), ...hostTiles(document), checkTile(document)];
+}
+
+function copyTiles(document: BenchDocument): Tile[] {
+  const rows = copyRows(document);
+  const shape = extreme(rows, 'largest');
+  if (shape === undefined) return [];
+  const text = `of a copy's rate, kernels driven directly, ${shapeName(shape)}`;
+  return [
+    {
+      value: range(
+        atShape(rows, shape).map(({ of_copy }) => of_copy),
+        percent,
+      ),
+      text,
+    },
+  ];
+}
+
+function hostTiles(document: BenchDocument): Tile[] {
+  const rows = hostRows(document).filter(({ variant }) => variant === 'fused');
+  const [largest, smallest] = [extreme(rows, 'largest'), extreme(rows, 'smallest')];
+  if (largest === undefined || smallest === undefined) return [];
+  const pass: BenchPass = 'forward_backward';
+  const large = atShape(rows, largest).filter((row) => row.pass === pass);
+  const where = `in tfjs-node, ${passName(pass)}, ${shapeName(largest)}`;
+  const [composed, stock] = (['vs_reference', 'vs_stock'] as const).map((name) =>
+    large.flatMap((row) => row[name] ?? []),
+  );
+  const calls = atShape(rows, smallest).filter((row) => row.pass === 'forward');
+  return [
+    { value: range(composed!, times), text: `faster than the unfused compositions ${where}` },
+    { value: range(stock!, times), text: `the speed of tf.${STOCK_ANCHOR} ${where}` },
+    {
+      value: range(
+        calls.map(({ ms_p50 }) => ms_p50),
+        duration,
+      ),
+      text: `a call in tfjs-node, forward, ${shapeName(smallest)}`,
+    },
+  ].filter(({ value }) => value !== '');
+}
+
+function checkTile({ results }: BenchDocument): Tile {
+  const right = results.filter(({ ok }) => ok).length;
+  const value = right === results.length ? `all ${right}` : `${right} of ${results.length}`;
+  return { value, text: 'results right, checked against an f64 reference before they were timed' };
+}
+
+/** `71–105 %`: the least and the most, with the unit said once where both have the same. */
+function range(values: readonly number[], format: (value: number) => string): string {
+  if (values.length === 0) return '';
+  const [least, most] = [format(Math.min(...values)), format(Math.max(...values))];
+  if (least === most) return most;
+  const unit = /[^\d.]*$/.exec(most)![0];
+  return least.endsWith(unit) ? `${least.slice(0, least.length - unit.length)}–${most}` : `${least}–${most}`;
+}

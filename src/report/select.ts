@@ -1,0 +1,54 @@
+import { shapeName } from '../bench/shapes.js';
+import type { BenchDocument, BenchPass, Row, Shape } from '../bench/types.js';
+
+/** The rows that were right, and so timed. */
+export type TimedRow = Row & Required<Pick<Row, 'ms_p20' | 'ms_p50' | 'ms_p80' | 'gb_per_s'>>;
+
+/** Narrows to the rows that were timed. */
+export function isTimed(row: Row): row is TimedRow {
+  return row.ok;
+}
+
+/** Rows that have a share of the copy's rate: kernels driven directly, on tensors larger than the cache. */
+export function copyRows({ results }: BenchDocument): (TimedRow & { of_copy: number })[] {
+  return results.filter(
+    (row): row is TimedRow & { of_copy: number } =>
+      isTimed(row) && row.backend === 'native' && row.variant === 'fused' && row.of_copy !== undefined,
+  );
+}
+
+/** What ran inside tfjs-node with the reusing allocator. */
+export function hostRows({ results }: BenchDocument): TimedRow[] {
+  const inHost = results.filter(isTimed).filter(({ backend }) => backend === 'tensorflow');
+  const own = inHost[0]?.allocator;
+  return inHost.filter(({ variant, allocator }) => variant !== 'copy' && allocator === own);
+}
+
+/** What ran inside tfjs-node at the shapes that were measured with several allocators. */
+export function allocatorRows({ results }: BenchDocument, pass: BenchPass): TimedRow[] {
+  const rows = results
+    .filter(isTimed)
+    .filter((row) => row.backend === 'tensorflow' && row.variant !== 'copy' && row.pass === pass);
+  const allocatorsAt = (shape: Shape) => new Set(atShape(rows, shape).map(({ allocator }) => allocator)).size;
+  const shape = extreme(
+    rows.filter((row) => allocatorsAt(row) > 1),
+    'largest',
+  );
+  return shape === undefined ? [] : atShape(rows, shape);
+}
+
+/** The rows of one shape. */
+export function atShape<R extends Row>(rows: readonly R[], shape: Shape): R[] {
+  return rows.filter((row) => shapeName(row) === shapeName(shape));
+}
+
+/** The shape with the most, or the fewest, elements. */
+export function extreme(rows: readonly Row[], which: 'largest' | 'smallest'): Shape | undefined {
+  const sign = which === 'largest' ? 1 : -1;
+  return [...rows].sort((a, b) => sign * (b.rows * b.cols - a.rows * a.cols))[0];
+}
+
+/** The passes that rows have, in their order. */
+export function passesOf(rows: readonly Row[]): BenchPass[] {
+  return [...new Set(rows.map(({ pass }) => pass))];
+}

@@ -1,0 +1,45 @@
+/** The colours of charts and page: of a light scheme, and what a dark one has instead. */
+export const COLORS: string = `:root {
+  color-scheme: light dark;
+  --surface: #ffffff; --raised: #f6f8fa; --line: #d8dee4; --ink: #1f2328; --muted: #59636e;
+  --fused: #1a6fd4; --composed: #d98324; --stock: #8c959f; --wrong: #c92a2a;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --surface: #0d1117; --raised: #161b22; --line: #30363d; --ink: #e6edf3; --muted: #9198a1;
+    --fused: #4c9bf5; --composed: #d6873a; --stock: #7d8590; --wrong: #ff7b72;
+  }
+}`;
+
+/** The page's style. */
+export const STYLE: string = `${COLORS}
+* { box-sizing: border-box; }
+body {
+  margin: 0 auto; max-width: 1140px; padding: 40px 24px 64px; background: var(--surface); color: var(--ink);
+  font: 15px/1.55 system-ui, -apple-system, 'Segoe UI', sans-serif;
+}
+h1 { margin: 0; font-size: 28px; line-height: 1.25; letter-spacing: -0.01em; }
+h2 { margin: 56px 0 4px; font-size: 20px; }
+h3 { margin: 32px 0 8px; font-size: 15px; }
+h4 { margin: 0 0 4px; font-size: 13px; font-weight: 600; color: var(--muted); }
+p { margin: 4px 0; max-width: 76ch; }
+.muted { color: var(--muted); }
+.wrong { color: var(--wrong); font-weight: 600; }
+code { padding: 1px 5px; border-radius: 4px; background: var(--raised); font-size: 0.9em; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(195px, 1fr)); gap: 12px; margin: 28px 0 0; padding: 0; }
+.tile { padding: 16px 18px; border: 1px solid var(--line); border-radius: 10px; background: var(--raised); }
+.tile b { display: block; font-size: 22px; line-height: 1.4; letter-spacing: -0.01em; white-space: nowrap; }
+.tile span { color: var(--muted); font-size: 13px; line-height: 1.4; display: block; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); gap: 24px; margin-top: 16px; }
+.panels.wide { grid-template-columns: 1fr; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 10px 0 0; padding: 0; list-style: none; font-size: 13px; }
+.legend i { display: inline-block; width: 11px; height: 11px; margin-right: 7px; border-radius: 3px; vertical-align: -1px; }
+.scroll { overflow-x: auto; }
+table { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th { font-weight: 600; color: var(--muted); text-align: left; }
+th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); }
+td.right, th.right { text-align: right; }
+tr.fused td:first-child { font-weight: 600; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; margin: 12px 0; font-size: 14px; }
+dt { color: var(--muted); } dd { margin: 0; }
+@media print { h2, h3, .panels > div { break-inside: avoid; } }`;

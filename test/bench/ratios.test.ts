@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { relate } from '../../src/bench/ratios.js';
+import type { Row } from '../../src/bench/types.js';
+import { failedRow, row } from './rows.js';
+
+const copy = (of: Partial<Row>) => row({ op: 'copy', label: 'copy', pass: 'copy', variant: 'copy', ...of });
+const relu = (of: Partial<Row> = {}) => row({ op: 'relu', variant: 'stock', ms_p50: 5, ...of });
+
+describe('relate', () => {
+  test('divides by the fastest copy, the own composition, and tf.relu, of the same pass', () => {
+    const rows = [
+      row({ ms_p50: 10, gb_per_s: 27 }),
+      row({ variant: 'reference', ms_p50: 112, gb_per_s: 2.4 }),
+      row({ op: 'other', variant: 'reference', ms_p50: 1 }),
+      row({ variant: 'reference', pass: 'backward', ms_p50: 1 }),
+      relu(),
+      relu({ pass: 'backward', ms_p50: 1 }),
+      copy({ method: 'slow', ms_p50: 12, gb_per_s: 22.5 }),
+      copy({ method: 'fast', ms_p50: 9, gb_per_s: 30 }),
+    ];
+    const related = relate(rows, 1);
+    expect(related[0]).toMatchObject({ of_copy: 0.9, vs_reference: 11.2, vs_stock: 0.5 });
+    expect(related[1]).toMatchObject({ of_copy: 0.08, vs_stock: 0.04464 });
+    expect(related[1]).not.toHaveProperty('vs_reference');
+    expect(related[4]).not.toHaveProperty('vs_stock');
+    expect(related.filter(({ variant }) => variant === 'copy')).toEqual([rows[7]]);
+  });
+
+  test('says nothing of the copy for tensors that fit the cache', () => {
+    const [small] = relate([row({ ms_p50: 1, gb_per_s: 10 }), copy({ ms_p50: 1, gb_per_s: 10 })], 10e6);
+    expect(small).not.toHaveProperty('of_copy');
+    const [large] = relate([row({ ms_p50: 1.1, gb_per_s: 10 }), copy({ ms_p50: 1, gb_per_s: 10 })], 10e6);
+    expect(large).toHaveProperty('of_copy', 1);
+  });
+
+  test('a failed row has no ratios and gives none', () => {
+    const rows = [row(), failedRow({ variant: 'reference' }), failedRow({ op: 'relu', variant: 'stock' })];
+    expect(relate(rows, 1)).toEqual(rows);
+    const wrongCopy = failedRow({ op: 'copy', variant: 'copy', pass: 'copy' });
+    expect(relate([row(), wrongCopy], 1)).toEqual([row(), wrongCopy]);
+  });
+});

@@ -1,0 +1,111 @@
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { contenderName } from '../../src/bench/document.js';
+import { columns } from '../../src/bench/table.js';
+import { PolycomError } from '../../src/errors.js';
+import { type Charts, loadCharts } from '../../src/report/charts.js';
+import { figuresOf } from '../../src/report/figures.js';
+import { headline } from '../../src/report/headline.js';
+import { formatReport } from '../../src/report/html.js';
+import { formatChart } from '../../src/report/svg.js';
+import { documentOf, everyKind, row } from '../bench/rows.js';
+
+let charts: Charts;
+beforeAll(async () => {
+  charts = await loadCharts();
+});
+
+const escaped = (text: string) =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+/** What a page or picture would fetch, but for the names of XML's vocabularies. */
+const fetched = (text: string) =>
+  text
+    .replaceAll('http://www.w3.org/', '')
+    .match(/https?:|\/\/|<script|<link|<img|@import|url\(|\bsrc=|\bhref=/g);
+
+describe('the report', () => {
+  test('has every row, with every figure', () => {
+    const rows = everyKind();
+    const page = formatReport(documentOf(rows), charts);
+    expect(page.match(/<tr class="/g)).toHaveLength(rows.length);
+    for (const measured of rows) {
+      const start = page.indexOf(`<td>${escaped(contenderName(measured))}</td>`);
+      expect(start).toBeGreaterThan(0);
+      for (const { cell } of columns) expect(page).toContain(`>${escaped(cell(measured))}</td>`);
+    }
+  });
+
+  test('has the setting: machine, commit, date, command, versions, notes', () => {
+    const page = formatReport(documentOf(everyKind()), charts);
+    for (const part of [
+      'A &lt;fast&gt; CPU, 2 CPUs',
+      '2026-01-02 03:04 UTC',
+      'commit 0123456789ab',
+      '<code>npx polycom bench activations</code>',
+      '<dt>node</dt><dd>24.0.0</dd>',
+      '<li>a note</li>',
+      '1 contender gave a wrong result',
+    ]) {
+      expect(page).toContain(part);
+    }
+  });
+
+  test('needs nothing but itself, and knows both schemes', () => {
+    const page = formatReport(documentOf(everyKind()), charts);
+    expect(fetched(page)).toBeNull();
+    expect(page).toContain('@media (prefers-color-scheme: dark)');
+    expect(page).not.toContain('<fast>');
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+
+  test('has the figures that there are rows for', () => {
+    const titles = (rows: Parameters<typeof documentOf>[0]) =>
+      figuresOf(documentOf(rows), charts).map(({ title }) => title);
+    expect(titles(everyKind())).toEqual([
+      'How near a copy: kernels driven directly, 4096×8256',
+      'How near a copy, by shape',
+      'Inside tfjs-node, 4096×8256',
+      'What a call costs: 32×64 inside tfjs-node',
+      "What TensorFlow's allocator costs: forward, 4096×8256",
+    ]);
+    expect(titles([row({ of_copy: 0.9 })])).toEqual(['How near a copy: kernels driven directly, 4096×8256']);
+    expect(titles([])).toEqual([]);
+    expect(formatReport(documentOf([]), charts)).toContain('Where and how');
+  });
+
+  test('puts the ranges first', () => {
+    expect(headline(documentOf(everyKind())).map(({ value }) => value)).toEqual([
+      '71–92 %',
+      '49.0×',
+      '8.6×',
+      '12.0 µs',
+      '10 of 11',
+    ]);
+    expect(headline(documentOf([row()]))).toEqual([expect.objectContaining({ value: 'all 1' })]);
+  });
+});
+
+describe("the README's chart", () => {
+  test('has a panel for each document, and needs nothing but itself', () => {
+    const step = everyKind().filter(({ pass }) => pass === 'forward_backward');
+    const one = formatChart([documentOf(step)], charts);
+    const two = formatChart([documentOf(step), documentOf(step)], charts);
+    expect(one).toContain('A &lt;fast> CPU, 2 cores, f32, 4096×8256');
+    expect(one).toContain('10.0 ms (49.0× faster)');
+    expect(one.match(/<svg /g)).toHaveLength(2);
+    expect(two.match(/<svg /g)).toHaveLength(3);
+    expect(fetched(two)).toBeNull();
+    expect(one).toContain('@media (prefers-color-scheme: dark)');
+  });
+});
+
+test('without the chart libraries there is a typed error with the remedy', async () => {
+  vi.resetModules();
+  vi.doMock('linkedom', () => {
+    throw new Error('not installed');
+  });
+  const { loadCharts: load } = await import('../../src/report/charts.js');
+  const error = await load().catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ name: PolycomError.name, code: 'UNSUPPORTED' });
+  expect(String(error)).toContain('remedy: npm install @observablehq/plot linkedom');
+  vi.doUnmock('linkedom');
+});
