@@ -1,8 +1,8 @@
+import { ITEM_BYTES, rounded, type Stored } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
 import type { Sums } from '../op/reference.js';
 import type { FusedOp } from '../op/types.js';
 import type { BenchData, Values } from './data.js';
-import { ITEM_BYTES, rounded, type Stored } from './dtype.js';
 import type { BenchPass } from './types.js';
 
 /** How far a kernel's result may lie from the f64 reference, as a share of the norm of the absolute terms. */

@@ -1,8 +1,8 @@
 import { PolycomError } from '../errors.js';
 import { allocateAligned } from '../native/arguments.js';
+import { decode, encode, ITEM_BYTES, type Stored } from '../native/dtype.js';
 import type { Dtype, NativeTensor } from '../native/types.js';
 import type { Scalars } from '../op/types.js';
-import { decode, encode, ITEM_BYTES, type Stored } from './dtype.js';
 import type { Shape } from './types.js';
 
 /** A tensor in this process's memory. */

@@ -1,11 +1,11 @@
 import { allocateAligned } from '../native/arguments.js';
+import { decode, ITEM_BYTES } from '../native/dtype.js';
 import type { PreparedCall, Queue } from '../native/queue.js';
 import type { Device } from '../native/types.js';
 import { backwardPass, type FusedOp, forwardPass } from '../op/types.js';
 import { bytesOf, disagreement, type Expected, FUSED_BOUND, OpCase } from './check.js';
 import type { Contender } from './contender.js';
 import type { BenchData, Values } from './data.js';
-import { decode, ITEM_BYTES } from './dtype.js';
 import type { RowIdentity } from './types.js';
 
 const COPY_METHODS: readonly (readonly [name: string, scalar: number])[] = [

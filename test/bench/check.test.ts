@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { activations } from '../../src/activations/table.js';
 import { type Checked, disagreement, FUSED_BOUND, OpCase } from '../../src/bench/check.js';
 import { BenchData } from '../../src/bench/data.js';
-import { rounded } from '../../src/bench/dtype.js';
 import { stockOps } from '../../src/bench/stock.js';
+import { rounded } from '../../src/native/dtype.js';
 import { Sums } from '../../src/op/reference.js';
 
 /** y = gate × up, out of two inputs. */

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { cacheDirectory } from '../../cache.js';
 import { lastLines, runCommand } from '../../command.js';
 import { PolycomError } from '../../errors.js';
+import { distrust, isIntact, readStored, replaceFile, store } from '../../store.js';
 import { LIBRARIES } from './folder.js';
 import type { TfjsPackage } from './packages.js';
-import { distrust, isIntact, readStored, replaceFile, store } from './store.js';
 import type { Progress, TensorflowFound } from './types.js';
 
 const BINDING = 'tfjs_binding.node';

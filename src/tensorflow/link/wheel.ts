@@ -4,8 +4,8 @@ import { basename, join } from 'node:path';
 import { cacheDirectory } from '../../cache.js';
 import { lastLines, runCommand } from '../../command.js';
 import { PolycomError } from '../../errors.js';
+import { distrust, isIntact, type Manifest, readStored, sha256, store } from '../../store.js';
 import { hasLibraries, LIBRARIES, loadLibraries } from './folder.js';
-import { distrust, isIntact, type Manifest, readStored, sha256, store } from './store.js';
 import type { Progress } from './types.js';
 
 /** The wheel that is fetched when no TensorFlow is at hand. Any Python's pip can fetch it: it is only unpacked. */

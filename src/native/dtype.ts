@@ -1,4 +1,4 @@
-import type { Dtype } from '../native/types.js';
+import type { Dtype } from './types.js';
 
 /** The bytes of an element. */
 export const ITEM_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, bf16: 2 };

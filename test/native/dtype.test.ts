@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decode, encode, rounded } from '../../src/bench/dtype.js';
+import { decode, encode, rounded } from '../../src/native/dtype.js';
 
 const through = (value: number, dtype: 'f16' | 'bf16'): number => {
   const stored = new Uint16Array(1);
