@@ -3,6 +3,15 @@
  * the active backend has one (`import 'polycom/tensorflow'` gives it to tfjs-node), else as a composition of tf ops.
  */
 export { type PolyComCoefficients, polyComCoefficients } from './activations/coefficients.js';
+export type { ElementwiseInner } from './activations/inner.js';
+export type { Norm } from './activations/norm.js';
+export {
+  type PolyComInner,
+  type PolyComOptions,
+  polyCom,
+  polyPRelu,
+  polyReluNorm,
+} from './activations/polycom.js';
 export { polyNorm } from './activations/polynorm.js';
 export { polyRelu } from './activations/polyrelu.js';
 export { relu2 } from './activations/relu2.js';
