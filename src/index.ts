@@ -5,7 +5,15 @@
 export { type PolyComCoefficients, polyComCoefficients } from './activations/coefficients.js';
 export { type Gated, geGlu, polyNormGlu, polyReluGlu, reGlu, swiGlu } from './activations/gated.js';
 export { type GeluApproximation, type GeluOptions, gelu } from './activations/gelu.js';
-export { type PolyNormNorm, type PolyNormOptions, polyNorm } from './activations/polynorm.js';
+export type { ElementwiseInner } from './activations/inner.js';
+export {
+  type PolyComInner,
+  type PolyComOptions,
+  polyCom,
+  polyPRelu,
+  polyReluNorm,
+} from './activations/polycom.js';
+export { type Norm, type PolyNormOptions, polyNorm } from './activations/polynorm.js';
 export { polyRelu } from './activations/polyrelu.js';
 export { relu } from './activations/relu.js';
 export { relu2 } from './activations/relu2.js';

@@ -8,7 +8,8 @@ export interface PolyComCoefficients {
   readonly bias: tf.Scalar;
 }
 
-const MAX_ORDER = 4;
+/** The highest order of a polynomial: that of the kernels. */
+export const MAX_ORDER = 4;
 const PAPER_ORDER = 3;
 
 /**

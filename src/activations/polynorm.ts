@@ -6,10 +6,10 @@ import type { FusedOp, Reference, Scalars } from '../op/types.js';
 import { ascending, coefficientInputs } from './coefficients.js';
 
 /** How PolyNorm normalises a power: by its root mean square (the official code), or by its L2 norm (the paper's Eq. 3). */
-export type PolyNormNorm = 'rms' | 'l2';
+export type Norm = 'rms' | 'l2';
 
 // The scalar `norm` of the C ABI.
-const NORMS: readonly PolyNormNorm[] = ['rms', 'l2'];
+const NORMS: readonly Norm[] = ['rms', 'l2'];
 const L2 = NORMS.indexOf('l2');
 
 // y = b + Σ_p a_p n_p, n_p = x^p r_p, r_p = (mean(x^2p) + ε)^-1/2, or with a sum for the mean; weight = [a_R .. a_1].
@@ -116,7 +116,7 @@ export interface PolyNormOptions {
   /** Inside the root; 1e-6 by default. */
   readonly epsilon?: number;
   /** `rms` by default. */
-  readonly norm?: PolyNormNorm;
+  readonly norm?: Norm;
 }
 
 /** The options as the op's scalars. */
