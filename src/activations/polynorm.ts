@@ -59,11 +59,13 @@ function countOf(cols: number, { norm }: Scalars): number {
 
 /** Power p, its coefficient a and the reciprocal norm r of x^p; 0 for a row of zeros with ε = 0. */
 function normalisedPowers(row: Float64Array, weight: Float64Array, scalars: Scalars) {
+  const top = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const unit = top > 1e30 && top < Number.POSITIVE_INFINITY ? top : 1; // x^8 of the largest floats is no double
   return Array.from(weight, (_, i) => {
     const p = i + 1;
-    const sum = row.reduce((total, value) => total + value ** (2 * p), 0);
-    const square = sum / countOf(row.length, scalars) + scalars.epsilon!;
-    return { p, a: weight[weight.length - p]!, r: square === 0 ? 0 : 1 / Math.sqrt(square) };
+    const sum = row.reduce((total, value) => total + (value / unit) ** (2 * p), 0);
+    const square = sum / countOf(row.length, scalars) + scalars.epsilon! / unit ** (2 * p);
+    return { p, a: weight[weight.length - p]!, r: square === 0 ? 0 : 1 / Math.sqrt(square) / unit ** p };
   });
 }
 
