@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { PolycomError } from '../errors.js';
-import type { Dtype, Memory, NativeTensor } from './types.js';
+import { type Dtype, ITEM_BYTES, type Memory, type NativeTensor } from './types.js';
 
 // The layout of pc_args and pc_tensor in native/include/polycom.h.
 const HEADER_BYTES = 104;
@@ -18,7 +18,6 @@ const OFFSET = {
 };
 const TENSOR_OFFSET = { data: 0, dtype: 8, rank: 12, shape: 16, strides: 80 };
 const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16'];
-const ITEM_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, bf16: 2 };
 
 /** An argument block of the C ABI: encoded once, passed by address, call after call. */
 export class ArgumentBlock {

@@ -4,6 +4,9 @@ export type Device = 'cpu' | 'cuda';
 /** How a tensor's elements are stored. Arithmetic is f32 whatever the storage. */
 export type Dtype = 'f32' | 'f16' | 'bf16';
 
+/** The bytes of an element. */
+export const ITEM_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, bf16: 2 };
+
 /** Memory that native code may read and write: a typed array or buffer, or an address on a device. */
 export type Memory = ArrayBufferView | { readonly address: bigint; readonly byteLength: number };
 
