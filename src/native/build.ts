@@ -14,7 +14,8 @@ import { dirname, join } from 'node:path';
 import { lastLines, runCommand } from '../command.js';
 import { PolycomError } from '../errors.js';
 import { packageFolder } from '../package.js';
-import { builtLibraryFolder, libraryFile } from './find.js';
+import { addonFile, builtLibraryFolder, libraryFile } from './find.js';
+import { holdingLock } from './lock.js';
 
 /** What building the native library may be told. */
 export interface BuildOptions {
@@ -25,7 +26,7 @@ export interface BuildOptions {
    * that CMakeLists.txt lists.
    */
   readonly architectures?: string | undefined;
-  /** The folder for CMake's files and, in `Release`, the library: one in the user's cache by default. */
+  /** The folder for CMake's files and, in `Release`, the library and the addon: one in the user's cache by default. */
   readonly folder?: string | undefined;
   /** Called before compiling, when there is something to compile. */
   readonly onStart?: (() => void) | undefined;
@@ -41,33 +42,47 @@ export interface BuildResult {
 }
 
 /**
- * Compiles the native library from this package's sources with cmake-js, unless that has been done.
+ * Compiles the native library, and the addon beside it, from this package's sources with cmake-js, unless that has
+ * been done. Builds in one folder wait for each other.
  *
  * @throws {PolycomError} `BUILD_FAILED`, naming the missing tool or showing the compiler's last lines
  */
 export async function buildNative(options: BuildOptions = {}): Promise<BuildResult> {
   const start = performance.now();
-  const inCache = options.folder === undefined;
   const folder = options.folder ?? join(builtLibraryFolder(), 'build');
-  const built = join(folder, 'Release', libraryFile);
-  const library = inCache ? join(builtLibraryFolder(), libraryFile) : built;
+  mkdirSync(dirname(folder), { recursive: true });
+  const action = await holdingLock(`${folder}.lock`, () => buildIn(folder, options));
+  const library = join(outputFolder(folder, options), libraryFile);
+  return { library, action, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Where library and addon end up: out of CMake's own folder in the user's cache, where they may be in use. */
+function outputFolder(folder: string, options: BuildOptions): string {
+  return options.folder === undefined ? builtLibraryFolder() : join(folder, 'Release');
+}
+
+async function buildIn(folder: string, options: BuildOptions): Promise<BuildResult['action']> {
+  const output = outputFolder(folder, options);
+  const products = [libraryFile, addonFile];
   const flags = cmakeFlags(options);
   const sources = sourcesDigest(
     options.cuda === 'emulated' ? ['native', 'test/native/emulator'] : ['native'],
   );
   const stamp = join(folder, 'polycom-build.json');
   const before = readStamp(stamp);
-  const current = before?.sources === sources && before.flags === flags.join(' ') && existsSync(library);
-  const seconds = (): number => (performance.now() - start) / 1000;
-  if (current) return { library, action: 'up to date', seconds: seconds() };
+  const sameFlags = before?.flags === flags.join(' ');
+  const complete = products.every((file) => existsSync(join(output, file)));
+  if (sameFlags && before.sources === sources && complete) return 'up to date';
   await checkTools();
   options.onStart?.();
   // cmake-js configures once and then ignores changed options: those need its `rebuild`.
-  const command = before?.flags === flags.join(' ') ? 'compile' : 'rebuild';
-  await runCmake(command, folder, flags, options.onOutput);
-  if (inCache) replaceFile(built, library);
+  await runCmake(sameFlags ? 'compile' : 'rebuild', folder, flags, options.onOutput);
+  for (const file of products) {
+    const built = join(folder, 'Release', file);
+    if (built !== join(output, file)) replaceFile(built, join(output, file));
+  }
   writeFileSync(stamp, JSON.stringify({ sources, flags: flags.join(' ') }));
-  return { library, action: 'built', seconds: seconds() };
+  return 'built';
 }
 
 function cmakeFlags({
@@ -146,7 +161,7 @@ function readStamp(path: string): { sources: string; flags: string } | undefined
   }
 }
 
-/** Through a name of its own, so that a process that has the old library open keeps it whole. */
+/** Through a name of its own, so that a process that has the old file open keeps it whole. */
 function replaceFile(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   const aside = `${to}.${process.pid}`;
