@@ -1,6 +1,6 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
-import type { CallArguments } from '../../src/native/queue.js';
+import type { CallArguments, Queue } from '../../src/native/queue.js';
 import type { NativeTensor } from '../../src/native/types.js';
 import { native } from './harness.js';
 
@@ -25,7 +25,11 @@ function errorOf(run: () => unknown): PolycomError {
 }
 
 describe.skipIf(native === undefined)('a queue', () => {
-  const queue = native!.createQueue();
+  // Not in this function's body, which runs for a skipped suite too.
+  let queue: Queue;
+  beforeAll(() => {
+    queue = native!.createQueue();
+  });
   afterAll(() => queue.dispose());
 
   const forward = (call: Partial<CallArguments>) => () =>
