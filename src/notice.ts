@@ -1,11 +1,18 @@
 const said = new Set<string>();
 
 /**
- * Says a line on stderr, once per process and text. `POLYCOM_QUIET=1` silences it.
+ * Says a line on stderr, once per process and topic. `POLYCOM_QUIET=1` silences it.
  * For states that are normal but worth knowing: no native library, no TensorFlow, a composition in use.
+ *
+ * @param topic what it is about, where two places may say it in other words; the message itself by default
  */
-export function sayOnce(message: string): void {
-  if (said.has(message) || process.env.POLYCOM_QUIET === '1') return;
-  said.add(message);
+export function sayOnce(message: string, topic: string = message): void {
+  if (said.has(topic) || process.env.POLYCOM_QUIET === '1') return;
+  said.add(topic);
   process.stderr.write(`polycom: ${message}\n`);
+}
+
+/** The topic of a tfjs backend's lack of fused kernels. */
+export function notFusedOn(backend: string): string {
+  return `not fused on ${backend}`;
 }

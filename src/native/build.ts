@@ -107,7 +107,9 @@ async function runCmake(
   );
   const jobs = ['--parallel', String(availableParallelism())];
   const args = [cmakeJs, command, '--directory', packageFolder, '--out', folder, ...jobs, ...flags];
-  const result = await runCommand(process.execPath, args, process.env, onOutput);
+  // The flags say what CUDAARCHS said; CMake would take its `all` for more than CMakeLists.txt lists.
+  const env = { ...process.env, CUDAARCHS: undefined };
+  const result = await runCommand(process.execPath, args, env, onOutput);
   if (result.status === 0) return;
   throw new PolycomError('BUILD_FAILED', `the native library does not compile:\n${lastLines(result, 30)}`, {
     remedy: 'read the first error above; without CUDA: npx polycom build --no-cuda',

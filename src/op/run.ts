@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { sayOnce } from '../notice.js';
+import { notFusedOn, sayOnce } from '../notice.js';
 import type { FusedOp, Scalars } from './types.js';
 
 let composing = 0;
@@ -23,7 +23,7 @@ export function runOp<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tens
   if (composing > 0) return compose(op, inputs, scalars);
   const backend = activeBackend();
   if (tf.getKernel(op.kernelName, backend) == null) {
-    sayOnce(missingKernels(backend));
+    sayOnce(missingKernels(backend), notFusedOn(backend));
     return compose(op, inputs, scalars);
   }
   const named: Record<string, tf.Tensor> = {};

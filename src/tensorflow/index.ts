@@ -4,7 +4,7 @@
  */
 import { tfjsActivations } from '../activations/table.js';
 import { findNative } from '../native/library.js';
-import { sayOnce } from '../notice.js';
+import { notFusedOn, sayOnce } from '../notice.js';
 import { loadTfjsNode } from './load.js';
 import { registerInTensorflow } from './ops.js';
 
@@ -47,6 +47,6 @@ function missing(
   why: { reason: string; remedy: string },
   known: Omit<TensorflowStatus, 'fused'> = {},
 ): TensorflowStatus {
-  sayOnce(`no fused ops in TensorFlow: ${why.reason}\n  remedy: ${why.remedy}`);
+  sayOnce(`no fused ops in TensorFlow: ${why.reason}\n  remedy: ${why.remedy}`, notFusedOn('tensorflow'));
   return { fused: false, ...known, missing: `${why.reason}; remedy: ${why.remedy}` };
 }
