@@ -1,0 +1,196 @@
+"""libpolycom's C ABI (native/include/polycom.h) through ctypes. It knows no PyTorch: a tensor is an address."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
+from functools import lru_cache
+from typing import Any, NamedTuple, Sequence
+
+ABI_VERSION = 2
+MAX_RANK = 8
+MAX_SCALARS = 8
+DTYPES = ("f32", "f16", "bf16")
+DEVICES = ("cpu", "cuda")
+
+
+class PolycomError(RuntimeError):
+    """What the library, or loading it, refused."""
+
+
+class TensorView(ctypes.Structure):
+    """pc_tensor."""
+
+    _fields_ = [
+        ("data", c_void_p),
+        ("dtype", c_int32),
+        ("rank", c_int32),
+        ("shape", c_int64 * MAX_RANK),
+        ("strides", c_int64 * MAX_RANK),
+    ]
+
+
+class Arguments(ctypes.Structure):
+    """pc_args."""
+
+    _fields_ = [
+        ("size", c_int64),
+        ("n_inputs", c_int32),
+        ("n_outputs", c_int32),
+        ("n_scalars", c_int32),
+        ("reserved", c_int32),
+        ("scalars", c_double * MAX_SCALARS),
+        ("workspace", c_void_p),
+        ("workspace_size", c_int64),
+    ]
+
+
+@lru_cache(maxsize=None)
+def block_type(count: int) -> type[ctypes.Structure]:
+    """An argument block of `count` tensors: the same plain bytes for every op."""
+    fields = [("arguments", Arguments), ("tensors", TensorView * count)]
+    return type(f"Block{count}", (ctypes.Structure,), {"_fields_": fields})
+
+
+class Tensor(NamedTuple):
+    """A view of memory on the queue's device; sizes and strides count elements."""
+
+    address: int
+    dtype: str
+    shape: Sequence[int]
+    strides: Sequence[int]
+    owner: Any = None
+    """What must live as long as a call that uses the memory."""
+
+
+class Library:
+    """A loaded libpolycom."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self.functions = ctypes.CDLL(path)
+            version = self.functions.pc_abi_version()
+        except (OSError, AttributeError) as error:
+            raise PolycomError(f"{path} is no libpolycom: {error}") from error
+        if version != ABI_VERSION:
+            raise PolycomError(f"{path} has ABI version {version}; expected {ABI_VERSION}")
+
+    def build_info(self) -> dict[str, Any]:
+        """What the library says of itself: version, simd, cpus, cuda, cuda_architectures."""
+        return json.loads(self._text("pc_build_info"))
+
+    def device_count(self, device: str) -> int:
+        """How many devices of a kind can be used now."""
+        return self.functions.pc_device_count(DEVICES.index(device))
+
+    def queue(self, device: str = "cpu", index: int = 0, threads: int = 0) -> Queue:
+        """A queue of our own. Of the CPU with at most `threads`, 0 for every CPU that this process may use."""
+        queue = c_void_p()
+        self.check(self.functions.pc_queue_create(DEVICES.index(device), index, threads, byref(queue)))
+        return Queue(self, queue)
+
+    def check(self, status: int) -> None:
+        """Raises this thread's last failure unless the status is PC_OK."""
+        if status != 0:
+            raise PolycomError(f"status {status}: {self._text('pc_last_error')}")
+
+    def function(self, name: str, *types: Any) -> Any:
+        """A function of the header that returns a status."""
+        try:
+            function = self.functions[name]  # by index: an object of its own for each caller
+        except AttributeError as error:
+            raise PolycomError(f"this library has no {name}") from error
+        function.argtypes, function.restype = types, c_int32
+        return function
+
+    def _text(self, name: str) -> str:
+        function = self.functions[name]
+        function.argtypes, function.restype = (c_char_p, c_int64), c_int64
+        buffer = ctypes.create_string_buffer(function(None, 0) + 1)
+        function(buffer, len(buffer))
+        return buffer.value.decode()
+
+
+class Queue:
+    """A device and its order of work. Close it once its calls are done with."""
+
+    def __init__(self, library: Library, address: c_void_p) -> None:
+        self.library = library
+        self.address = address
+        self._workspaces: list[c_void_p] = []
+
+    def prepare(
+        self,
+        op: str,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        scalars: Sequence[float] = (),
+    ) -> Call:
+        """Checks and encodes a call of an op of the header, such as polynorm_forward. Its workspace is the queue's."""
+        block = block_type(len(inputs) + len(outputs))()
+        arguments = block.arguments
+        arguments.size = ctypes.sizeof(block)
+        arguments.n_inputs, arguments.n_outputs = len(inputs), len(outputs)
+        arguments.n_scalars = len(scalars)
+        arguments.scalars[: len(scalars)] = list(scalars)
+        for view, tensor in zip(block.tensors, inputs):
+            encode(view, tensor)
+        types = (c_void_p, POINTER(type(block)))
+        self.library.check(self.library.function(f"pc_{op}_plan", *types)(self.address, byref(block)))
+        for view, tensor in zip(block.tensors[len(inputs) :], outputs):
+            encode(view, tensor)
+        arguments.workspace = self._allocate(arguments.workspace_size).value
+        run = self.library.function(f"pc_{op}", *types)
+        return Call(self, run, block, (*inputs, *outputs))
+
+    def synchronize(self) -> None:
+        """Waits for the queue's work."""
+        self.library.check(self.library.function("pc_queue_synchronize", c_void_p)(self.address))
+
+    def close(self) -> None:
+        """Frees the workspaces of its calls, and the queue."""
+        free = self.library.function("pc_memory_free", c_void_p)
+        while self._workspaces:
+            self.library.check(free(self._workspaces.pop()))
+        self.library.check(self.library.function("pc_queue_destroy", c_void_p)(self.address))
+        self.address = c_void_p()
+
+    def _allocate(self, size: int) -> c_void_p:
+        memory = c_void_p()
+        allocate = self.library.function("pc_memory_allocate", c_void_p, c_int64, POINTER(c_void_p))
+        self.library.check(allocate(self.address, size, byref(memory)))
+        self._workspaces.append(memory)
+        return memory
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Call:
+    """An op with its arguments checked and encoded; it keeps the owners of its tensors alive."""
+
+    def __init__(self, queue: Queue, run: Any, block: ctypes.Structure, tensors: Sequence[Tensor]) -> None:
+        self._queue = queue
+        self._run = run
+        self._block = block
+        self._pointer = byref(block)
+        self._tensors = tensors
+
+    def run(self) -> None:
+        """Runs the op on what its inputs hold now; on CUDA it returns once the work is queued."""
+        status = self._run(self._queue.address, self._pointer)
+        if status != 0:
+            self._queue.library.check(status)
+
+
+def encode(view: TensorView, tensor: Tensor) -> None:
+    """Writes a tensor into an argument block."""
+    rank = len(tensor.shape)
+    if rank > MAX_RANK or len(tensor.strides) != rank:
+        raise PolycomError(f"shape {tensor.shape} with strides {tensor.strides}; expected as many, up to {MAX_RANK}")
+    view.data, view.dtype, view.rank = tensor.address, DTYPES.index(tensor.dtype), rank
+    view.shape[:rank], view.strides[:rank] = list(tensor.shape), list(tensor.strides)
