@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { PolycomError } from '../errors.js';
 import { shapeName } from './shapes.js';
-import type { BenchDocument, Row, RowIdentity } from './types.js';
+import type { BenchDocument, PeerVariant, Row, RowIdentity, Variant } from './types.js';
 
 const TEXTS = ['op', 'label', 'pass', 'dtype', 'device', 'backend', 'variant'] as const;
 const REMEDY = 'give a file that polycom bench activations --json wrote';
@@ -76,9 +76,20 @@ export function passName(pass: Row['pass']): string {
   return PASSES[pass];
 }
 
+/** Whether a variant is another library's. */
+export function isPeer(variant: Variant): variant is PeerVariant {
+  return variant.startsWith('peer:');
+}
+
+/** A peer for people: `PyTorch compiled`. */
+export function peerName(variant: PeerVariant): string {
+  return variant.slice('peer:'.length).replace('pytorch', 'PyTorch').replaceAll('-', ' ');
+}
+
 /** A contender for people: `PolyNorm, fused`. */
 export function contenderName({ label, variant, method }: Row): string {
   if (variant === 'copy') return `copy (${method})`;
+  if (isPeer(variant)) return `${label}, ${peerName(variant)}`;
   return variant === 'stock' ? label : `${label}, ${variant === 'fused' ? 'fused' : 'composed'}`;
 }
 
@@ -100,10 +111,14 @@ export function groupRows(rows: readonly Row[]): Group[] {
   return Array.from(groups, ([title, members]) => ({ title, rows: members }));
 }
 
+const HOSTS: Readonly<Record<Row['backend'], string>> = {
+  native: 'Driven directly',
+  tensorflow: 'In tfjs-node',
+  pytorch: 'In PyTorch',
+};
+
 function groupTitle(row: Row): string {
-  const { backend, dtype, device } = row;
-  const host = backend === 'native' ? 'Driven directly' : 'In tfjs-node';
-  const { allocator } = row;
+  const { allocator, backend, dtype, device } = row;
   const memory = allocator === undefined || allocator === 'bfc' ? '' : `, allocator: ${allocator}`;
-  return `${host}, ${shapeName(row)} ${dtype}, ${device}${memory}`;
+  return `${HOSTS[backend]}, ${shapeName(row)} ${dtype}, ${device}${memory}`;
 }

@@ -4,9 +4,14 @@ import type { Device, Dtype } from '../native/types.js';
 export type BenchPass = 'forward' | 'backward' | 'forward_backward' | 'copy';
 
 /** What a row times: the package's kernel, a stock op, the composition that the kernel replaces, or a copy. */
-export type Variant = 'fused' | 'stock' | 'reference' | 'copy';
+export type OwnVariant = 'fused' | 'stock' | 'reference' | 'copy';
 
-/** Who calls the kernels: nobody but the C ABI, or tfjs-node. */
+/** Another library's way to the same result: `peer:pytorch-compiled`. */
+export type PeerVariant = `peer:${string}`;
+
+export type Variant = OwnVariant | PeerVariant;
+
+/** Who is measured by {@link OwnVariant}: the kernels by the C ABI alone, or inside tfjs-node. */
 export type BenchBackend = 'native' | 'tensorflow';
 
 /** How TensorFlow's CPU allocator treats freed memory, and whether oneDNN (which brings its own) is on. */
@@ -26,7 +31,8 @@ export interface RowIdentity extends Shape {
   readonly pass: BenchPass;
   readonly dtype: Dtype;
   readonly device: Device;
-  readonly backend: BenchBackend;
+  /** Who calls what is timed; `pytorch` for peers (bench/peers). */
+  readonly backend: BenchBackend | 'pytorch';
   readonly variant: Variant;
   /** Of TensorFlow's rows. */
   readonly allocator?: Allocator;

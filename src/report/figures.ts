@@ -1,10 +1,21 @@
 import { contenderName, passName } from '../bench/document.js';
 import { duration, percent, threeDigits, times } from '../bench/format.js';
 import { shapeName } from '../bench/shapes.js';
-import type { Allocator, BenchDocument, BenchPass, Variant } from '../bench/types.js';
+import type { Allocator, BenchDocument, BenchPass, OwnVariant } from '../bench/types.js';
 import { type Bar, CHART_STYLE, drawBars, textWidth } from './bars.js';
 import type { Charts } from './charts.js';
-import { allocatorRows, atShape, copyRows, extreme, hostRows, passesOf, type TimedRow } from './select.js';
+import { drawDots } from './dots.js';
+import { peerFigures } from './peers.js';
+import {
+  allocatorRows,
+  atShape,
+  copyRows,
+  extreme,
+  hostRows,
+  type OwnRow,
+  passesOf,
+  type TimedRow,
+} from './select.js';
 
 /** A chart, or some side by side, and what to read in them. */
 export interface Figure {
@@ -17,7 +28,7 @@ export interface Figure {
 }
 
 /** A variant's colour, by the style's variables. */
-export const VARIANT_COLORS: Readonly<Record<Variant, string>> = {
+export const VARIANT_COLORS: Readonly<Record<OwnVariant, string>> = {
   fused: 'var(--fused)',
   reference: 'var(--composed)',
   stock: 'var(--stock)',
@@ -33,7 +44,7 @@ const WHOLE = 1080;
 
 /** The figures that a document has the rows for. */
 export function figuresOf(document: BenchDocument, charts: Charts): Figure[] {
-  const figures = [copyFigure, everyShapeFigure, hostFigure, overheadFigure, allocatorFigure];
+  const figures = [peerFigures, copyFigure, everyShapeFigure, hostFigure, overheadFigure, allocatorFigure];
   return figures.flatMap((figure) => figure(document, charts) ?? []);
 }
 
@@ -163,12 +174,12 @@ function overheadFigure(document: BenchDocument, charts: Charts): Figure | undef
   };
 }
 
-function hostPanels(rows: readonly TimedRow[], charts: Charts): Figure['panels'] {
+function hostPanels(rows: readonly OwnRow[], charts: Charts): Figure['panels'] {
   return passesOf(rows).map((pass) => ({ title: passName(pass), svg: drawHost(rows, pass, charts, HALF) }));
 }
 
 /** A pass of every contender inside tfjs-node, as bars. */
-export function drawHost(rows: readonly TimedRow[], pass: BenchPass, charts: Charts, width: number): string {
+export function drawHost(rows: readonly OwnRow[], pass: BenchPass, charts: Charts, width: number): string {
   const bars = rows
     .filter((row) => row.pass === pass)
     .map((row): Bar => {
@@ -184,43 +195,11 @@ export function drawHost(rows: readonly TimedRow[], pass: BenchPass, charts: Cha
 function allocatorFigure(document: BenchDocument, charts: Charts): Figure | undefined {
   const rows = allocatorRows(document, 'forward');
   if (rows.length === 0) return undefined;
-  const { plot, draw } = charts;
   const dots = rows.map((row) => ({
     name: contenderName(row),
     ms: row.ms_p50,
     color: ALLOCATOR_COLORS[row.allocator!],
   }));
-  const names = [...new Set(dots.map(({ name }) => name))];
-  const svg = draw({
-    width: WHOLE,
-    height: names.length * 26 + 56,
-    marginTop: 10,
-    marginBottom: 36,
-    marginLeft: textWidth(names) + 12,
-    marginRight: 24,
-    style: CHART_STYLE,
-    x: {
-      type: 'log',
-      grid: true,
-      label: 'ms, logarithmic',
-      labelAnchor: 'center',
-      labelArrow: 'none',
-      nice: true,
-      ticks: 5,
-      tickFormat: String,
-    },
-    y: { domain: names, label: null, tickSize: 0 },
-    marks: [
-      plot.ruleY(
-        dots,
-        plot.groupY(
-          { x1: 'min', x2: 'max' },
-          { x: 'ms', y: 'name', stroke: 'currentColor', strokeOpacity: 0.3, strokeWidth: 2 },
-        ),
-      ),
-      plot.dot(dots, { x: 'ms', y: 'name', fill: 'color', r: 5, stroke: 'var(--surface)', strokeWidth: 1 }),
-    ],
-  });
   const allocators = [...new Set(rows.map(({ allocator }) => allocator!))];
   return {
     title: `What TensorFlow's allocator costs: forward, ${shapeName(rows[0]!)}`,
@@ -228,7 +207,7 @@ function allocatorFigure(document: BenchDocument, charts: Charts): Figure | unde
       "The same calls in processes that differ in TensorFlow's CPU allocator. 'bfc', which reuses memory, is what " +
       "importing 'polycom/tensorflow' sets; 'default' reuses memory only while oneDNN is on.",
     legend: allocators.map((name) => ({ name, color: ALLOCATOR_COLORS[name] })),
-    panels: [{ title: '', svg }],
+    panels: [{ title: '', svg: drawDots(charts, dots, WHOLE) }],
     wide: true,
   };
 }

@@ -3,7 +3,7 @@ import { duration, percent, times } from '../bench/format.js';
 import { STOCK_ANCHOR } from '../bench/ratios.js';
 import { shapeName } from '../bench/shapes.js';
 import type { BenchDocument, BenchPass } from '../bench/types.js';
-import { atShape, copyRows, extreme, hostRows } from './select.js';
+import { atShape, copyRows, extreme, hostRows, passesOf, peerGroups } from './select.js';
 
 /** A figure that stands for many, and what it is a figure of. */
 export interface Tile {
@@ -13,7 +13,23 @@ export interface Tile {
 
 /** What a document comes to, in a handful of figures. */
 export function headline(document: BenchDocument): Tile[] {
-  return [...copyTiles(document), ...hostTiles(document), checkTile(document)];
+  return [...peerTiles(document), ...copyTiles(document), ...hostTiles(document), checkTile(document)];
+}
+
+function peerTiles(document: BenchDocument): Tile[] {
+  const groups = peerGroups(document);
+  const rows = groups.map(({ own }) => own);
+  const shape = extreme(rows, 'largest');
+  if (shape === undefined) return [];
+  return passesOf(rows).map((pass) => {
+    const speeds = groups.flatMap(({ own, speed }) =>
+      own.pass === pass && shapeName(own) === shapeName(shape) ? speed : [],
+    );
+    return {
+      value: range(speeds, times),
+      text: `the speed of PyTorch's fastest, ${passName(pass)}, ${shapeName(shape)}`,
+    };
+  });
 }
 
 function copyTiles(document: BenchDocument): Tile[] {

@@ -1,5 +1,6 @@
+import { isPeer } from '../bench/document.js';
 import { shapeName } from '../bench/shapes.js';
-import type { BenchDocument, BenchPass, Row, Shape } from '../bench/types.js';
+import type { BenchDocument, BenchPass, OwnVariant, Row, Shape } from '../bench/types.js';
 
 /** The rows that were right, and so timed. */
 export type TimedRow = Row & Required<Pick<Row, 'ms_p20' | 'ms_p50' | 'ms_p80' | 'gb_per_s'>>;
@@ -17,11 +18,42 @@ export function copyRows({ results }: BenchDocument): (TimedRow & { of_copy: num
   );
 }
 
+/** A row of one of this package's own comparisons. */
+export type OwnRow = TimedRow & { readonly variant: OwnVariant };
+
 /** What ran inside tfjs-node with the reusing allocator. */
-export function hostRows({ results }: BenchDocument): TimedRow[] {
+export function hostRows({ results }: BenchDocument): OwnRow[] {
   const inHost = results.filter(isTimed).filter(({ backend }) => backend === 'tensorflow');
   const own = inHost[0]?.allocator;
-  return inHost.filter(({ variant, allocator }) => variant !== 'copy' && allocator === own);
+  return inHost.filter(
+    (row): row is OwnRow => !isPeer(row.variant) && row.variant !== 'copy' && row.allocator === own,
+  );
+}
+
+/** A fused op and what other libraries took for the same, in one run. */
+export interface PeerGroup {
+  readonly own: TimedRow;
+  /** At least one. */
+  readonly peers: readonly TimedRow[];
+  /** How many times as fast as the fastest of them ours is: below 1 is slower. */
+  readonly speed: number;
+}
+
+/** The fused rows that peers stand beside, with those. */
+export function peerGroups({ results }: BenchDocument): PeerGroup[] {
+  const timed = results.filter(isTimed);
+  const others = timed.filter(({ variant }) => isPeer(variant));
+  return timed.flatMap((own) => {
+    if (own.variant !== 'fused' || own.backend !== 'native') return [];
+    const peers = others.filter((peer) => sameTask(peer, own));
+    if (peers.length === 0) return [];
+    return [{ own, peers, speed: Math.min(...peers.map(({ ms_p50 }) => ms_p50)) / own.ms_p50 }];
+  });
+}
+
+function sameTask(a: Row, b: Row): boolean {
+  const task = ({ op, pass, rows, cols, dtype, device }: Row) => [op, pass, rows, cols, dtype, device].join();
+  return task(a) === task(b);
 }
 
 /** What ran inside tfjs-node at the shapes that were measured with several allocators. */

@@ -4,7 +4,7 @@ import type { BenchDocument } from '../bench/types.js';
 import { textWidth } from './bars.js';
 import type { Charts } from './charts.js';
 import { drawHost, VARIANT_LEGEND } from './figures.js';
-import { atShape, extreme, hostRows, type TimedRow } from './select.js';
+import { atShape, extreme, hostRows, type OwnRow } from './select.js';
 import { COLORS } from './style.js';
 
 const WIDTH = 860;
@@ -46,7 +46,7 @@ ${panels.join('\n')}
 
 const TITLE = `Activations inside TensorFlow.js, ${passName('forward_backward')}: shorter is better`;
 
-function panelTitle({ machine }: BenchDocument, { device, dtype }: TimedRow): string {
+function panelTitle({ machine }: BenchDocument, { device, dtype }: OwnRow): string {
   return `${device === 'cpu' ? `${machine.cpu}, ${machine.cpus} cores` : device}, ${dtype}`;
 }
 

@@ -4,7 +4,7 @@ import { groupRows, parseDocument, readDocument, rowKey } from '../../src/bench/
 import { duration, percent, span, threeDigits, times } from '../../src/bench/format.js';
 import { formatTable } from '../../src/bench/table.js';
 import { PolycomError } from '../../src/errors.js';
-import { documentOf, everyKind, failedRow, row } from './rows.js';
+import { documentOf, everyKind, failedRow, peerRows, row } from './rows.js';
 
 describe('reading a document', () => {
   test('gives back what was written', () => {
@@ -43,6 +43,17 @@ describe('grouping', () => {
     );
     expect(new Set(rows.map(rowKey)).size).toBe(rows.length);
   });
+});
+
+test('peers are rows of their own', () => {
+  const rows = peerRows();
+  expect(parseDocument(JSON.stringify(documentOf(rows)), 'a.json').results).toEqual(rows);
+  expect(new Set(rows.map(rowKey)).size).toBe(rows.length);
+  expect(groupRows(rows).map(({ title }) => title)).toEqual([
+    'Driven directly, 4096×8256 f32, cpu',
+    'In PyTorch, 4096×8256 f32, cpu',
+  ]);
+  expect(formatTable(documentOf(rows))).toContain('PolyNorm, PyTorch compiled');
 });
 
 describe('figures for people', () => {

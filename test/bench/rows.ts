@@ -27,6 +27,33 @@ export function failedRow(of: Partial<Row> = {}): Row {
   return { ...identity, ok: false, failure: 'y is off by 1.0e-1 of its terms’ norm' };
 }
 
+/** Rows of an op beside PyTorch: faster, slower than one way of its, and a wrong one. */
+export function peerRows(): Row[] {
+  const [compiled, eager] = [
+    { backend: 'pytorch', variant: 'peer:pytorch-compiled' },
+    { backend: 'pytorch', variant: 'peer:pytorch-eager' },
+  ] as const;
+  const silu = { op: 'silu', label: 'SiLU' };
+  return [
+    row(),
+    row({ ...compiled, ms_p50: 52 }),
+    row({ ...eager, ms_p50: 390 }),
+    row(silu),
+    failedRow({ ...silu, ...compiled }),
+    row({ ...silu, ...eager, ms_p50: 8 }),
+    row({ pass: 'forward_backward', ms_p50: 20 }),
+    row({ ...compiled, pass: 'forward_backward', ms_p50: 60 }),
+    row({
+      op: 'copy',
+      label: 'copy',
+      pass: 'copy',
+      variant: 'copy',
+      backend: 'pytorch',
+      method: 'torch copy_',
+    }),
+  ];
+}
+
 /** A document of these rows. */
 export function documentOf(results: readonly Row[], of: Partial<BenchDocument> = {}): BenchDocument {
   return {

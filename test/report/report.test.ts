@@ -7,7 +7,7 @@ import { figuresOf } from '../../src/report/figures.js';
 import { headline } from '../../src/report/headline.js';
 import { formatReport } from '../../src/report/html.js';
 import { formatChart } from '../../src/report/svg.js';
-import { documentOf, everyKind, row } from '../bench/rows.js';
+import { documentOf, everyKind, peerRows, row } from '../bench/rows.js';
 
 let charts: Charts;
 beforeAll(async () => {
@@ -70,6 +70,32 @@ describe('the report', () => {
     expect(titles([row({ of_copy: 0.9 })])).toEqual(['How near a copy: kernels driven directly, 4096×8256']);
     expect(titles([])).toEqual([]);
     expect(formatReport(documentOf([]), charts)).toContain('Where and how');
+  });
+
+  test('draws peers beside the fused ops, a figure a shape and dtype', () => {
+    const half = { dtype: 'bf16', ms_p50: 5 } as const;
+    const rows = [
+      ...peerRows(),
+      row(half),
+      row({ ...half, backend: 'pytorch', variant: 'peer:pytorch-eager' }),
+    ];
+    const figures = figuresOf(documentOf(rows), charts);
+    expect(figures.map(({ title, panels }) => [title, panels.map((panel) => panel.title)])).toEqual([
+      ['Against PyTorch: 4096×8256 f32', ['forward', 'forward + backward']],
+      ['Against PyTorch: 4096×8256 bf16', ['forward']],
+    ]);
+    const [forward] = figures[0]!.panels;
+    for (const text of ['PolyNorm', 'SiLU', '5.2×', '0.80×'])
+      expect(forward!.svg).toContain(`>${text}</text>`);
+    expect(forward!.svg.match(/<circle /g)).toHaveLength(5);
+    const names = figures[0]!.legend.map(({ name }) => name);
+    expect(names).toEqual(['fused: this package', 'PyTorch compiled', 'PyTorch eager']);
+    expect(new Set(figures[0]!.legend.map(({ color }) => color)).size).toBe(3);
+    expect(headline(documentOf(peerRows())).map(({ value }) => value)).toEqual([
+      '0.80–5.2×',
+      '3.0×',
+      '8 of 9',
+    ]);
   });
 
   test('puts the ranges first', () => {
