@@ -41,6 +41,12 @@ pc_status fail(pc_status status, const char* format, ...) {
   return status;
 }
 
+void queue_release(pc_queue* queue) {
+  if (queue->references.fetch_sub(1) > 1) return;
+  if (queue->device == PC_CUDA) return cuda::queue_free(queue);
+  delete queue;
+}
+
 #if !defined(PC_HAVE_CUDA)
 namespace cuda {
 static pc_status absent() { return fail(PC_NO_DEVICE, "this library was built without CUDA"); }
@@ -48,8 +54,15 @@ int32_t device_count() { return 0; }
 pc_status queue_create(int32_t, pc_queue**) { return absent(); }
 pc_status queue_adopt(int32_t, void*, pc_queue**) { return absent(); }
 pc_status queue_synchronize(pc_queue*) { return absent(); }
-pc_status queue_destroy(pc_queue*) { return absent(); }
+void queue_free(pc_queue*) {}
+pc_status queue_notify(pc_queue&, void (*)(void*, pc_status), void*) { return absent(); }
+bool reaches_host(const pc_queue&) { return false; }
 pc_status device_synchronize(int32_t) { return absent(); }
+pc_status copy(pc_queue&, const void*, void*, int64_t) { return absent(); }
+pc_status memory_allocate(pc_queue&, int64_t, void**) { return absent(); }
+pc_status memory_allocate_host(pc_queue&, int64_t, void**) { return absent(); }
+pc_status memory_free(pc_queue&, void*) { return absent(); }
+pc_status memory_free_host(pc_queue&, void*) { return absent(); }
 int64_t coefficient_partials(int64_t, int64_t, bool) { return 0; }
 }  // namespace cuda
 #endif
@@ -116,7 +129,20 @@ pc_status pc_device_synchronize(pc_device device, int32_t index) {
 
 pc_status pc_queue_destroy(pc_queue* queue) {
   if (queue == nullptr) return PC_OK;
-  if (queue->device == PC_CUDA) return cuda::queue_destroy(queue);
-  delete queue;
+  const pc_status status = pc_queue_synchronize(queue);
+  queue_release(queue);
+  return status;
+}
+
+pc_status pc_queue_notify(pc_queue* queue, void (*callback)(void* context, pc_status status), void* context) {
+  if (queue == nullptr) return fail(PC_INVALID_ARGUMENT, "queue_notify: the queue is null");
+  if (callback == nullptr) return fail(PC_INVALID_ARGUMENT, "queue_notify: the callback is null");
+  if (queue->device == PC_CUDA) return cuda::queue_notify(*queue, callback, context);
+  callback(context, PC_OK);
   return PC_OK;
+}
+
+int32_t pc_queue_reaches_host(const pc_queue* queue) {
+  if (queue == nullptr) return 0;
+  return queue->device == PC_CPU || cuda::reaches_host(*queue);
 }

@@ -27,124 +27,157 @@ PC_ACTIVATIONS(PC_DECLARE)
 
 namespace {
 
-// The orders that have kernels.
-constexpr int64_t supported_order = 3;
-
 struct pass {
   signature sign;
   int32_t traits;
   bool backward;
   activation_kernel cpu, cuda;
+
+  constexpr bool coefficients() const { return traits & PC_COEFFICIENTS; }
+  constexpr bool gated() const { return traits & PC_GATED; }
+  constexpr bool rowwise() const { return traits & PC_ROWWISE; }
+  constexpr bool approximate() const { return traits & PC_APPROXIMATE; }
+  // Where the tensors are: x or the gate is first, dy last. An input's gradient stands where the input does.
+  constexpr int32_t up() const { return 1; }
+  constexpr int32_t weight() const { return gated() ? 2 : 1; }
+  constexpr int32_t bias() const { return weight() + 1; }
+  constexpr int32_t dy() const { return sign.n_inputs - 1; }
 };
 
-constexpr const char* with_coefficients[] = {"x", "weight", "bias", "dy"};
-constexpr const char* without_coefficients[] = {"x", "dy"};
+// The inputs of a backward pass; a forward pass lacks the last. Their gradients.
+constexpr const char* plain[] = {"x", "dy"};
+constexpr const char* plain_gradients[] = {"dx"};
+constexpr const char* polynomial[] = {"x", "weight", "bias", "dy"};
+constexpr const char* polynomial_gradients[] = {"dx", "dweight", "dbias"};
+constexpr const char* gated[] = {"gate", "up", "dy"};
+constexpr const char* gated_gradients[] = {"dgate", "dup"};
+constexpr const char* gated_polynomial[] = {"gate", "up", "weight", "bias", "dy"};
+constexpr const char* gated_polynomial_gradients[] = {"dgate", "dup", "dweight", "dbias"};
 constexpr const char* forward_outputs[] = {"y"};
-constexpr const char* backward_outputs[] = {"dx", "dweight", "dbias"};
 
 constexpr pass make_pass(const char* op, int32_t traits, bool backward, activation_kernel cpu,
                          activation_kernel cuda) {
-  const bool coefficients = traits & PC_COEFFICIENTS;
-  const int32_t n_inputs = 1 + (coefficients ? 2 : 0) + (backward ? 1 : 0);
-  const int32_t n_outputs = backward && coefficients ? 3 : 1;
-  return {{op, coefficients ? with_coefficients : without_coefficients, n_inputs,
-           backward ? backward_outputs : forward_outputs, n_outputs, traits & PC_ROWWISE ? 1 : 0},
+  const bool has_gate = traits & PC_GATED, has_coefficients = traits & PC_COEFFICIENTS;
+  const char* const* inputs =
+      has_gate ? (has_coefficients ? gated_polynomial : gated) : (has_coefficients ? polynomial : plain);
+  const char* const* gradients = has_gate ? (has_coefficients ? gated_polynomial_gradients : gated_gradients)
+                                          : (has_coefficients ? polynomial_gradients : plain_gradients);
+  const int32_t n_differentiable = (has_gate ? 2 : 1) + (has_coefficients ? 2 : 0);
+  const int32_t n_scalars = traits & PC_ROWWISE ? 2 : traits & PC_APPROXIMATE ? 1 : 0;
+  return {{op, inputs, n_differentiable + (backward ? 1 : 0), backward ? gradients : forward_outputs,
+           backward ? n_differentiable : 1, n_scalars},
           traits,
           backward,
           cpu,
           cuda};
 }
 
-pc_status check_coefficient(const signature& sign, int32_t index, const pc_tensor& tensor) {
-  const bool is_weight = index % sign.n_inputs == 1;
-  const bool shape_ok = is_weight ? tensor.rank == 1 : element_count(tensor) == 1;
-  if (tensor.dtype != PC_F32 || !shape_ok) {
-    return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected %s in f32", sign.op,
-                tensor_name(sign, index), shape_text(tensor).text, tensor.dtype,
-                is_weight ? "[order]" : "a scalar");
+pc_status check_weight(const signature& sign, int32_t index, const pc_tensor& tensor) {
+  const char* name = tensor_name(sign, index);
+  if (tensor.dtype != PC_F32 || tensor.rank != 1) {
+    return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected [order] in f32", sign.op,
+                name, shape_text(tensor).text, tensor.dtype);
   }
-  if (is_weight && tensor.shape[0] != supported_order) {
-    return fail(PC_UNSUPPORTED, "%s: %s has %lld coefficients; this library has kernels for order %lld",
-                sign.op, tensor_name(sign, index), (long long)tensor.shape[0], (long long)supported_order);
+  const int64_t order = tensor.shape[0];
+  if (order < 1 || order > PC_MAX_ORDER) {
+    return fail(PC_UNSUPPORTED, "%s: %s has %lld coefficients; there are kernels for order 1 to %d", sign.op,
+                name, (long long)order, PC_MAX_ORDER);
   }
-  if (is_weight && tensor.strides[0] != 1) {
-    return fail(PC_UNSUPPORTED, "%s: %s has stride %lld; expected 1", sign.op, tensor_name(sign, index),
+  if (order > 1 && tensor.strides[0] != 1) {
+    return fail(PC_UNSUPPORTED, "%s: %s has stride %lld; expected 1", sign.op, name,
                 (long long)tensor.strides[0]);
   }
   return PC_OK;
 }
 
-pc_status check_like_x(const signature& sign, int32_t index, const pc_tensor& tensor, const pc_tensor& x) {
-  if (tensor.dtype == x.dtype && same_shape(tensor, x)) return PC_OK;
-  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected those of x, %s and %d",
-              sign.op, tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, shape_text(x).text,
-              x.dtype);
+pc_status check_bias(const signature& sign, int32_t index, const pc_tensor& tensor) {
+  if (tensor.dtype == PC_F32 && element_count(tensor) == 1) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected a scalar in f32", sign.op,
+              tensor_name(sign, index), shape_text(tensor).text, tensor.dtype);
 }
 
-// The inputs: x, [weight, bias], [dy].
+pc_status check_like(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t of,
+                     const pc_tensor& other) {
+  if (tensor.dtype == other.dtype && same_shape(tensor, other)) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected those of %s, %s and %d",
+              sign.op, tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, tensor_name(sign, of),
+              shape_text(other).text, other.dtype);
+}
+
+// A scalar that is a choice: 0 or 1.
+pc_status check_choice(const signature& sign, const char* name, double value, const char* choices) {
+  if (value == 0 || value == 1) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s is %g; expected %s", sign.op, name, value, choices);
+}
+
+pc_status check_scalars(const pass& p, const double* scalars) {
+  if (p.approximate()) return check_choice(p.sign, "approximate", scalars[0], "0 (by erf) or 1 (by tanh)");
+  if (!p.rowwise()) return PC_OK;
+  const double epsilon = scalars[0];
+  if (!(epsilon >= 0) || !isfinite(float(epsilon))) {
+    return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", p.sign.op,
+                epsilon);
+  }
+  return check_choice(p.sign, "norm", scalars[1], "0 (RMS) or 1 (L2)");
+}
+
 pc_status check_inputs(const pass& p, const pc_args* args) {
   const pc_tensor* in = tensors(args);
-  const pc_tensor& x = in[0];
-  if (x.dtype != PC_F32)
-    return fail(PC_UNSUPPORTED, "%s: dtype %d; this library has kernels for f32", p.sign.op, x.dtype);
-  if ((p.traits & PC_ROWWISE) && x.rank == 0) {
+  if (p.rowwise() && in[0].rank == 0) {
     return fail(PC_INVALID_ARGUMENT,
-                "%s: x is a scalar; expected rank 1 or more: it is normalised over the last axis", p.sign.op);
+                "%s: %s is a scalar; expected rank 1 or more: it is normalised over the last axis", p.sign.op,
+                p.sign.inputs[0]);
   }
-  if (p.traits & PC_COEFFICIENTS) {
-    for (int32_t i = 1; i <= 2; ++i) {
-      if (pc_status status = check_coefficient(p.sign, i, in[i])) return status;
-    }
+  if (p.gated()) {
+    if (pc_status status = check_like(p.sign, p.up(), in[p.up()], 0, in[0])) return status;
+  }
+  if (p.coefficients()) {
+    if (pc_status status = check_weight(p.sign, p.weight(), in[p.weight()])) return status;
+    if (pc_status status = check_bias(p.sign, p.bias(), in[p.bias()])) return status;
   }
   if (p.backward) {
-    const int32_t dy = p.sign.n_inputs - 1;
-    if (pc_status status = check_like_x(p.sign, dy, in[dy], x)) return status;
+    if (pc_status status = check_like(p.sign, p.dy(), in[p.dy()], 0, in[0])) return status;
   }
-  if (p.traits & PC_ROWWISE) {
-    const double epsilon = args->scalars[0];
-    if (!(epsilon >= 0) || !isfinite(float(epsilon))) {
-      return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", p.sign.op,
-                  epsilon);
-    }
-  }
-  return PC_OK;
+  return check_scalars(p, args->scalars);
 }
 
 int64_t workspace_size(const pass& p, pc_device device, int64_t rows, int64_t cols, int64_t order) {
-  if (!p.backward || !(p.traits & PC_COEFFICIENTS)) return 0;
-  const bool rowwise = p.traits & PC_ROWWISE;
-  const int64_t partials = device == PC_CPU ? cpu::coefficient_partials(rows, cols, rowwise)
-                                            : cuda::coefficient_partials(rows, cols, rowwise);
+  if (!p.backward || !p.coefficients()) return 0;
+  const int64_t partials = device == PC_CPU ? cpu::coefficient_partials(rows, cols, p.rowwise())
+                                            : cuda::coefficient_partials(rows, cols, p.rowwise());
   return partials * (order + 1) * int64_t(sizeof(double));
 }
 
-// Folds x, dy and the output into matrices.
-pc_status fold(const pass& p, const pc_args* args, bool planning, activation_call* call) {
-  const pc_tensor* all = tensors(args);
-  const int32_t dy = p.sign.n_inputs - 1, out = p.sign.n_inputs;
-  if (pc_status status = as_matrix(p.sign, 0, all[0], &call->rows, &call->cols, &call->x)) return status;
-  int64_t rows, cols;
-  call->contiguous = call->x.stride == call->cols || call->rows == 1;
-  if (p.backward) {
-    if (pc_status status = as_matrix(p.sign, dy, all[dy], &rows, &cols, &call->dy)) return status;
-    call->contiguous &= call->dy.stride == cols || rows == 1;
-  }
-  if (!planning) {
-    if (pc_status status = as_matrix(p.sign, out, all[out], &rows, &cols, &call->out)) return status;
-    call->contiguous &= call->out.stride == cols || rows == 1;
-  }
+// Folds a tensor into one of the call's matrices, which all have the same rows and columns.
+pc_status fold(const pass& p, const pc_args* args, int32_t tensor, matrix* folded, activation_call* call) {
+  const pc_tensor& view = tensors(args)[tensor];
+  if (pc_status status = as_matrix(p.sign, tensor, view, &call->rows, &call->cols, folded)) return status;
+  call->contiguous = call->contiguous && (folded->stride == call->cols || call->rows == 1);
   return PC_OK;
+}
+
+pc_status fold_inputs(const pass& p, const pc_args* args, activation_call* call) {
+  call->contiguous = true;
+  if (pc_status status = fold(p, args, 0, &call->x, call)) return status;
+  if (p.gated()) {
+    if (pc_status status = fold(p, args, p.up(), &call->up, call)) return status;
+  }
+  return p.backward ? fold(p, args, p.dy(), &call->dy, call) : PC_OK;
+}
+
+pc_status fold_outputs(const pass& p, const pc_args* args, activation_call* call) {
+  if (pc_status status = fold(p, args, p.sign.n_inputs, &call->out, call)) return status;
+  return p.backward && p.gated() ? fold(p, args, p.sign.n_inputs + p.up(), &call->dup, call) : PC_OK;
 }
 
 pc_status plan(const pass& p, const pc_queue* queue, pc_args* args) {
   if (pc_status status = check_block(queue, args, p.sign, true)) return status;
   if (pc_status status = check_inputs(p, args)) return status;
   activation_call call{};
-  if (pc_status status = fold(p, args, true, &call)) return status;
+  if (pc_status status = fold_inputs(p, args, &call)) return status;
   pc_tensor* all = tensors(args);
-  const int32_t like[] = {0, 1, 2};  // y or dx as x, dweight as weight, dbias as bias
-  for (int32_t i = 0; i < p.sign.n_outputs; ++i) shape_like(&all[p.sign.n_inputs + i], all[like[i]]);
-  const int64_t order = p.traits & PC_COEFFICIENTS ? all[1].shape[0] : 0;
+  for (int32_t i = 0; i < p.sign.n_outputs; ++i) shape_like(&all[p.sign.n_inputs + i], all[i]);
+  const int64_t order = p.coefficients() ? all[p.weight()].shape[0] : 0;
   args->workspace_size = workspace_size(p, queue->device, call.rows, call.cols, order);
   return PC_OK;
 }
@@ -162,27 +195,47 @@ pc_status check_workspace(const pass& p, const pc_args* args, int64_t needed) {
   return PC_OK;
 }
 
+// y like x; each gradient like its input.
+pc_status check_outputs(const pass& p, const pc_args* args) {
+  const pc_tensor* in = tensors(args);
+  const int32_t first = p.sign.n_inputs;
+  for (int32_t i = 0; i < p.sign.n_outputs; ++i) {
+    const pc_tensor& output = in[first + i];
+    if (p.coefficients() && i == p.bias()) {
+      if (pc_status status = check_bias(p.sign, first + i, output)) return status;
+      continue;
+    }
+    if (p.coefficients() && i == p.weight()) {
+      if (pc_status status = check_weight(p.sign, first + i, output)) return status;
+    }
+    if (pc_status status = check_like(p.sign, first + i, output, i, in[i])) return status;
+  }
+  return PC_OK;
+}
+
 pc_status run(const pass& p, pc_queue* queue, const pc_args* args) {
   if (pc_status status = check_block(queue, args, p.sign, false)) return status;
   if (pc_status status = check_inputs(p, args)) return status;
+  if (pc_status status = check_outputs(p, args)) return status;
   const pc_tensor* all = tensors(args);
   const pc_tensor* outputs = all + p.sign.n_inputs;
-  if (pc_status status = check_like_x(p.sign, p.sign.n_inputs, outputs[0], all[0])) return status;
   activation_call call{};
-  if (pc_status status = fold(p, args, false, &call)) return status;
+  if (pc_status status = fold_inputs(p, args, &call)) return status;
+  if (pc_status status = fold_outputs(p, args, &call)) return status;
   call.dtype = all[0].dtype;
-  call.epsilon = float(args->scalars[0]);
-  if (p.traits & PC_COEFFICIENTS) {
-    call.weight = static_cast<const float*>(all[1].data);
-    call.bias = static_cast<const float*>(all[2].data);
-    call.order = int32_t(all[1].shape[0]);
+  if (p.coefficients()) {
+    call.weight = static_cast<const float*>(all[p.weight()].data);
+    call.bias = static_cast<const float*>(all[p.bias()].data);
+    call.order = int32_t(all[p.weight()].shape[0]);
   }
-  if (p.backward && (p.traits & PC_COEFFICIENTS)) {
-    for (int32_t i = 1; i <= 2; ++i) {
-      if (pc_status status = check_coefficient(p.sign, p.sign.n_inputs + i, outputs[i])) return status;
-    }
-    call.dweight = static_cast<float*>(outputs[1].data);
-    call.dbias = static_cast<float*>(outputs[2].data);
+  if (p.rowwise()) {
+    call.epsilon = float(args->scalars[0]);
+    call.inverse_count = args->scalars[1] == 1 ? 1.0 : 1.0 / double(call.cols);
+  }
+  if (p.approximate()) call.approximate = args->scalars[0] == 1;
+  if (p.backward && p.coefficients()) {
+    call.dweight = static_cast<float*>(outputs[p.weight()].data);
+    call.dbias = static_cast<float*>(outputs[p.bias()].data);
     const int64_t needed = workspace_size(p, queue->device, call.rows, call.cols, call.order);
     if (pc_status status = check_workspace(p, args, needed)) return status;
     call.partials = static_cast<double*>(args->workspace);

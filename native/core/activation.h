@@ -19,16 +19,18 @@ struct matrix {
 
 struct activation_call {
   pc_dtype dtype;
+  int32_t order;
   int64_t rows, cols;
-  matrix x, dy;     // dy: backward only
-  matrix out;       // y, or dx
+  // Those that a pass lacks have no data. x is a gated activation's gate, out is y, or dx.
+  matrix x, up, dy, out, dup;
   bool contiguous;  // every matrix is one run of rows * cols elements
   const float* weight;
   const float* bias;
   float* dweight;
   float* dbias;
-  int32_t order;
   float epsilon;
+  double inverse_count;  // what a row's sums are multiplied by: 1 / cols, or 1 for the L2 norm
+  bool approximate;
   double* partials;  // backward with coefficients: coefficient_partials() times order + 1
 };
 

@@ -4,12 +4,6 @@
 
 namespace polycom {
 
-#if defined(PC_HAVE_CUDA)
-namespace cuda {
-pc_status copy(pc_queue& queue, const void* from, void* to, int64_t bytes);
-}
-#endif
-
 namespace {
 
 constexpr const char* inputs[] = {"x"};
@@ -49,9 +43,5 @@ pc_status pc_copy(pc_queue* queue, const pc_args* args) {
     return cpu::copy(
         *queue, {static_cast<const char*>(x.data), static_cast<char*>(y.data), bytes, args->scalars[0] == 2});
   }
-#if defined(PC_HAVE_CUDA)
   return cuda::copy(*queue, x.data, y.data, bytes);
-#else
-  return fail(PC_NO_DEVICE, "copy: this library was built without CUDA");
-#endif
 }

@@ -37,7 +37,8 @@ enum class level { baseline, avx2, avx512 };
 
 level best_level() {
 #if defined(PC_X86)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const level best = avx512 ? level::avx512 : avx2 ? level::avx2 : level::baseline;

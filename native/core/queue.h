@@ -1,5 +1,7 @@
 // What a queue is inside the library.
 #pragma once
+#include <atomic>
+
 #include "polycom.h"
 
 struct pc_queue {
@@ -9,9 +11,14 @@ struct pc_queue {
   void* stream;       // CUDA: the stream (a cudaStream_t)
   bool owns_stream;   // CUDA: whether destroying the queue destroys it
   unsigned* tickets;  // CUDA: zero between launches; the last block of a reduction resets what it used
+  bool pooled;        // CUDA: whether memory comes from the device's pool
+  std::atomic<int64_t> references{1};  // its creator's, and one for each piece of its memory
 };
 
 namespace polycom {
+
+// Gives a reference back; the last one frees the queue.
+void queue_release(pc_queue* queue);
 
 // What a build without CUDA answers, or native/cuda with it.
 namespace cuda {
@@ -19,8 +26,15 @@ int32_t device_count();
 pc_status queue_create(int32_t index, pc_queue** queue);
 pc_status queue_adopt(int32_t index, void* stream, pc_queue** queue);
 pc_status queue_synchronize(pc_queue* queue);
-pc_status queue_destroy(pc_queue* queue);
+void queue_free(pc_queue* queue);
+pc_status queue_notify(pc_queue& queue, void (*callback)(void*, pc_status), void* context);
+bool reaches_host(const pc_queue& queue);
 pc_status device_synchronize(int32_t index);
+pc_status copy(pc_queue& queue, const void* from, void* to, int64_t bytes);
+pc_status memory_allocate(pc_queue& queue, int64_t bytes, void** memory);
+pc_status memory_allocate_host(pc_queue& queue, int64_t bytes, void** memory);
+pc_status memory_free(pc_queue& queue, void* memory);
+pc_status memory_free_host(pc_queue& queue, void* memory);
 }  // namespace cuda
 
 }  // namespace polycom

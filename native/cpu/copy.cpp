@@ -1,4 +1,5 @@
 // A copy with the same threads, chunks and stores as the kernels: what they are measured against.
+#include "core/threads.h"
 #include "cpu/dispatch.h"
 #include "cpu/simd.h"
 
@@ -18,9 +19,8 @@ pc_status copy(pc_queue& queue, const copy_call& call) {
                    return;
                  }
                  const float* x = reinterpret_cast<const float*>(c.from + from);
-                 map(
-                     reinterpret_cast<float*>(c.to + from), bytes / 4, true,
-                     [&](int64_t at, int64_t n) { return load_up_to(x + at, n); }, [](vec v) { return v; });
+                 map(output<float>{reinterpret_cast<float*>(c.to + from)}, bytes / 4, true,
+                     [&](int64_t at, int64_t n) { return load_up_to(x + at, n); });
                  fence_streaming();
                },
                const_cast<copy_call*>(&call));

@@ -1,4 +1,4 @@
-// PolyReLU on the CPU.
+// PolyReLU, on the CPU.
 #include "math/polyrelu.h"
 
 #include "cpu/elementwise.h"
@@ -8,11 +8,14 @@ namespace cpu {
 namespace PC_ISA {
 
 pc_status polyrelu_forward(pc_queue& queue, const activation_call& call) {
-  return elementwise_forward<polyrelu<3>>(queue, call);
+  return with_order(
+      call.order, [&](auto tag) { return elementwise_forward<polyrelu<decltype(tag)::order>>(queue, call); });
 }
 
 pc_status polyrelu_backward(pc_queue& queue, const activation_call& call) {
-  return elementwise_backward<polyrelu<3>>(queue, call);
+  return with_order(call.order, [&](auto tag) {
+    return elementwise_backward<polyrelu<decltype(tag)::order>>(queue, call);
+  });
 }
 
 }  // namespace PC_ISA

@@ -1,4 +1,4 @@
-// ReLU squared on the CPU.
+// ReLU squared, on the CPU.
 #include "math/relu2.h"
 
 #include "cpu/elementwise.h"

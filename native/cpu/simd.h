@@ -8,8 +8,6 @@
 #endif
 
 #include "core/activation.h"
-#include "core/threads.h"
-#include "cpu/partition.h"
 
 namespace polycom {
 namespace cpu {
@@ -24,34 +22,153 @@ constexpr int lanes = 4;
 #endif
 
 typedef float vec __attribute__((vector_size(lanes * 4)));
-typedef float unaligned_vec __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
+typedef uint32_t word_vec __attribute__((vector_size(lanes * 4)));
+typedef uint16_t short_vec __attribute__((vector_size(lanes * 2)));
 typedef double wide_vec __attribute__((vector_size(lanes * 8)));
 
 #define PC_INLINE inline __attribute__((always_inline))
 
-PC_INLINE vec load(const float* p) { return *reinterpret_cast<const unaligned_vec*>(p); }
-PC_INLINE void store(float* p, vec v) { *reinterpret_cast<unaligned_vec*>(p) = v; }
+// --- storage: f32, f16 and bf16 in memory, f32 in a register ---
+
+struct half {
+  uint16_t bits;
+};
+struct bfloat {
+  uint16_t bits;
+};
+
+template <class T>
+struct storage;
+
+template <>
+struct storage<float> {
+  using raw = vec;
+  static PC_INLINE vec widen(raw v) { return v; }
+  static PC_INLINE raw narrow(vec v) { return v; }
+};
+
+template <>
+struct storage<bfloat> {
+  using raw = short_vec;
+  static PC_INLINE vec widen(raw v) { return (vec)(__builtin_convertvector(v, word_vec) << 16); }
+  // To nearest, ties to even; a NaN stays one.
+  static PC_INLINE raw narrow(vec v) {
+    const word_vec bits = (word_vec)v;
+    const word_vec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return __builtin_convertvector(v == v ? rounded : (bits >> 16) | 0x40, short_vec);
+  }
+};
+
+template <>
+struct storage<half> {
+  using raw = short_vec;
+#if defined(__AVX512F__)
+  static PC_INLINE vec widen(raw v) { return (vec)_mm512_cvtph_ps((__m256i)v); }
+  static PC_INLINE raw narrow(vec v) {
+    return (raw)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+#elif defined(__F16C__)
+  static PC_INLINE vec widen(raw v) { return (vec)_mm256_cvtph_ps((__m128i)v); }
+  static PC_INLINE raw narrow(vec v) { return (raw)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT); }
+#else
+  static PC_INLINE vec widen(raw v) {
+    const word_vec bits = __builtin_convertvector(v, word_vec);
+    const word_vec magnitude = (bits & 0x7fff) << 13, exponent = magnitude & 0x0f800000;
+    const word_vec normal = magnitude + (112u << 23);  // the exponents' biases, 127 and 15
+    const word_vec special = normal + (112u << 23);    // infinity and NaN
+    const word_vec least = word_vec{} + (113u << 23);
+    const word_vec subnormal = (word_vec)((vec)(magnitude + (113u << 23)) - (vec)least);
+    const word_vec value = exponent == 0x0f800000 ? special : exponent == 0 ? subnormal : normal;
+    return (vec)(value | (bits & 0x8000) << 16);
+  }
+  // To nearest, ties to even; a NaN stays one.
+  static PC_INLINE raw narrow(vec v) {
+    const word_vec bits = (word_vec)v, sign = bits & 0x80000000u, magnitude = bits ^ sign;
+    const word_vec normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+    const word_vec magic =
+        word_vec{} + (126u << 23);  // adding 0.5 lets the adder round to a subnormal's last bit
+    const word_vec subnormal = (word_vec)((vec)magnitude + (vec)magic) - magic;
+    const word_vec special = magnitude > 0x7f800000u ? word_vec{} + 0x7e00u : word_vec{} + 0x7c00u;
+    const word_vec value = magnitude >= (143u << 23)  ? special
+                           : magnitude < (113u << 23) ? subnormal
+                                                      : normal;
+    return __builtin_convertvector(value | sign >> 16, short_vec);
+  }
+#endif
+};
+
+// --- loads and stores ---
+
+template <class T>
+PC_INLINE vec load(const T* p) {
+  typename storage<T>::raw v;
+  memcpy(&v, p, sizeof v);
+  return storage<T>::widen(v);
+}
 
 // The first n lanes (n < lanes); the others are 0.
-PC_INLINE vec load_part(const float* p, int64_t n) {
-  vec v{};
-  memcpy(&v, p, size_t(n) * 4);
-  return v;
+template <class T>
+PC_INLINE vec load_part(const T* p, int64_t n) {
+  typename storage<T>::raw v{};
+  memcpy(&v, p, size_t(n) * sizeof(T));
+  return storage<T>::widen(v);
 }
-PC_INLINE void store_part(float* p, vec v, int64_t n) { memcpy(p, &v, size_t(n) * 4); }
+
+// A vector, or the start of one where fewer than `lanes` are left.
+template <class T>
+PC_INLINE vec load_up_to(const T* p, int64_t n) {
+  return n == lanes ? load(p) : load_part(p, n);
+}
+
+template <class T>
+PC_INLINE double load_one(const T* p) {
+  return double(load_part(p, 1)[0]);
+}
+
+template <class T>
+PC_INLINE void store(T* p, vec v) {
+  const auto narrow = storage<T>::narrow(v);
+  memcpy(p, &narrow, sizeof narrow);
+}
+
+template <class T>
+PC_INLINE void store_part(T* p, vec v, int64_t n) {
+  const auto narrow = storage<T>::narrow(v);
+  memcpy(p, &narrow, size_t(n) * sizeof(T));
+}
+
+template <class T>
+PC_INLINE void store_one(T* p, double value) {
+  store_part(p, vec{} + float(value), 1);
+}
 
 // Past the caches, for outputs too large to stay in them: no read of the line that is overwritten. p is
-// aligned.
-PC_INLINE void store_streaming(float* p, vec v) {
+// aligned to its vector.
+PC_INLINE void stream(void* p, vec v) {
 #if defined(__AVX512F__)
-  _mm512_stream_ps(p, __m512(v));
+  _mm512_stream_ps(static_cast<float*>(p), __m512(v));
 #elif defined(__AVX__)
-  _mm256_stream_ps(p, __m256(v));
+  _mm256_stream_ps(static_cast<float*>(p), __m256(v));
 #elif defined(__x86_64__)
-  _mm_stream_ps(p, __m128(v));
+  _mm_stream_ps(static_cast<float*>(p), __m128(v));
 #else
-  store(p, v);
+  memcpy(p, &v, sizeof v);
 #endif
+}
+PC_INLINE void stream(void* p, short_vec v) {
+#if defined(__AVX512F__)
+  _mm256_stream_si256(static_cast<__m256i*>(p), __m256i(v));
+#elif defined(__AVX__)
+  _mm_stream_si128(static_cast<__m128i*>(p), __m128i(v));
+#elif defined(__x86_64__)
+  _mm_stream_si64(static_cast<long long*>(p), (long long)v);
+#else
+  memcpy(p, &v, sizeof v);
+#endif
+}
+template <class T>
+PC_INLINE void store_streaming(T* p, vec v) {
+  stream(p, storage<T>::narrow(v));
 }
 
 // Streaming stores are weakly ordered: before another thread may read them, a fence.
@@ -61,28 +178,77 @@ PC_INLINE void fence_streaming() {
 #endif
 }
 
-// Elements before p reaches a vector's alignment.
-PC_INLINE int64_t elements_to_alignment(const float* p) {
-  const uintptr_t past = uintptr_t(p) % sizeof(vec);
-  return past == 0 ? 0 : int64_t((sizeof(vec) - past) / 4);
-}
-
 // Whether an output of so many bytes should go past the caches: it would not be found there anyway.
 inline bool too_large_to_cache(int64_t bytes) { return bytes >= (8 << 20); }
 
-// to[i] = f(vectors of the inputs at i) for i in [0, n). load_at(i, count) loads; f takes what it gives.
-template <class Load, class F>
-PC_INLINE void map(float* to, int64_t n, bool streaming, Load load_at, F f) {
-  int64_t i = 0;
-  if (streaming) {
-    int64_t head = elements_to_alignment(to);
-    head = head < n ? head : n;
-    if (head > 0) store_part(to, f(load_at(int64_t(0), head)), head);
-    for (i = head; i + lanes <= n; i += lanes) store_streaming(to + i, f(load_at(i, int64_t(lanes))));
-  } else {
-    for (; i + lanes <= n; i += lanes) store(to + i, f(load_at(i, int64_t(lanes))));
+// --- loops ---
+
+// Elements before p reaches a vector's alignment.
+template <class T>
+PC_INLINE int64_t elements_to_alignment(const T* p) {
+  constexpr uintptr_t size = sizeof(typename storage<T>::raw);
+  const uintptr_t past = uintptr_t(p) % size;
+  return past == 0 ? 0 : int64_t((size - past) / sizeof(T));
+}
+
+// out.to[i] = what body(i, count) gives, a vector at a time, for i in [0, n). One output, or two that are
+// written at once.
+template <class T>
+struct output {
+  T* to;
+
+  PC_INLINE int64_t head() const { return elements_to_alignment(to); }
+  template <bool Streaming>
+  PC_INLINE void put(int64_t i, int64_t count, vec v) const {
+    if (count < lanes) {
+      store_part(to + i, v, count);
+    } else if (Streaming) {
+      store_streaming(to + i, v);
+    } else {
+      store(to + i, v);
+    }
   }
-  if (i < n) store_part(to + i, f(load_at(i, n - i)), n - i);
+};
+
+struct vec_pair {
+  vec first, second;
+};
+
+template <class T>
+struct two_outputs {
+  output<T> first, second;
+
+  PC_INLINE int64_t head() const { return first.head(); }
+  template <bool Streaming>
+  PC_INLINE void put(int64_t i, int64_t count, const vec_pair& v) const {
+    first.template put<Streaming>(i, count, v.first);
+    second.template put<Streaming>(i, count, v.second);
+  }
+};
+
+template <class T>
+PC_INLINE bool can_stream(const output<T>&) {
+  return true;
+}
+template <class T>
+PC_INLINE bool can_stream(const two_outputs<T>& out) {
+  return out.first.head() == out.second.head();
+}
+
+template <class Output, class Body>
+PC_INLINE void map(const Output& out, int64_t n, bool streaming, Body body) {
+  int64_t i = 0;
+  if (streaming && can_stream(out)) {
+    int64_t head = out.head();
+    head = head < n ? head : n;
+    if (head > 0) out.template put<false>(0, head, body(int64_t(0), head));
+    for (i = head; i + lanes <= n; i += lanes) {
+      out.template put<true>(i, lanes, body(i, int64_t(lanes)));
+    }
+  } else {
+    for (; i + lanes <= n; i += lanes) out.template put<false>(i, lanes, body(i, int64_t(lanes)));
+  }
+  if (i < n) out.template put<false>(i, n - i, body(i, n - i));
 }
 
 // A block's worth of float sums, carried over into double: long rows keep their accuracy.
@@ -126,36 +292,6 @@ PC_INLINE void accumulate(int64_t n, lane_sums<N>& into, Add add) {
     }
     if (i < to) add(i, to - i, odd);
     into.carry(even, odd);
-  }
-}
-
-// A vector, or the start of one where fewer than `lanes` are left.
-PC_INLINE vec load_up_to(const float* p, int64_t n) { return n == lanes ? load(p) : load_part(p, n); }
-
-// body(chunk, index) for every chunk of the call.
-template <class Body>
-void for_each_chunk(const pc_queue& queue, const activation_call& call, bool whole_rows, Body body) {
-  struct context_t {
-    const activation_call& call;
-    partition cuts;
-    Body& body;
-  } context{call, cut(call.rows, call.cols, whole_rows), body};
-  parallel_for(
-      context.cuts.count, queue.threads,
-      [](void* opaque, int64_t i) {
-        auto& c = *static_cast<context_t*>(opaque);
-        c.body(chunk_at(c.cuts, c.call.rows, c.call.cols, i), i);
-      },
-      &context);
-}
-
-// The coefficient gradients from the chunks' partial sums, [chunk][order + 1] with the bias first.
-inline void sum_partials(const activation_call& call, bool whole_rows) {
-  const int64_t count = cut(call.rows, call.cols, whole_rows).count, width = call.order + 1;
-  for (int64_t p = 0; p < width; ++p) {
-    double total = 0;
-    for (int64_t i = 0; i < count; ++i) total += call.partials[i * width + p];
-    (p == 0 ? call.dbias[0] : call.dweight[call.order - p]) = float(total);
   }
 }
 

@@ -2,6 +2,8 @@
 // before the first is used. A formula gives fold, forward, backward, coefficient_sums and
 // add_coefficient_sums (native/math).
 #pragma once
+#include <type_traits>
+
 #include "launch.cuh"
 #include "packed.cuh"
 #include "reduce.cuh"
@@ -10,8 +12,10 @@ namespace polycom {
 namespace cuda {
 
 constexpr int elementwise_threads = 256;
-constexpr int forward_slots = 4;   // 64 bytes a thread in flight
-constexpr int backward_slots = 2;  // of x and of dy
+// Slots of each tensor that a thread has in flight.
+template <bool Gated>
+constexpr int forward_slots = Gated ? 2 : 4;
+constexpr int backward_slots = 2;
 // Blocks of a backward pass that sums: as many on every GPU, so that the sums repeat.
 constexpr int64_t most_partials = 1024;
 
@@ -36,26 +40,30 @@ __device__ __forceinline__ auto folded(const activation_call& call) {
 
 // --- kernels ---
 
-template <class F, class T, bool Whole>
+template <class F, class T, bool Whole, bool Gated>
 __global__ void __launch_bounds__(elementwise_threads)
     elementwise_forward_kernel(const activation_call call, const int64_t row_slots) {
-  constexpr int E = slot_elements<T, Whole>;
+  constexpr int E = slot_elements<T, Whole>, S = forward_slots<Gated>;
   using place = slot_place<T, E>;
   const auto coefficients = folded<F>(call);
-  const int64_t tile = int64_t(blockDim.x) * forward_slots, slots = call.rows * row_slots;
+  const int64_t tile = int64_t(blockDim.x) * S, slots = call.rows * row_slots;
   for (int64_t first = blockIdx.x * tile + threadIdx.x; first < slots; first += gridDim.x * tile) {
-    packed<T, E> x[forward_slots];
+    packed<T, E> x[S], up[S];
 #pragma unroll
-    for (int s = 0; s < forward_slots; ++s) {
+    for (int s = 0; s < S; ++s) {
       const place p(call, row_slots, first + s * int64_t(blockDim.x));
       x[s] = load_slot<E>(call.x.row<const T>(p.row), p.at, call.cols);
+      if constexpr (Gated) up[s] = load_slot<E>(call.up.row<const T>(p.row), p.at, call.cols);
     }
 #pragma unroll
-    for (int s = 0; s < forward_slots; ++s) {
+    for (int s = 0; s < S; ++s) {
       const place p(call, row_slots, first + s * int64_t(blockDim.x));
       packed<T, E> y;
 #pragma unroll
-      for (int i = 0; i < E; ++i) y.set(i, F::forward(x[s][i], coefficients));
+      for (int i = 0; i < E; ++i) {
+        const float value = F::forward(x[s][i], coefficients);
+        y.set(i, Gated ? value * up[s][i] : value);
+      }
       store_slot<E>(call.out.row<T>(p.row), p.at, call.cols, y);
     }
   }
@@ -63,44 +71,49 @@ __global__ void __launch_bounds__(elementwise_threads)
 
 // A slot's share of the coefficient gradients again, in double: its sums left float's range, or an input was
 // not finite.
-template <class F, int E, int N, class T>
-__device__ __forceinline__ void add_sums_in_double(const T* x, const T* g, int64_t at, int64_t cols,
+template <class F, class T, int E, bool Gated, int N>
+__device__ __forceinline__ void add_sums_in_double(const activation_call& call, const slot_place<T, E>& p,
                                                    double (&total)[N]) {
+  const T *x = call.x.row<const T>(p.row), *dy = call.dy.row<const T>(p.row);
+  const T* up = Gated ? call.up.row<const T>(p.row) : nullptr;
 #pragma unroll 1
-  for (int i = 0; i < E; ++i) {
-    if (at + i < 0 || at + i >= cols) continue;
-    F::add_coefficient_sums(double(float(x[at + i])), double(float(g[at + i])), total);
+  for (int64_t at = p.at < 0 ? 0 : p.at; at < p.at + E && at < call.cols; ++at) {
+    const double g = double(float(dy[at])) * (Gated ? double(float(up[at])) : 1.0);
+    F::add_coefficient_sums(double(float(x[at])), g, total);
   }
 }
 
-template <class F, class T, bool Whole>
+template <class F, class T, bool Whole, bool Gated>
 __global__ void __launch_bounds__(elementwise_threads)
     elementwise_backward_kernel(const activation_call call, const int64_t row_slots, unsigned* ticket) {
-  constexpr int E = slot_elements<T, Whole>;
-  constexpr int N = F::coefficient_sums;
+  constexpr int E = slot_elements<T, Whole>, S = backward_slots, N = F::coefficient_sums;
   using place = slot_place<T, E>;
   const auto coefficients = folded<F>(call);
-  const int64_t tile = int64_t(blockDim.x) * backward_slots, slots = call.rows * row_slots;
+  const int64_t tile = int64_t(blockDim.x) * S, slots = call.rows * row_slots;
   double total[N > 0 ? N : 1] = {};
   for (int64_t first = blockIdx.x * tile + threadIdx.x; first < slots; first += gridDim.x * tile) {
-    packed<T, E> x[backward_slots], g[backward_slots];
+    packed<T, E> x[S], up[S], dy[S];
 #pragma unroll
-    for (int s = 0; s < backward_slots; ++s) {
+    for (int s = 0; s < S; ++s) {
       const place p(call, row_slots, first + s * int64_t(blockDim.x));
       x[s] = load_slot<E>(call.x.row<const T>(p.row), p.at, call.cols);
-      g[s] = load_slot<E>(call.dy.row<const T>(p.row), p.at, call.cols);
+      dy[s] = load_slot<E>(call.dy.row<const T>(p.row), p.at, call.cols);
+      if constexpr (Gated) up[s] = load_slot<E>(call.up.row<const T>(p.row), p.at, call.cols);
     }
 #pragma unroll
-    for (int s = 0; s < backward_slots; ++s) {
+    for (int s = 0; s < S; ++s) {
       const place p(call, row_slots, first + s * int64_t(blockDim.x));
-      packed<T, E> dx;
+      packed<T, E> dx, dup;
       float sums[N > 0 ? N : 1] = {};
 #pragma unroll
       for (int i = 0; i < E; ++i) {
-        dx.set(i, F::backward(x[s][i], g[s][i], coefficients));
-        F::add_coefficient_sums(x[s][i], g[s][i], sums);
+        const float g = Gated ? dy[s][i] * up[s][i] : dy[s][i];
+        dx.set(i, F::backward(x[s][i], g, coefficients));
+        if constexpr (Gated) dup.set(i, dy[s][i] * F::forward(x[s][i], coefficients));
+        F::add_coefficient_sums(x[s][i], g, sums);
       }
       store_slot<E>(call.out.row<T>(p.row), p.at, call.cols, dx);
+      if constexpr (Gated) store_slot<E>(call.dup.row<T>(p.row), p.at, call.cols, dup);
       if constexpr (N > 0) {
         bool finite = true;
 #pragma unroll
@@ -109,8 +122,7 @@ __global__ void __launch_bounds__(elementwise_threads)
 #pragma unroll
           for (int k = 0; k < N; ++k) total[k] += double(sums[k]);
         } else {
-          add_sums_in_double<F, E>(call.x.row<const T>(p.row), call.dy.row<const T>(p.row), p.at, call.cols,
-                                   total);
+          add_sums_in_double<F, T, E, Gated>(call, p, total);
         }
       }
     }
@@ -133,46 +145,50 @@ inline activation_call flattened(activation_call call) {
   return call;
 }
 
-// Blocks of a backward pass: by the shape alone.
+// Blocks of a backward pass that sums: by the shape alone.
 inline int64_t elementwise_partials(int64_t elements) {
   constexpr int64_t share = int64_t(elementwise_threads) * backward_slots * 4;
   const int64_t blocks = divide_up(elements, share);
   return blocks < most_partials ? blocks : most_partials;
 }
 
-template <class F, class T, bool Whole>
-pc_status launch_elementwise_forward(const pc_queue& queue, const activation_call& call, int64_t row_slots) {
-  const int64_t blocks = divide_up(call.rows * row_slots, int64_t(elementwise_threads) * forward_slots);
-  return launch(queue, {blocks, elementwise_threads}, elementwise_forward_kernel<F, T, Whole>, call,
-                row_slots);
+// run(whole_tag, storage_tag) as the call's alignment and dtype ask.
+template <class Run>
+pc_status with_form(const activation_call& call, bool whole, Run run) {
+  return with_storage(call.dtype, [&](auto storage) {
+    return whole ? run(std::true_type{}, storage) : run(std::false_type{}, storage);
+  });
 }
 
-template <class F, class T>
+// A formula's passes, in the call's storage.
+template <class F, bool Gated = false>
 pc_status elementwise_forward(const pc_queue& queue, const activation_call& shaped) {
   if (shaped.rows == 0 || shaped.cols == 0) return PC_OK;
   const activation_call call = flattened(shaped);
-  const slot_layout layout = lay_out(call, sizeof(T));
-  return layout.whole ? launch_elementwise_forward<F, T, true>(queue, call, layout.row_slots)
-                      : launch_elementwise_forward<F, T, false>(queue, call, layout.row_slots);
+  const slot_layout layout = lay_out(call);
+  const int64_t tile = int64_t(elementwise_threads) * forward_slots<Gated>;
+  const int64_t blocks = divide_up(call.rows * layout.row_slots, tile);
+  return with_form(call, layout.whole, [&](auto whole, auto storage) {
+    const auto kernel =
+        elementwise_forward_kernel<F, typename decltype(storage)::type, decltype(whole)::value, Gated>;
+    return launch(queue, {blocks, elementwise_threads}, kernel, call, layout.row_slots);
+  });
 }
 
-template <class F, class T, bool Whole>
-pc_status launch_elementwise_backward(const pc_queue& queue, const activation_call& call, int64_t row_slots) {
-  const int64_t tiles = divide_up(call.rows * row_slots, int64_t(elementwise_threads) * backward_slots);
-  const int64_t blocks = F::coefficient_sums > 0 ? elementwise_partials(call.rows * call.cols) : tiles;
-  return launch(queue, {blocks, elementwise_threads}, elementwise_backward_kernel<F, T, Whole>, call,
-                row_slots, queue.tickets);
-}
-
-template <class F, class T>
+template <class F, bool Gated = false>
 pc_status elementwise_backward(const pc_queue& queue, const activation_call& shaped) {
-  if (shaped.rows == 0 || shaped.cols == 0) {
-    return F::coefficient_sums > 0 ? zero_coefficient_gradients(queue, shaped) : PC_OK;
-  }
+  constexpr bool sums = F::coefficient_sums > 0;
+  if (shaped.rows == 0 || shaped.cols == 0) return sums ? zero_coefficient_gradients(queue, shaped) : PC_OK;
   const activation_call call = flattened(shaped);
-  const slot_layout layout = lay_out(call, sizeof(T));
-  return layout.whole ? launch_elementwise_backward<F, T, true>(queue, call, layout.row_slots)
-                      : launch_elementwise_backward<F, T, false>(queue, call, layout.row_slots);
+  const slot_layout layout = lay_out(call);
+  const int64_t tile = int64_t(elementwise_threads) * backward_slots;
+  const int64_t blocks =
+      sums ? elementwise_partials(call.rows * call.cols) : divide_up(call.rows * layout.row_slots, tile);
+  return with_form(call, layout.whole, [&](auto whole, auto storage) {
+    const auto kernel =
+        elementwise_backward_kernel<F, typename decltype(storage)::type, decltype(whole)::value, Gated>;
+    return launch(queue, {blocks, elementwise_threads}, kernel, call, layout.row_slots, queue.tickets);
+  });
 }
 
 }  // namespace cuda

@@ -1,9 +1,12 @@
 // Rows in slots of 16 bytes. A slot is read and written whole, by one 128-bit access, wherever it lies inside
 // its row; the one or two at the edges, which alignment or an odd width leaves ragged, element by element.
 #pragma once
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include "core/activation.h"
+#include "core/tags.h"
 
 namespace polycom {
 namespace cuda {
@@ -22,6 +25,19 @@ struct alignas(sizeof(T) * E) packed {
   __device__ __forceinline__ float operator[](int i) const { return float(element[i]); }
   __device__ __forceinline__ void set(int i, float value) { element[i] = T(value); }
 };
+
+// run(type_tag) with the call's storage.
+template <class Run>
+pc_status with_storage(pc_dtype dtype, Run run) {
+  switch (dtype) {
+    case PC_F16:
+      return run(type_tag<__half>{});
+    case PC_BF16:
+      return run(type_tag<__nv_bfloat16>{});
+    default:
+      return run(type_tag<float>{});
+  }
+}
 
 // The slot whose first element is the row's element `at`, which may lie before the row's start. Elements
 // outside the row read as 0.
@@ -62,6 +78,23 @@ __device__ __forceinline__ void store_slot(T* row, Index at, Index cols, const p
   }
 }
 
+// Makes the compiler convert packed elements anew: it would keep the floats from before a reduction, twice
+// the registers, and spill them. An order is below 256, which the compiler does not know.
+template <class T, int E, int Slots>
+__device__ __forceinline__ void forget_conversions(packed<T, E> (&slots)[Slots],
+                                                   const activation_call& call) {
+  if constexpr (sizeof(T) < sizeof(float)) {
+    const unsigned zero = unsigned(call.order) >> 8;
+#pragma unroll
+    for (int s = 0; s < Slots; ++s) {
+      uint4 bits;
+      memcpy(&bits, &slots[s], sizeof bits);
+      bits = {bits.x ^ zero, bits.y ^ zero, bits.z ^ zero, bits.w ^ zero};
+      memcpy(&slots[s], &bits, sizeof bits);
+    }
+  }
+}
+
 // How many elements of a row's first slot lie before the row.
 template <class T, int E>
 __device__ __forceinline__ int ragged_start(const T* row) {
@@ -74,16 +107,15 @@ struct slot_layout {
   int64_t row_slots;  // slots that the row with the most has
 };
 
-// Whether two matrices have every row at the same place within 16 bytes.
-inline bool aligned_alike(const matrix& a, const matrix& b, int64_t rows, int64_t item) {
-  return uintptr_t(a.data) % slot_bytes == uintptr_t(b.data) % slot_bytes &&
-         (rows <= 1 || (a.stride - b.stride) * item % slot_bytes == 0);
-}
-
-inline slot_layout lay_out(const activation_call& call, int64_t item) {
-  const bool whole = aligned_alike(call.x, call.out, call.rows, item) &&
-                     (call.dy.data == nullptr || aligned_alike(call.x, call.dy, call.rows, item));
-  if (!whole) return {false, call.cols};
+inline slot_layout lay_out(const activation_call& call) {
+  const int64_t item = call.dtype == PC_F32 ? 4 : 2;
+  // Every row of every matrix must lie at the same place within 16 bytes.
+  for (const matrix* m : {&call.up, &call.dy, &call.out, &call.dup}) {
+    if (m->data == nullptr) continue;
+    const bool alike = uintptr_t(m->data) % slot_bytes == uintptr_t(call.x.data) % slot_bytes &&
+                       (call.rows <= 1 || (m->stride - call.x.stride) * item % slot_bytes == 0);
+    if (!alike) return {false, call.cols};
+  }
   const int64_t elements = slot_bytes / item;
   const bool ragged =
       uintptr_t(call.x.data) % slot_bytes != 0 || (call.rows > 1 && call.x.stride * item % slot_bytes != 0);

@@ -3,6 +3,7 @@
 
 #include "core/queue.h"
 #include "launch.cuh"
+#include "memory.cuh"
 
 namespace polycom {
 namespace cuda {
@@ -27,12 +28,16 @@ pc_status make_tickets(pc_queue& queue) {
   return check(cudaStreamSynchronize(stream), "queue_create");
 }
 
-void release(pc_queue* queue) {
-  if (queue->tickets != nullptr) cudaFree(queue->tickets);
-  if (queue->owns_stream && queue->stream != nullptr) {
-    cudaStreamDestroy(static_cast<cudaStream_t>(queue->stream));
-  }
-  delete queue;
+struct notice {
+  void (*callback)(void*, pc_status);
+  void* context;
+};
+
+// A stream callback rather than cudaLaunchHostFunc, which does not call back once the device has failed.
+void CUDART_CB give_notice(cudaStream_t, cudaError_t error, void* data) {
+  const notice given = *static_cast<notice*>(data);
+  delete static_cast<notice*>(data);
+  given.callback(given.context, error == cudaSuccess ? PC_OK : PC_DEVICE_ERROR);
 }
 
 pc_status make_queue(int32_t index, void* stream, bool owns_stream, pc_queue** queue) {
@@ -43,6 +48,7 @@ pc_status make_queue(int32_t index, void* stream, bool owns_stream, pc_queue** q
   if (made == nullptr) return fail(PC_OUT_OF_MEMORY, "queue_create: no memory for a queue");
   made->device = PC_CUDA;
   made->index = index;
+  made->pooled = open_pool(index);
   made->owns_stream = owns_stream;
   pc_status status = PC_OK;
   if (owns_stream) {
@@ -54,7 +60,7 @@ pc_status make_queue(int32_t index, void* stream, bool owns_stream, pc_queue** q
   }
   if (status == PC_OK) status = make_tickets(*made);
   if (status != PC_OK) {
-    release(made);
+    queue_free(made);
     return status;
   }
   *queue = made;
@@ -80,11 +86,13 @@ pc_status queue_synchronize(pc_queue* queue) {
   return check(cudaStreamSynchronize(static_cast<cudaStream_t>(queue->stream)), "queue_synchronize");
 }
 
-pc_status queue_destroy(pc_queue* queue) {
+void queue_free(pc_queue* queue) {
   const device_scope device(queue->index);
-  const pc_status status = queue_synchronize(queue);
-  release(queue);
-  return status;
+  if (queue->tickets != nullptr) cudaFree(queue->tickets);
+  if (queue->owns_stream && queue->stream != nullptr) {
+    cudaStreamDestroy(static_cast<cudaStream_t>(queue->stream));
+  }
+  delete queue;
 }
 
 pc_status device_synchronize(int32_t index) {
@@ -93,6 +101,19 @@ pc_status device_synchronize(int32_t index) {
   if (pc_status status = device.status("device_synchronize")) return status;
   return check(cudaDeviceSynchronize(), "device_synchronize");
 }
+
+pc_status queue_notify(pc_queue& queue, void (*callback)(void*, pc_status), void* context) {
+  const device_scope device(queue.index);
+  if (pc_status status = device.status("queue_notify")) return status;
+  notice* made = new (std::nothrow) notice{callback, context};
+  if (made == nullptr) return fail(PC_OUT_OF_MEMORY, "queue_notify: no memory for a notice");
+  const auto stream = static_cast<cudaStream_t>(queue.stream);
+  const pc_status status = check(cudaStreamAddCallback(stream, give_notice, made, 0), "queue_notify");
+  if (status != PC_OK) delete made;
+  return status;
+}
+
+bool reaches_host(const pc_queue& queue) { return has(queue.index, cudaDevAttrPageableMemoryAccess); }
 
 }  // namespace cuda
 }  // namespace polycom

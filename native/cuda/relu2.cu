@@ -1,4 +1,4 @@
-// ReLU squared in CUDA.
+// ReLU squared, in CUDA.
 #include "elementwise.cuh"
 #include "math/relu2.h"
 
@@ -6,11 +6,11 @@ namespace polycom {
 namespace cuda {
 
 pc_status relu2_forward(pc_queue& queue, const activation_call& call) {
-  return elementwise_forward<relu2, float>(queue, call);
+  return elementwise_forward<relu2>(queue, call);
 }
 
 pc_status relu2_backward(pc_queue& queue, const activation_call& call) {
-  return elementwise_backward<relu2, float>(queue, call);
+  return elementwise_backward<relu2>(queue, call);
 }
 
 }  // namespace cuda

@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Raised by any change that an older caller would misread. Checked at load. */
-#define PC_ABI_VERSION 1
+#define PC_ABI_VERSION 2
 
 #define PC_MAX_RANK 8
 #define PC_MAX_SCALARS 8
@@ -102,8 +102,36 @@ PC_API pc_status pc_queue_synchronize(pc_queue* queue);
 /* Waits for all work on a device, whichever stream it is on. Needed before reading memory that a stream we
    do not know has written. */
 PC_API pc_status pc_device_synchronize(pc_device device, int32_t index);
-/* Waits, then frees the queue. A null queue is fine. */
+/* Waits, then frees the queue, or leaves that to the last of its memory to be freed. A null queue is fine. */
 PC_API pc_status pc_queue_destroy(pc_queue* queue);
+/* Has `callback` called once the work queued so far is done, with PC_OK, or PC_DEVICE_ERROR if some of it
+   failed. On the CPU, whose work is done by then, before this returns; on CUDA from a thread of the driver's,
+   which the callback must not hold up, nor use this library in. Not called if this fails. */
+PC_API pc_status pc_queue_notify(pc_queue* queue, void (*callback)(void* context, pc_status status),
+                                 void* context);
+/* Whether ops on this queue may be handed ordinary host memory: 1 on the CPU, and on a GPU that shares the
+   process's page tables; 0 where only memory of the functions below will do, and for a null queue. */
+PC_API int32_t pc_queue_reaches_host(const pc_queue* queue);
+
+/*
+ * Memory, in the order of the queue's work. These are no ops: they may take the time that an allocation
+ * takes, and wait for the device before they give up for want of memory. Any thread may call them.
+ */
+
+/* `bytes` of memory on the queue's device, aligned to 64 bytes or more, holding anything; null for 0 bytes. A
+   queue that is destroyed lives on until the last of its memory is freed (an adopted stream must live as
+   long). */
+PC_API pc_status pc_memory_allocate(pc_queue* queue, int64_t bytes, void** memory);
+/* The same of host memory that the queue's device reaches directly: page-locked for CUDA. */
+PC_API pc_status pc_memory_allocate_host(pc_queue* queue, int64_t bytes, void** memory);
+/* Frees either, once the work that was queued before is done: on CUDA, the host kind by waiting for it. Null
+   is fine; memory that these functions did not give, or that was freed, is an invalid argument. */
+PC_API pc_status pc_memory_free(void* memory);
+/* Copies in the queue's order, from and to host memory or memory on the queue's device. The host's side must
+   stay as it is until the work is done. */
+PC_API pc_status pc_memory_copy(pc_queue* queue, void* to, const void* from, int64_t bytes);
+/* The bytes of pc_memory_allocate on a device, by all queues, that have not been freed. */
+PC_API pc_status pc_memory_in_use(pc_device device, int32_t index, int64_t* bytes);
 
 /* One op: the run function and its plan. */
 #define PC_OP(op)                                                 \
@@ -117,22 +145,42 @@ PC_OP(copy)
 /*
  * The activations. A line here declares pc_<name>_forward and pc_<name>_backward:
  *
- *   forward:  (x, [weight, bias])      -> (y)
- *   backward: (x, [weight, bias,] dy)  -> (dx, [dweight, dbias])
+ *   forward:  (x, [weight, bias])            -> (y)              y = f(x)
+ *   backward: (x, [weight, bias,] dy)        -> (dx, [dweight, dbias])
  *
- * x, y, dy, dx: one shape, any rank, one dtype; the last axis contiguous, the leading axes evenly strided.
- * weight: [order], highest power first, and bias: a scalar, both f32 and contiguous, as their gradients.
+ * and of the gated ones:
+ *
+ *   forward:  (gate, up, [weight, bias])     -> (y)              y = f(gate) * up
+ *   backward: (gate, up, [weight, bias,] dy) -> (dgate, dup, [dweight, dbias])
+ *
+ * x, gate, up, y and their gradients: one shape, any rank, one dtype; the last axis contiguous, the leading
+ * axes evenly strided. A packed [gate | up] is two such views of one tensor. weight: [order], order 1 to 4,
+ * highest power first, and bias: a scalar, both f32 and contiguous, as their gradients.
  *
  * Traits:
  *   PC_COEFFICIENTS  takes weight and bias, and gives their gradients
- *   PC_ROWWISE       couples the elements of a row (the last axis); takes scalars[0] = epsilon >= 0
+ *   PC_GATED         takes gate and up
+ *   PC_ROWWISE       couples the elements of a row (the last axis);
+ *                    scalars: epsilon >= 0, norm (0: root of the mean square, 1: L2, root of the sum of
+ * squares) PC_APPROXIMATE   scalars: approximate (0: exact, by erf; 1: by tanh)
  */
 #define PC_COEFFICIENTS 1
-#define PC_ROWWISE 2
-#define PC_ACTIVATIONS(X)                   \
-  X(polynorm, PC_COEFFICIENTS | PC_ROWWISE) \
-  X(polyrelu, PC_COEFFICIENTS)              \
-  X(relu2, 0)
+#define PC_GATED 2
+#define PC_ROWWISE 4
+#define PC_APPROXIMATE 8
+#define PC_MAX_ORDER 4
+#define PC_ACTIVATIONS(X)                                 \
+  X(polynorm, PC_COEFFICIENTS | PC_ROWWISE)               \
+  X(polyrelu, PC_COEFFICIENTS)                            \
+  X(relu, 0)                                              \
+  X(relu2, 0)                                             \
+  X(gelu, PC_APPROXIMATE)                                 \
+  X(silu, 0)                                              \
+  X(polynormglu, PC_COEFFICIENTS | PC_ROWWISE | PC_GATED) \
+  X(polyreluglu, PC_COEFFICIENTS | PC_GATED)              \
+  X(reglu, PC_GATED)                                      \
+  X(geglu, PC_APPROXIMATE | PC_GATED)                     \
+  X(swiglu, PC_GATED)
 
 #define PC_ACTIVATION(name, traits) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_ACTIVATIONS(PC_ACTIVATION)

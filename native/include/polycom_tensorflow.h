@@ -21,6 +21,8 @@ PC_API pc_status pc_tensorflow_attach(const char* libraries);
 /* Registers `name` (CamelCase) in the TensorFlow that pc_tensorflow_attach found: on the CPU, and on the GPU
    where this library has CUDA kernels. `inputs`, `outputs` and `scalars` are names with a comma between, in
    the order of the op's argument block; tensors are float, scalars become float attributes without a default.
+   Two names with a plus between, "gate+up", are the halves of one tensor, side by side on its last axis: the
+   op's function is given two views.
    TensorFlow aborts the process if the name is taken: ask it first. One caller at a time. */
 PC_API pc_status pc_tensorflow_register(const char* name, pc_run_function run, pc_plan_function plan,
                                         const char* inputs, const char* outputs, const char* scalars);

@@ -13,9 +13,9 @@
 //   dx = g (c_1 + 2 c_2 x + 3 c_3 x^2) - x (k_1 + k_2 x^2 + k_3 x^4),   k_p = p c_p r_p (r_p S_p / H)
 //
 // r^3 is never formed: it goes subnormal near |x| = 1e4.
+//
+// With the L2 norm (the paper's Eq. 3), sums stand where the means are, and 1 where 1 / H is.
 #pragma once
-#include <math.h>
-
 #include "portable.h"
 
 namespace polycom {
@@ -64,7 +64,7 @@ struct polynorm {
   template <class T>
   PC_MATH T reciprocal_root(T mean, T epsilon) {
     T square = mean + epsilon;
-    return square == T(0) ? T(0) : T(1) / T(sqrt(square));
+    return square == T(0) ? T(0) : reciprocal_square_root(square);
   }
 
   // Whether float carries this row: above, x^2R overflows or the folded coefficients go subnormal; below,
@@ -75,29 +75,50 @@ struct polynorm {
     return !(means[R - 1] <= D(1e30)) || means[R - 1] + epsilon < D(1e-30);
   }
 
+  // Whether float carries a row's backward pass: its moments, and its products behind them.
+  template <class D>
+  PC_MATH bool backward_leaves_float(const D* sums, D epsilon) {
+    bool leaves = leaves_float(sums, epsilon);
+    for (int p = 0; p <= R; ++p) leaves = leaves || !(sums[R + p] - sums[R + p] == 0);
+    return leaves;
+  }
+
+  // The power of two by which a row that leaves float's range is scaled, so that not even double's is left:
+  // x^8 of the largest float is not a double. Folding takes its square, and dx comes out divided by it.
+  template <class D>
+  PC_MATH double scale_into_double(const D* means, D epsilon) {
+    if (!(means[R - 1] <= D(1e30))) return 0x1p-64;
+    return means[R - 1] + epsilon < D(1e-30) ? 0x1p64 : 1.0;
+  }
+
   // weight: highest power first. means[p-1] = mean(x^2p). Folded in D, kept in T.
   template <class T, class D>
-  PC_MATH forward_row<T> fold_forward(const D* means, D epsilon, const float* weight, float bias) {
+  PC_MATH forward_row<T> fold_forward(const D* means, D epsilon, const float* weight, float bias,
+                                      D scale_squared = D(1)) {
     forward_row<T> row;
     row.c[0] = T(bias);
-    for (int p = 1; p <= R; ++p) row.c[p] = T(D(weight[R - p]) * reciprocal_root(means[p - 1], epsilon));
+    for (int p = 1; p <= R; ++p) {
+      epsilon *= scale_squared;
+      row.c[p] = T(D(weight[R - p]) * reciprocal_root(means[p - 1], epsilon));
+    }
     return row;
   }
 
   // products[p] = S_p, p = 0..R. Writes the row's share of the coefficient gradients:
   // dcoefficients[0] = S_0 and dcoefficients[p] = r_p S_p.
   template <class T, class D>
-  PC_MATH backward_row<T> fold_backward(const D* means, const D* products, D inverse_cols, D epsilon,
-                                        const float* weight, D* dcoefficients) {
+  PC_MATH backward_row<T> fold_backward(const D* means, const D* products, D inverse_count, D epsilon,
+                                        const float* weight, D* dcoefficients, D scale_squared = D(1)) {
     backward_row<T> row;
     dcoefficients[0] = products[0];
     for (int p = 1; p <= R; ++p) {
+      epsilon *= scale_squared;
       D r = reciprocal_root(means[p - 1], epsilon);
       D slope = D(p) * D(weight[R - p]) * r;
       D projection = r * products[p];
       dcoefficients[p] = projection;
       row.slope[p - 1] = T(slope);
-      row.k[p - 1] = T(slope * (r * (projection * inverse_cols)));
+      row.k[p - 1] = T(slope * (r * (projection * inverse_count)));
     }
     return row;
   }

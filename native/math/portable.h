@@ -4,6 +4,7 @@
 // once per instruction set, and a shared inline function would be merged by the linker into whichever copy it
 // saw first, AVX-512 on a machine without it.
 #pragma once
+#include <math.h>
 
 #if defined(__CUDACC__)
 #define PC_PORTABLE __host__ __device__ __forceinline__
@@ -25,5 +26,37 @@ template <class V>
 PC_MATH V positive_part(V x) {
   return x < 0 ? zero_like(x) : x;
 }
+
+// 1 / sqrt(x). CUDA's own is within an ulp or two, and has no slow path that calls and spills.
+PC_MATH float reciprocal_square_root(float x) {
+#if defined(__CUDA_ARCH__)
+  return rsqrtf(x);
+#else
+  return 1.0f / sqrtf(x);
+#endif
+}
+PC_MATH double reciprocal_square_root(double x) {
+#if defined(__CUDA_ARCH__)
+  return rsqrt(x);
+#else
+  return 1.0 / sqrt(x);
+#endif
+}
+
+// What an element-wise formula without coefficients gives the kernels that it shares with those that have
+// some.
+struct without_coefficients {
+  static constexpr int coefficient_sums = 0;
+
+  struct coefficients {};
+
+  template <class T>
+  PC_MATH coefficients fold(const float*, float) {
+    return {};
+  }
+
+  template <class V>
+  PC_MATH void add_coefficient_sums(V, V, V*) {}
+};
 
 }  // namespace polycom

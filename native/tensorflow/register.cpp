@@ -21,12 +21,25 @@ constexpr int max_tensors = 16;
 constexpr int max_ops = 256;
 constexpr int max_devices = 64;
 
+// A tensor of a TensorFlow op: one tensor of ours, or two that lie side by side on its last axis.
+struct port {
+  std::string name;
+  int views;
+};
+
+int count_views(const std::vector<port>& ports) {
+  int count = 0;
+  for (const port& p : ports) count += p.views;
+  return count;
+}
+
 // A registered op. Lives as long as the process: TensorFlow keeps its kernels until exit.
 struct op {
   std::string name;
   pc_run_function run;
   pc_plan_function plan;
-  std::vector<std::string> inputs, outputs, scalars;
+  std::vector<port> inputs, outputs;
+  std::vector<std::string> scalars;
 };
 
 // TensorFlow's create callback has no argument of ours, so each op carries its index here as an attribute.
@@ -120,32 +133,54 @@ struct block {
 };
 static_assert(offsetof(block, tensors) == sizeof(pc_args), "an argument block's tensors follow its header");
 
-bool read_input(TF_OpKernelContext* context, const op& of, int index, TF_Tensor** held, pc_tensor* view,
+// The views of a tensor of this shape: itself, or its halves.
+void view_as(const pc_tensor& whole, int count, pc_tensor* views) {
+  views[0] = whole;
+  if (count == 1) return;
+  const int last = whole.rank - 1;
+  views[0].shape[last] /= 2;
+  views[1] = views[0];
+  views[1].data = static_cast<char*>(whole.data) + views[0].shape[last] * item_size(whole.dtype);
+}
+
+bool read_input(TF_OpKernelContext* context, const op& of, int index, TF_Tensor** held, pc_tensor* views,
                 TF_Status* told) {
+  const port& input = of.inputs[size_t(index)];
   tf.GetInput(context, index, held, told);
   if (tf.GetCode(told) != TF_OK) return false;
   const int rank = tf.NumDims(*held);
   if (tf.TensorType(*held) != TF_FLOAT || rank > PC_MAX_RANK) {
     return passed(
         fail(PC_INVALID_ARGUMENT, "%s: %s has TensorFlow type %d and rank %d; expected float and at most %d",
-             of.name.c_str(), of.inputs[size_t(index)].c_str(), tf.TensorType(*held), rank, PC_MAX_RANK),
+             of.name.c_str(), input.name.c_str(), tf.TensorType(*held), rank, PC_MAX_RANK),
         told);
   }
-  pc_tensor shape{};
+  pc_tensor shape{}, whole{};
   shape.rank = rank;
   for (int i = 0; i < rank; ++i) shape.shape[i] = tf.Dim(*held, i);
-  shape_like(view, shape);
-  view->dtype = PC_F32;
-  view->data = tf.TensorData(*held);
+  shape_like(&whole, shape);
+  whole.dtype = PC_F32;
+  whole.data = tf.TensorData(*held);
+  if (input.views == 2 && (rank == 0 || whole.shape[rank - 1] % 2 != 0)) {
+    return passed(fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s; expected a last axis of even length",
+                       of.name.c_str(), input.name.c_str(), shape_text(whole).text),
+                  told);
+  }
+  view_as(whole, input.views, views);
   return true;
 }
 
-bool allocate_output(TF_OpKernelContext* context, int index, TF_Tensor** held, pc_tensor* view,
+// `views` are what the plan made of the outputs: contiguous, and if two, of one shape.
+bool allocate_output(TF_OpKernelContext* context, int index, int count, TF_Tensor** held, pc_tensor* views,
                      TF_Status* told) {
-  const size_t bytes = size_t(element_count(*view) * item_size(view->dtype));
-  *held = tf.AllocateOutput(context, index, TF_FLOAT, view->shape, view->rank, bytes, told);
+  pc_tensor shape = views[0], whole{};
+  if (count == 2) shape.shape[shape.rank - 1] *= 2;
+  shape_like(&whole, shape);
+  const size_t bytes = size_t(element_count(whole) * item_size(whole.dtype));
+  *held = tf.AllocateOutput(context, index, TF_FLOAT, whole.shape, whole.rank, bytes, told);
   if (tf.GetCode(told) != TF_OK) return false;
-  view->data = tf.TensorData(*held);
+  whole.data = tf.TensorData(*held);
+  view_as(whole, count, views);
   return true;
 }
 
@@ -169,7 +204,7 @@ pc_status run_in_order(const op& of, pc_device device, int index, pc_queue* queu
 
 bool compute_on(pc_device device, const kernel& made, TF_OpKernelContext* context, TF_Status* told) {
   const op& of = *made.made_of;
-  const int n_inputs = int(of.inputs.size()), n_outputs = int(of.outputs.size());
+  const int n_inputs = count_views(of.inputs), n_outputs = count_views(of.outputs);
   tensor_holder held;
   block args;
   args.header = {};
@@ -181,13 +216,17 @@ bool compute_on(pc_device device, const kernel& made, TF_OpKernelContext* contex
   const int index = device == PC_CPU ? 0 : tf.GetDeviceId(context);
   pc_queue* queue = nullptr;
   if (!passed(queue_of(device, index, &queue), told)) return false;
-  for (int i = 0; i < n_inputs; ++i) {
-    if (!read_input(context, of, i, &held.values[i], &args.tensors[i], told)) return false;
+  TF_Tensor** slot = held.values;
+  pc_tensor* views = args.tensors;
+  for (int i = 0; i < int(of.inputs.size()); ++i) {
+    if (!read_input(context, of, i, slot++, views, told)) return false;
+    views += of.inputs[size_t(i)].views;
   }
   if (!passed(of.plan(queue, &args.header), told)) return false;
-  for (int i = 0; i < n_outputs; ++i) {
-    if (!allocate_output(context, i, &held.values[n_inputs + i], &args.tensors[n_inputs + i], told))
-      return false;
+  for (int i = 0; i < int(of.outputs.size()); ++i) {
+    const int count = of.outputs[size_t(i)].views;
+    if (!allocate_output(context, i, count, slot++, views, told)) return false;
+    views += count;
   }
   if (!allocate_workspace(context, &held.values[max_tensors], &args.header, told)) return false;
   return passed(run_in_order(of, device, index, queue, &args.header), told);
@@ -213,16 +252,27 @@ std::vector<std::string> split(const char* names) {
   return parts;
 }
 
+// "gate+up" becomes the port gate_up, of two views.
+std::vector<port> ports(const char* names) {
+  std::vector<port> made;
+  for (std::string& name : split(names)) {
+    const size_t plus = name.find('+');
+    if (plus != std::string::npos) name[plus] = '_';
+    made.push_back({name, plus == std::string::npos ? 1 : 2});
+  }
+  return made;
+}
+
 pc_status define(const op& made, int index, TF_Status* status) {
   TF_OpDefinitionBuilder* builder = tf.NewOpDefinitionBuilder(made.name.c_str());
   const std::string mark = std::string(index_attribute) + ": int = " + std::to_string(index);
   tf.OpDefinitionBuilderAddAttr(builder, mark.c_str());
   for (const std::string& scalar : made.scalars)
     tf.OpDefinitionBuilderAddAttr(builder, (scalar + ": float").c_str());
-  for (const std::string& input : made.inputs)
-    tf.OpDefinitionBuilderAddInput(builder, (input + ": float").c_str());
-  for (const std::string& output : made.outputs)
-    tf.OpDefinitionBuilderAddOutput(builder, (output + ": float").c_str());
+  for (const port& input : made.inputs)
+    tf.OpDefinitionBuilderAddInput(builder, (input.name + ": float").c_str());
+  for (const port& output : made.outputs)
+    tf.OpDefinitionBuilderAddOutput(builder, (output.name + ": float").c_str());
   tf.RegisterOpDefinition(builder, status);  // takes the builder
   if (tf.GetCode(status) == TF_OK) return PC_OK;
   return fail(PC_INVALID_ARGUMENT, "tensorflow: cannot define %s: %s", made.name.c_str(), tf.Message(status));
@@ -241,11 +291,11 @@ pc_status register_op(const op& described) {
   if (tf.NewStatus == nullptr) {
     return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s came before pc_tensorflow_attach", name);
   }
-  const size_t n_tensors = described.inputs.size() + described.outputs.size();
+  const int n_tensors = count_views(described.inputs) + count_views(described.outputs);
   if (n_tensors > max_tensors || described.scalars.size() > PC_MAX_SCALARS || n_ops == max_ops) {
     return fail(
         PC_INVALID_ARGUMENT,
-        "tensorflow_register: %s is op %d with %zu tensors and %zu scalars; expected at most %d, %d and %d",
+        "tensorflow_register: %s is op %d with %d tensors and %zu scalars; expected at most %d, %d and %d",
         name, n_ops + 1, n_tensors, described.scalars.size(), max_ops, max_tensors, PC_MAX_SCALARS);
   }
   // Never freed, registered or not: TensorFlow may hold what was registered of it.
@@ -282,7 +332,7 @@ pc_status pc_tensorflow_register(const char* name, pc_run_function run, pc_plan_
   }
   std::lock_guard<std::mutex> lock(registering);
   try {
-    return register_op({name, run, plan, split(inputs), split(outputs), split(scalars)});
+    return register_op({name, run, plan, ports(inputs), ports(outputs), split(scalars)});
   } catch (const std::bad_alloc&) {
     return fail(PC_OUT_OF_MEMORY, "tensorflow_register: no memory for %s", name);
   }

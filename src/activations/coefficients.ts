@@ -8,18 +8,18 @@ export interface PolyComCoefficients {
   readonly bias: tf.Scalar;
 }
 
-const MAX_ORDER = 4;
-/** The order that libpolycom's kernels are compiled for. */
-const KERNEL_ORDER = 3;
+/** The highest order of a polynomial: that of the kernels. */
+export const MAX_ORDER = 4;
+const PAPER_ORDER = 3;
 
 /**
  * The coefficients that the paper begins with (arXiv 2411.03884): each weight 1 / order, and bias 0.
  * Wrap each in `tf.variable` to train it, without weight decay.
  *
- * @param order the highest power, 1 to 4; 3 by default, for which there are fused kernels
+ * @param order the highest power, 1 to 4; 3 by default, as in the paper
  * @throws {PolycomError} `INVALID_ARGUMENT` for another order
  */
-export function polyComCoefficients(order: number = KERNEL_ORDER): PolyComCoefficients {
+export function polyComCoefficients(order: number = PAPER_ORDER): PolyComCoefficients {
   if (Number.isInteger(order) && order >= 1 && order <= MAX_ORDER) {
     return { weight: tf.fill([order], 1 / order), bias: tf.scalar(0) };
   }
@@ -29,10 +29,15 @@ export function polyComCoefficients(order: number = KERNEL_ORDER): PolyComCoeffi
   );
 }
 
-/** x, weight and bias as float32 tensors that fit each other. */
-export function coefficientInputs(op: string, x: Input, weight: Input, bias: Input): tf.Tensor[] {
+/** The weight and the bias as float32 tensors of their shapes, for an op with these other tensors. */
+export function coefficientTensors(
+  op: string,
+  weight: Input,
+  bias: Input,
+  others: Readonly<Record<string, tf.Tensor>>,
+): [weight: tf.Tensor, bias: tf.Tensor] {
   const tensors = {
-    x: asTensor(op, 'x', x),
+    ...others,
     weight: asTensor(op, 'weight', weight),
     bias: asTensor(op, 'bias', bias),
   };
@@ -46,12 +51,13 @@ export function coefficientInputs(op: string, x: Input, weight: Input, bias: Inp
     );
   }
   if (tensors.bias.size !== 1) throw invalid(op, 'bias must be a scalar', tensors, remedy);
-  return [tensors.x, tensors.weight, tensors.bias];
+  return [tensors.weight, tensors.bias];
 }
 
-/** Whether the fused kernels take coefficients of this order. */
-export function hasKernelOrder([, weight]: readonly tf.Tensor[]): boolean {
-  return weight!.size === KERNEL_ORDER;
+/** x, weight and bias as float32 tensors that fit each other. */
+export function coefficientInputs(op: string, x: Input, weight: Input, bias: Input): tf.Tensor[] {
+  const tensor = asTensor(op, 'x', x);
+  return [tensor, ...coefficientTensors(op, weight, bias, { x: tensor })];
 }
 
 /** The coefficients one by one, that of the lowest power first. */

@@ -1,11 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkEpsilon, type Input, invalid } from '../op/check.js';
+import { checkChoice, checkEpsilon, type Input, invalid } from '../op/check.js';
 import { Sums } from '../op/reference.js';
 import { runOp } from '../op/run.js';
 import type { FusedOp, Reference, Scalars } from '../op/types.js';
-import { ascending, coefficientInputs, hasKernelOrder } from './coefficients.js';
+import { ascending, coefficientInputs } from './coefficients.js';
 
-// y = b + Σ_p a_p n_p, n_p = x^p r_p, r_p = (mean(x^2p) + ε)^-1/2; weight = [a_R .. a_1].
+/** How PolyNorm normalises a power: by its root mean square (the official code), or by its L2 norm (the paper's Eq. 3). */
+export type Norm = 'rms' | 'l2';
+
+// The scalar `norm` of the C ABI.
+const NORMS: readonly Norm[] = ['rms', 'l2'];
+const L2 = NORMS.indexOf('l2');
+
+// y = b + Σ_p a_p n_p, n_p = x^p r_p, r_p = (mean(x^2p) + ε)^-1/2, or with a sum for the mean; weight = [a_R .. a_1].
 const reference: Reference = {
   forward({ cols, scalars, tensors: { x, weight, bias } }) {
     const y = new Sums(x!.length);
@@ -18,8 +25,9 @@ const reference: Reference = {
     }
     return y;
   },
-  // dx = Σ_p p a_p r_p x^(p-1) (g - n_p r_p S_p / H), S_p = Σ_k g_k x_k^p; da_p = Σ_rows r_p S_p; db = Σ g.
+  // dx = Σ_p p a_p r_p x^(p-1) (g - n_p r_p S_p / H), S_p = Σ_k g_k x_k^p; da_p = Σ_rows r_p S_p; db = Σ g. L2: H is 1.
   backward({ cols, scalars, tensors: { x, weight } }, dy) {
+    const count = countOf(cols, scalars);
     const [dx, dweight, dbias] = [new Sums(x!.length), new Sums(weight!.length), new Sums(1)];
     for (const { from, row } of rowsOf(x!, cols)) {
       const g = dy.subarray(from, from + cols);
@@ -30,7 +38,7 @@ const reference: Reference = {
         dweight.add(weight!.length - p, s.value[0]!, s.terms[0]!);
         for (const [j, xj] of row.entries()) {
           const slope = p * a * r * xj ** (p - 1);
-          const share = (r * xj ** p) / cols;
+          const share = (r * xj ** p) / count;
           dx.add(from + j, slope * g[j]!);
           dx.add(from + j, -slope * share * s.value[0]!, Math.abs(slope * share) * s.terms[0]!);
         }
@@ -44,12 +52,20 @@ function* rowsOf(x: Float64Array, cols: number): Generator<{ from: number; row: 
   for (let from = 0; from < x.length; from += cols) yield { from, row: x.subarray(from, from + cols) };
 }
 
-/** Power p, its coefficient a and the reciprocal root mean square r of x^p; 0 for a row of zeros with ε = 0. */
-function normalisedPowers(row: Float64Array, weight: Float64Array, { epsilon }: Scalars) {
+/** What a row's sums are divided by. */
+function countOf(cols: number, { norm }: Scalars): number {
+  return norm === L2 ? 1 : cols;
+}
+
+/** Power p, its coefficient a and the reciprocal norm r of x^p; 0 for a row of zeros with ε = 0. */
+function normalisedPowers(row: Float64Array, weight: Float64Array, scalars: Scalars) {
+  const top = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const unit = top > 1e30 && top < Number.POSITIVE_INFINITY ? top : 1; // x^8 of the largest floats is no double
   return Array.from(weight, (_, i) => {
     const p = i + 1;
-    const square = row.reduce((sum, value) => sum + value ** (2 * p), 0) / row.length + epsilon!;
-    return { p, a: weight[weight.length - p]!, r: square === 0 ? 0 : 1 / Math.sqrt(square) };
+    const sum = row.reduce((total, value) => total + (value / unit) ** (2 * p), 0);
+    const square = sum / countOf(row.length, scalars) + scalars.epsilon! / unit ** (2 * p);
+    return { p, a: weight[weight.length - p]!, r: square === 0 ? 0 : 1 / Math.sqrt(square) / unit ** p };
   });
 }
 
@@ -57,8 +73,9 @@ function normalisedPowers(row: Float64Array, weight: Float64Array, { epsilon }: 
  * Out of tf ops. With z = n_1 = x / s, n_p is z^p / sqrt(mean(z^2p) + ε s^-2p): the official code's number of
  * operations, but it overflows at |x| = 1.8e19 where that does at 2.6e6.
  */
-function composed([x, weight, bias]: readonly tf.Tensor[], { epsilon }: Scalars): tf.Tensor {
-  const s = rootMeanSquare(x!, epsilon!);
+function composed([x, weight, bias]: readonly tf.Tensor[], { epsilon, norm }: Scalars): tf.Tensor {
+  const size = norm === L2 ? euclidean : rootMeanSquare;
+  const s = size(x!, epsilon!);
   const z = tf.div(x!, s);
   const [a1, ...higher] = ascending(weight!);
   let power = z;
@@ -67,14 +84,23 @@ function composed([x, weight, bias]: readonly tf.Tensor[], { epsilon }: Scalars)
     const exponent = 2 * (i + 2);
     power = tf.mul(power, z);
     const damping = epsilon === 0 ? 0 : tf.pow(tf.div(epsilon! ** (1 / exponent), s), exponent);
-    y = tf.add(y, tf.mul(tf.div(power, rootMeanSquare(power, damping)), a));
+    y = tf.add(y, tf.mul(tf.div(power, size(power, damping)), a));
   }
   return y;
 }
 
 /** sqrt(mean(x²) + ε) of each row, not 0 for a row of zeros with ε = 0. */
 function rootMeanSquare(x: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
-  return tf.sqrt(tf.maximum(tf.add(tf.mean(tf.square(x), -1, true), epsilon), 1e-37));
+  return root(tf.mean(tf.square(x), -1, true), epsilon);
+}
+
+/** sqrt(Σ x² + ε) of each row, likewise. */
+function euclidean(x: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
+  return root(tf.sum(tf.square(x), -1, true), epsilon);
+}
+
+function root(square: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
+  return tf.sqrt(tf.maximum(tf.add(square, epsilon), 1e-37));
 }
 
 /** The table's row of PolyNorm. */
@@ -82,20 +108,32 @@ export const polynormRow: FusedOp = {
   name: 'polynorm',
   kernelName: 'PolyNorm',
   inputs: ['x', 'weight', 'bias'],
-  scalars: ['epsilon'],
-  hasKernel: hasKernelOrder,
+  scalars: ['epsilon', 'norm'],
   reference,
   composed,
 };
+
+/** What PolyNorm may be told. */
+export interface PolyNormOptions {
+  /** Inside the root; 1e-6 by default. */
+  readonly epsilon?: number;
+  /** `rms` by default. */
+  readonly norm?: Norm;
+}
+
+/** The options as the op's scalars. */
+export function polyNormScalars(op: string, { epsilon = 1e-6, norm = 'rms' }: PolyNormOptions): Scalars {
+  checkEpsilon(op, epsilon);
+  return { epsilon, norm: checkChoice(op, 'norm', norm, NORMS) };
+}
 
 /**
  * PolyNorm (arXiv 2411.03884), as its official code defines it: y = b + Σ_p a_p x^p / sqrt(mean(x^2p) + ε), with the
  * mean over the last axis. One fused kernel forward and one backward where the backend has it.
  *
  * @param x float32, any shape of rank 1 or more
- * @param weight `[order]`, highest power first: [a_3, a_2, a_1]
+ * @param weight `[order]`, order 1 to 4, highest power first: [a_3, a_2, a_1]
  * @param bias a scalar
- * @param options.epsilon inside the root; 1e-6 by default
  * @returns a tensor of x's shape
  * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
  */
@@ -103,14 +141,13 @@ export function polyNorm<T extends tf.Tensor>(
   x: T | tf.TensorLike,
   weight: Input,
   bias: Input,
-  options: { epsilon?: number } = {},
+  options: PolyNormOptions = {},
 ): T {
-  const { epsilon = 1e-6 } = options;
-  checkEpsilon('polyNorm', epsilon);
+  const scalars = polyNormScalars('polyNorm', options);
   return tf.tidy('polyNorm', () => {
     const inputs = coefficientInputs('polyNorm', x, weight, bias);
     if (inputs[0]!.rank === 0)
       throw invalid('polyNorm', 'x is a scalar; expected rank 1 or more', { x: inputs[0]! });
-    return runOp<T>(polynormRow, inputs, { epsilon });
+    return runOp<T>(polynormRow, inputs, scalars);
   });
 }

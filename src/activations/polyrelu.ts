@@ -3,7 +3,7 @@ import type { Input } from '../op/check.js';
 import { Sums } from '../op/reference.js';
 import { runOp } from '../op/run.js';
 import type { FusedOp, Reference } from '../op/types.js';
-import { ascending, coefficientInputs, hasKernelOrder } from './coefficients.js';
+import { ascending, coefficientInputs } from './coefficients.js';
 
 // y = b + Σ_p a_p s^p, s = max(x, 0); weight = [a_R .. a_1].
 const reference: Reference = {
@@ -42,7 +42,6 @@ export const polyreluRow: FusedOp = {
   kernelName: 'PolyRelu',
   inputs: ['x', 'weight', 'bias'],
   scalars: [],
-  hasKernel: hasKernelOrder,
   reference,
   composed,
 };
@@ -52,7 +51,7 @@ export const polyreluRow: FusedOp = {
  * backward where the backend has it.
  *
  * @param x float32, any shape
- * @param weight `[order]`, highest power first: [a_3, a_2, a_1]
+ * @param weight `[order]`, order 1 to 4, highest power first: [a_3, a_2, a_1]
  * @param bias a scalar
  * @returns a tensor of x's shape
  * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape

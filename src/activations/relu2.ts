@@ -1,22 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { asTensor } from '../op/check.js';
-import { Sums } from '../op/reference.js';
+import { elementwiseReference } from '../op/reference.js';
 import { runOp } from '../op/run.js';
-import type { FusedOp, Reference } from '../op/types.js';
-
-// y = max(x, 0)²; dx = 2 g max(x, 0).
-const reference: Reference = {
-  forward({ tensors: { x } }) {
-    const y = new Sums(x!.length);
-    for (const [j, xj] of x!.entries()) y.add(j, Math.max(xj, 0) ** 2);
-    return y;
-  },
-  backward({ tensors: { x } }, dy) {
-    const dx = new Sums(x!.length);
-    for (const [j, xj] of x!.entries()) dx.add(j, xj <= 0 ? 0 : 2 * dy[j]! * xj);
-    return [dx];
-  },
-};
+import type { FusedOp } from '../op/types.js';
 
 /** The table's row of squared ReLU. */
 export const relu2Row: FusedOp = {
@@ -24,7 +10,11 @@ export const relu2Row: FusedOp = {
   kernelName: 'Relu2',
   inputs: ['x'],
   scalars: [],
-  reference,
+  // y = max(x, 0)²; dx = 2 g max(x, 0).
+  reference: elementwiseReference(
+    (x) => Math.max(x, 0) ** 2,
+    (x) => (x <= 0 ? 0 : 2 * x),
+  ),
   composed: ([x]) => tf.square(tf.relu(x!)),
 };
 

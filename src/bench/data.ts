@@ -1,7 +1,7 @@
-import { PolycomError } from '../errors.js';
 import { allocateAligned } from '../native/arguments.js';
 import { decode, encode, ITEM_BYTES, type Stored } from '../native/dtype.js';
 import type { Dtype, NativeTensor } from '../native/types.js';
+import { scalarValues, widthOf } from '../op/sample.js';
 import type { Scalars } from '../op/types.js';
 import type { Shape } from './types.js';
 
@@ -15,8 +15,6 @@ const COEFFICIENTS: Readonly<Record<string, Values>> = {
   weight: { data: Float32Array.of(0.4, 0.3, 0.2), dtype: 'f32', shape: [3] },
   bias: { data: Float32Array.of(0.1), dtype: 'f32', shape: [] },
 };
-const SCALARS: Scalars = { epsilon: 1e-6 };
-
 const PERIOD_ROWS = 16;
 const PERIOD_ELEMENTS = 1 << 17;
 
@@ -44,7 +42,7 @@ export class BenchData {
 
   /** An input of an op, by the name that the op's row gives it. */
   input(name: string): Values {
-    return COEFFICIENTS[name] ?? this.matrix(name, this.shape.cols);
+    return COEFFICIENTS[name] ?? this.matrix(name, widthOf(name, this.shape.cols));
   }
 
   /** Normal values, the same for the same name. */
@@ -72,12 +70,7 @@ export class BenchData {
 
   /** The numbers that an op takes beside its tensors. */
   scalars(names: readonly string[]): Scalars {
-    return Object.fromEntries(
-      names.map((name) => {
-        if (SCALARS[name] !== undefined) return [name, SCALARS[name]];
-        throw new PolycomError('INTERNAL', `the benchmark has no value for a scalar named '${name}'`);
-      }),
-    );
+    return Object.fromEntries(names.map((name) => [name, scalarValues(name)[0]!]));
   }
 }
 

@@ -50,7 +50,7 @@ export function tensorflowContenders(
       const run = (inputs: readonly tf.Tensor[]) => runOp(op, inputs, opCase.scalars);
       const of = { label: op.kernelName, opCase, pass, tensors, run };
       const reference = contender({ ...of, variant: 'reference', call: unfused });
-      if (!hasFusedKernel(op, opCase, tensors)) return [reference];
+      if (!tf.getKernel(op.kernelName, 'tensorflow') != null) return [reference];
       return [contender({ ...of, variant: 'fused', call: (f) => f() }), reference];
     }),
     ...stock.map(({ op, opCase }) => {
@@ -66,11 +66,6 @@ export function tensorflowContenders(
       });
     }),
   ]);
-}
-
-function hasFusedKernel(op: FusedOp, { inputs }: OpCase, tensors: SharedTensors): boolean {
-  if (tf.getKernel(op.kernelName, 'tensorflow') == null) return false;
-  return op.hasKernel?.(inputs.map((values) => tensors.get(values))) ?? true;
 }
 
 interface Definition {

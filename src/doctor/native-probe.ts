@@ -1,7 +1,10 @@
 /** Loads the native library, and says what it is. */
+
+import { PolycomError } from '../errors.js';
 import { libraryCandidates } from '../native/find.js';
-import { findNative } from '../native/library.js';
+import { findNative, type NativeLibrary } from '../native/library.js';
 import { answer, endProbe } from '../probe.js';
+import type { Absent } from '../verify/types.js';
 import type { NativeState } from './types.js';
 
 const native = findNative();
@@ -15,5 +18,15 @@ function state(): NativeState {
   }
   const { path, build } = native;
   const devices = { cpu: native.deviceCount('cpu'), cuda: native.deviceCount('cuda') };
-  return { state: 'loaded', path, build, devices };
+  const addon = addonFailure(native);
+  return { state: 'loaded', path, build, devices, ...(addon === undefined ? {} : { addon }) };
+}
+
+function addonFailure(library: NativeLibrary): Absent | undefined {
+  try {
+    return void library.addon;
+  } catch (error) {
+    if (!(error instanceof PolycomError)) throw error;
+    return { reason: error.message.split('\n')[0]!, remedy: error.remedy ?? '' };
+  }
 }

@@ -26,11 +26,14 @@ export function nativeFindings(native: NativeState, request: DoctorRequest): Fin
     const wanted = request.backend === 'native' || request.device !== undefined;
     return [{ mark: wanted ? 'broken' : state, label: 'library', value: reason, remedy }];
   }
-  const { path, build } = native;
+  const { path, build, addon } = native;
   const { version, cuda, cuda_architectures, simd, cpus } = build;
   return [
     { mark: 'ok', label: 'library', value: path },
     { mark: 'ok', label: 'version', value: version },
+    addon === undefined
+      ? { mark: 'ok', label: 'addon', value: 'loads' }
+      : { mark: 'absent', label: 'addon', value: addon.reason, remedy: addon.remedy },
     { mark: 'ok', label: 'CPU kernels', value: `${simd}, up to ${cpus} threads` },
     cuda
       ? { mark: 'ok', label: 'CUDA kernels', value: cuda_architectures.replaceAll(';', ', ') }

@@ -1,3 +1,4 @@
+import type { Device } from '../native/types.js';
 import { type HostReport, verifyHost } from '../verify/run.js';
 import type { CheckResult } from '../verify/types.js';
 import type { Facts, Finding } from './types.js';
@@ -9,11 +10,18 @@ export async function smoke(
 ): Promise<HostReport[]> {
   const effort = 'smoke';
   const reports: HostReport[] = [];
-  if (native.state === 'loaded') reports.push(await verifyHost({ backend: 'native', effort }, { timeout }));
+  const devices =
+    native.state === 'loaded' ? (['cpu', 'cuda'] as const).filter(usableIn(native.devices)) : [];
+  for (const device of devices)
+    reports.push(await verifyHost({ backend: 'native', device, effort }, { timeout }));
   if (tensorflow.state === 'loaded' && tensorflow.fused) {
     reports.push(await verifyHost({ backend: 'tensorflow', effort }, { timeout }));
   }
   return reports;
+}
+
+function usableIn(devices: Readonly<Record<Device, number>>): (device: Device) => boolean {
+  return (device) => devices[device] > 0;
 }
 
 /** A line for each host, and one for each failure. */
@@ -21,9 +29,10 @@ export function smokeFindings(reports: readonly HostReport[]): Finding[] {
   if (reports.length === 0) {
     return [{ mark: 'absent', label: 'fused ops', value: 'none to run: ops run as compositions of tf ops' }];
   }
-  return reports.flatMap(({ backend, device, results }): Finding[] => {
+  return reports.flatMap(({ backend, device, results, absent }): Finding[] => {
     const label = `${backend}, ${device}`;
-    const failures = results.filter(({ outcome }) => outcome === 'failed');
+    if (absent !== undefined) return [{ mark: 'broken', label, value: absent.reason, remedy: absent.remedy }];
+    const failures = results.filter(({ ok }) => !ok);
     if (failures.length > 0) return failures.map((result) => failure(label, result));
     const ops = [...new Set(results.map(({ op }) => op))];
     const worst = Math.max(...results.map(({ error }) => error ?? 0));

@@ -45,6 +45,8 @@ export type NativeState =
       readonly build: BuildInfo;
       /** How many devices of each kind it can use now. */
       readonly devices: Readonly<Record<Device, number>>;
+      /** Why the addon, which owns memory on devices, does not load, if so. */
+      readonly addon?: Absent;
     }
   | ({ readonly state: 'absent' | 'broken' } & Absent);
 

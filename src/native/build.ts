@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cacheDirectory } from '../cache.js';
 import { PolycomError } from '../errors.js';
 import { packageFolder, packageVersion } from '../package.js';
 import { distrust, readStored, store } from '../store.js';
 import { type CudaChoice, checkTools, runCmake } from './cmake.js';
-import { builtLibraryFolder, libraryFile } from './find.js';
+import { addonFile, builtLibraryFolder, libraryFile } from './find.js';
+import { holdingLock } from './lock.js';
 import { findTool } from './tools.js';
 
 /** What building the native library may be told. */
@@ -19,7 +20,7 @@ export interface BuildOptions {
    * that CMakeLists.txt lists.
    */
   readonly architectures?: string | undefined;
-  /** The folder for CMake's files and, in `Release`, the library: one in the user's cache by default. */
+  /** The folder for CMake's files and, in `Release`, the library and the addon: one in the user's cache by default. */
   readonly folder?: string | undefined;
   /** Called before compiling, when there is something to compile, with a line that says what. */
   readonly onStart?: ((line: string) => void) | undefined;
@@ -52,7 +53,8 @@ interface StoredBuild {
 }
 
 /**
- * Compiles the native library from this package's sources with cmake-js, unless that has been done.
+ * Compiles the native library, and the addon beside it, from this package's sources with cmake-js, unless that has
+ * been done.
  *
  * @throws {PolycomError} `BUILD_FAILED`, naming the missing tools or showing the compiler's last lines
  */
@@ -65,6 +67,8 @@ export async function buildNative(options: BuildOptions = {}): Promise<BuildResu
   const seconds = (performance.now() - start) / 1000;
   return { ...made, ...(nvcc === '' ? {} : { nvcc }), seconds };
 }
+
+const PRODUCTS: readonly string[] = [libraryFile, addonFile];
 
 type Made = Pick<BuildResult, 'library' | 'action' | 'cuda'>;
 
@@ -80,7 +84,7 @@ async function buildInCache(recipe: Recipe, options: BuildOptions): Promise<Made
   const fill = async (aside: string): Promise<StoredBuild> => {
     const objects = join(aside, 'build');
     const cuda = await runCmake('rebuild', objects, flagsOf(options), options.onOutput);
-    await copyFile(join(objects, 'Release', libraryFile), join(aside, libraryFile));
+    for (const file of PRODUCTS) await copyFile(join(objects, 'Release', file), join(aside, file));
     await rm(objects, { recursive: true });
     const present = await readStored<StoredBuild>(folder);
     if (present !== undefined && !sameRecipe(present.about.recipe, recipe)) await distrust(folder);
@@ -90,14 +94,20 @@ async function buildInCache(recipe: Recipe, options: BuildOptions): Promise<Made
   return { library, action: 'built', ...pickCuda(about.cuda) };
 }
 
-/** Compiles what has changed since the last time, in a folder that is kept. */
-async function buildInFolder(recipe: Recipe, options: BuildOptions): Promise<Made> {
+/** Compiles what has changed since the last time, in a folder that is kept. Builds in it wait for each other. */
+function buildInFolder(recipe: Recipe, options: BuildOptions): Promise<Made> {
   const folder = options.folder!;
+  mkdirSync(dirname(folder), { recursive: true });
+  return holdingLock(`${folder}.lock`, () => compileChanges(folder, recipe, options));
+}
+
+async function compileChanges(folder: string, recipe: Recipe, options: BuildOptions): Promise<Made> {
   const library = join(folder, 'Release', libraryFile);
   const stamp = join(folder, 'polycom-build.json');
   const before = readStamp(stamp);
-  const current = before !== undefined && sameRecipe(before, recipe) && existsSync(library);
-  if (current) return { library, action: 'up to date' };
+  const complete = PRODUCTS.every((file) => existsSync(join(folder, 'Release', file)));
+  if (before !== undefined && sameRecipe(before, recipe) && complete)
+    return { library, action: 'up to date' };
   await start(recipe, options, folder);
   // cmake-js configures once and then ignores what has changed since: that needs its `rebuild`.
   const command = before?.flags === recipe.flags && before.nvcc === recipe.nvcc ? 'compile' : 'rebuild';

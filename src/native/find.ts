@@ -7,6 +7,9 @@ import { packageFolder, packageVersion } from '../package.js';
 /** The file name of the native library on this platform. */
 export const libraryFile: string = process.platform === 'darwin' ? 'libpolycom.dylib' : 'libpolycom.so';
 
+/** The file name of the addon, which lies beside the library. */
+export const addonFile = 'polycom.node';
+
 /** Where `polycom build` puts the library that it compiles, apart for each version of the package. */
 export function builtLibraryFolder(): string {
   return cacheDirectory('native', `${packageVersion}-${process.platform}-${process.arch}`);

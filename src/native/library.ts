@@ -1,12 +1,13 @@
 import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
 import { PolycomError, type PolycomErrorCode } from '../errors.js';
 import { holdForever } from '../hold.js';
+import { type AddonLibrary, openAddon } from './addon.js';
 import { libraryCandidates } from './find.js';
 import { Queue } from './queue.js';
 import type { BuildInfo, Device, NativeMissing } from './types.js';
 
 /** The version of native/include/polycom.h that this code is written for. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 // In the order of pc_status.
 const STATUS_CODES: readonly PolycomErrorCode[] = [
@@ -19,6 +20,8 @@ const STATUS_CODES: readonly PolycomErrorCode[] = [
 ];
 const REMEDIES: Partial<Record<PolycomErrorCode, string>> = {
   NO_DEVICE: "use the device 'cpu', or build the library where nvcc is found and run it where a driver is",
+  OUT_OF_MEMORY:
+    'dispose tensors after their last use; dropped ones are freed only once synchronous code has ended',
 };
 // pc_device.
 const DEVICE_NUMBER: Readonly<Record<Device, number>> = { cpu: 0, cuda: 1 };
@@ -42,6 +45,8 @@ export class NativeLibrary {
   readonly #library: LibraryHandle;
   readonly #lastError: TextFunction;
   readonly #ops = new Map<string, NativeOp>();
+  readonly #functions = new Map<string, unknown>();
+  #addon: AddonLibrary | undefined;
 
   constructor(path: string, library: LibraryHandle) {
     this.path = path;
@@ -84,7 +89,7 @@ export class NativeLibrary {
     ]);
     const made = new BigUint64Array(1);
     this.check(create(DEVICE_NUMBER[device], index, threads, made));
-    return new Queue(this, device, made[0]!);
+    return new Queue(this, device, index, made[0]!);
   }
 
   /** The function and the plan of an op: `op('polynorm_forward')`. */
@@ -103,9 +108,33 @@ export class NativeLibrary {
     return op;
   }
 
-  /** Declares a C function that is not an op. */
+  /** A C function that is not an op, as it is declared here the first time. */
   function<F extends (...args: never[]) => unknown>(name: string, result: string, parameters: string[]): F {
-    return this.#library.func(name, result, parameters) as unknown as F;
+    let declared = this.#functions.get(name);
+    if (declared === undefined) {
+      declared = this.#library.func(name, result, parameters);
+      this.#functions.set(name, declared);
+    }
+    return declared as F;
+  }
+
+  /**
+   * What `polycom.node` does for this library: memory on its devices, and waiting for them.
+   *
+   * @throws {PolycomError} `LIBRARY_NOT_FOUND` where the addon has not been built
+   */
+  get addon(): AddonLibrary {
+    this.#addon ??= openAddon(this, ABI_VERSION);
+    return this.#addon;
+  }
+
+  /** The bytes of memory on a device that this process has allocated through this library and not freed. */
+  memoryInUse(device: Device = 'cpu', index: number = 0): number {
+    type Read = (device: number, index: number, bytes: BigInt64Array) => number;
+    const read = this.function<Read>('pc_memory_in_use', 'int32_t', ['int32_t', 'int32_t', 'void *']);
+    const bytes = new BigInt64Array(1);
+    this.check(read(DEVICE_NUMBER[device] ?? -1, index, bytes));
+    return Number(bytes[0]);
   }
 
   /** The address of a C function. */

@@ -45,3 +45,16 @@ export function checkEpsilon(op: string, epsilon: number): void {
     op,
   });
 }
+
+/** The index of a choice among those that there are, which is the scalar of the C ABI. */
+export function checkChoice<T extends string>(
+  op: string,
+  name: string,
+  value: T,
+  choices: readonly T[],
+): number {
+  const index = choices.indexOf(value);
+  if (index >= 0) return index;
+  const expected = choices.map((choice) => `'${choice}'`).join(' or ');
+  throw new PolycomError('INVALID_ARGUMENT', `${name} is '${value}'; expected ${expected}`, { op });
+}

@@ -1,3 +1,5 @@
+import type { Reference, Scalars } from './types.js';
+
 /** Values summed in f64, with the sum of the terms' absolute values beside each. */
 export class Sums {
   readonly value: Float64Array;
@@ -13,4 +15,23 @@ export class Sums {
     this.value[i]! += term;
     this.terms[i]! += terms;
   }
+}
+
+/** The reference of an element-wise op without coefficients: y = value(x), dx = dy · slope(x). */
+export function elementwiseReference(
+  value: (x: number, scalars: Scalars) => number,
+  slope: (x: number, scalars: Scalars) => number,
+): Reference {
+  return {
+    forward({ scalars, tensors: { x } }) {
+      const y = new Sums(x!.length);
+      for (const [j, xj] of x!.entries()) y.add(j, value(xj, scalars));
+      return y;
+    },
+    backward({ scalars, tensors: { x } }, dy) {
+      const dx = new Sums(x!.length);
+      for (const [j, xj] of x!.entries()) dx.add(j, dy[j]! * slope(xj, scalars));
+      return [dx];
+    },
+  };
 }

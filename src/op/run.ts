@@ -21,12 +21,6 @@ export function unfused<T>(f: () => T): T {
 /** Runs an op: fused where the active backend has its kernel, else composed, which is said once. */
 export function runOp<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tensor[], scalars: Scalars): T {
   if (composing > 0) return compose(op, inputs, scalars);
-  if (op.hasKernel !== undefined && !op.hasKernel(inputs)) {
-    sayOnce(
-      `${op.name} has no fused kernel for coefficients of this order; it runs as a composition of tf ops`,
-    );
-    return compose(op, inputs, scalars);
-  }
   const backend = activeBackend();
   if (tf.getKernel(op.kernelName, backend) == null) {
     sayMissingKernels(backend);

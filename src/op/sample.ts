@@ -3,7 +3,7 @@ import { rounded } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
 import type { FusedOp, ReferenceInputs, Scalars } from './types.js';
 
-/** The tensors of one call of an op, and dy. Matrices are [rows, cols], of values that their dtype holds exactly. */
+/** The tensors of one call of an op, and dy. Matrices hold values that their dtype holds exactly; y is [rows, cols]. */
 export interface Sample {
   readonly rows: number;
   readonly cols: number;
@@ -43,10 +43,12 @@ const SCALARS: Readonly<Record<string, readonly number[]>> = {
 /** A sample for any op: matrices normal, weights and bias of no particular pattern. */
 export function sampleOf(op: FusedOp, rows: number, cols: number, options: SampleOptions = {}): Sample {
   const { seed = 1, scale = 1, order = 3, dtype = 'f32', scalars } = options;
-  const matrix = (from: number, size: number) => round(normal(rows * cols, from, size), dtype);
+  const matrix = (width: number, from: number, size: number) =>
+    round(normal(rows * width, from, size), dtype);
   const tensors = op.inputs.map((name, i) => {
     const coefficients = COEFFICIENTS[name];
-    return [name, coefficients ? Float32Array.from(coefficients(order)) : matrix(seed + 2 * i, scale)];
+    if (coefficients !== undefined) return [name, Float32Array.from(coefficients(order))];
+    return [name, matrix(widthOf(name, cols), seed + 2 * i, scale)];
   });
   const defaults = op.scalars.map((name) => [name, scalars?.[name] ?? scalarValues(name)[0]!]);
   return {
@@ -55,7 +57,7 @@ export function sampleOf(op: FusedOp, rows: number, cols: number, options: Sampl
     dtype,
     scalars: Object.fromEntries(defaults),
     tensors: Object.fromEntries(tensors),
-    dy: matrix(seed + 1, 1),
+    dy: matrix(cols, seed + 1, 1),
   };
 }
 
@@ -71,9 +73,14 @@ export function isMatrix(name: string): boolean {
   return COEFFICIENTS[name] === undefined;
 }
 
+/** The length of an input's last axis, for outputs of `cols`: `packed` holds two matrices side by side. */
+export function widthOf(name: string, cols: number): number {
+  return name === 'packed' ? 2 * cols : cols;
+}
+
 /** The shape of an input: [rows, cols], [order], or [] for a scalar. */
 export function shapeOf(name: string, { rows, cols, tensors }: Sample): number[] {
-  if (isMatrix(name)) return [rows, cols];
+  if (isMatrix(name)) return [rows, widthOf(name, cols)];
   return name === 'weight' ? [tensors[name]!.length] : [];
 }
 

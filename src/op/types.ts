@@ -4,7 +4,7 @@ import type { Sums } from './reference.js';
 /** The numbers that a call of an op carries beside its tensors, by name: `{ epsilon: 1e-6 }`. */
 export type Scalars = Readonly<Record<string, number>>;
 
-/** Inputs of a reference: row-major values by name, and the length of x's last axis. */
+/** Inputs of a reference: row-major values by name, and the length of the output's last axis. */
 export interface ReferenceInputs {
   readonly cols: number;
   readonly scalars: Scalars;
@@ -30,8 +30,8 @@ export interface FusedOp {
   /** In the order of the C argument block. The first gives the output its shape. */
   readonly inputs: readonly string[];
   readonly scalars: readonly string[];
-  /** Whether the kernels take such inputs; a composition serves the others. All, by default. */
-  readonly hasKernel?: (inputs: readonly tf.Tensor[]) => boolean;
+  /** Whether the first input is [gate | up], side by side on its last axis, which the C functions take as two views. */
+  readonly packed?: boolean;
   readonly reference: Reference;
   /** The op out of tf ops, with their gradients. */
   readonly composed: (inputs: readonly tf.Tensor[], scalars: Scalars) => tf.Tensor;
@@ -46,6 +46,8 @@ export interface Pass {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly scalars: readonly string[];
+  /** As the op's. */
+  readonly packed: boolean;
 }
 
 export function forwardPass(op: FusedOp): Pass {
@@ -55,6 +57,7 @@ export function forwardPass(op: FusedOp): Pass {
     inputs: op.inputs,
     outputs: ['y'],
     scalars: op.scalars,
+    packed: op.packed ?? false,
   };
 }
 
@@ -65,5 +68,6 @@ export function backwardPass(op: FusedOp): Pass {
     inputs: [...op.inputs, 'dy'],
     outputs: op.inputs.map((input) => `d${input}`),
     scalars: op.scalars,
+    packed: op.packed ?? false,
   };
 }

@@ -2,7 +2,7 @@
  * `import 'polycom/tensorflow'` before tfjs-node: prepares the process for it, loads it, and registers the fused ops
  * in its TensorFlow. What is missing is said once, and the ops then run as compositions; nothing is thrown.
  */
-import { activations } from '../activations/table.js';
+import { tfjsActivations } from '../activations/table.js';
 import { libraryCandidates } from '../native/find.js';
 import { findNative } from '../native/library.js';
 import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
@@ -35,7 +35,7 @@ function register(): TensorflowStatus {
   const native = findNative();
   if (!native.found) return missing(native, known);
   try {
-    registerInTensorflow(activations, native, tfjs);
+    registerInTensorflow(tfjsActivations, native, tfjs);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return missing(

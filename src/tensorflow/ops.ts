@@ -70,11 +70,19 @@ function definePass(pass: Pass, native: NativeLibrary, binding: TfjsBinding): vo
     'str',
     'str',
   ]);
-  const [inputs, outputs, scalars] = [pass.inputs, pass.outputs, pass.scalars].map((names) =>
-    names.join(','),
-  );
+  const [inputs, outputs, scalars] = [
+    halves(pass, pass.inputs),
+    halves(pass, pass.outputs),
+    pass.scalars,
+  ].map((names) => names.join(','));
   const [run, plan] = [native.symbol(`pc_${pass.native}`), native.symbol(`pc_${pass.native}_plan`)];
   native.check(register(name, run, plan, inputs!, outputs!, scalars!), pass.native);
+}
+
+/** The names as the library is told them: a packed tensor's are those of the two views that the C function takes. */
+function halves(pass: Pass, names: readonly string[]): string[] {
+  const views: Readonly<Record<string, string>> = { packed: 'gate+up', dpacked: 'dgate+dup' };
+  return names.map((name) => (pass.packed ? (views[name] ?? name) : name));
 }
 
 /** Whether TensorFlow knows an op of this name. Registering it again would abort the process. */

@@ -1,4 +1,3 @@
-import { PolycomError } from '../errors.js';
 import { boundOf, errorOf, expected, gradientDtype, sameBits } from '../op/compare.js';
 import { isMatrix, type Sample, type SampleOptions, sampleOf, scalarValues } from '../op/sample.js';
 import type { FusedOp } from '../op/types.js';
@@ -6,8 +5,8 @@ import type { CheckKind, CheckResult, Effort, Host, Outputs, Runner } from './ty
 
 /** A few checks that one sample serves. */
 export interface Step {
-  /** What it looks at: `polynorm 3×123 f32`. */
-  readonly title: string;
+  /** What it looks at: `3×123 f32, order 2`. */
+  readonly sample: string;
   run(): CheckResult[];
 }
 
@@ -27,12 +26,11 @@ const ODD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 export function stepsOf(op: FusedOp, host: Host, runner: Runner, effort: Effort): Step[] {
   const step: MakeStep = (shape, options, about, check) => {
     const sample = sampleOf(op, shape[0], shape[1], options);
-    const name = `${sample.rows}×${sample.cols}${about === '' ? '' : `, ${about}`}`;
-    const identity = { op: op.name, ...host, dtype: sample.dtype, sample: name };
+    const name = `${sample.rows}×${sample.cols} ${sample.dtype}${about === '' ? '' : `, ${about}`}`;
+    const identity = { op: opName(op), ...host, dtype: sample.dtype, sample: name };
     return {
-      title: `${op.name} ${name} ${sample.dtype}`,
-      run: () =>
-        attempt(() => check(sample), isOptional(options)).map((found) => ({ ...identity, ...found })),
+      sample: name,
+      run: () => attempt(() => check(sample)).map((found) => ({ ...identity, ...found })),
     };
   };
   const parity = (sample: Sample) => compare(op, sample, runner.run(op, sample));
@@ -73,24 +71,18 @@ function variants(op: FusedOp): (readonly [string, SampleOptions])[] {
   ];
 }
 
-/** Whether a host may do without a kernel for such samples. */
-function isOptional({ order = 3, dtype = 'f32' }: SampleOptions): boolean {
-  return order !== 3 || dtype !== 'f32';
+/** The name of an op in results. */
+export function opName({ name, packed }: FusedOp): string {
+  return packed ? `${name} packed` : name;
 }
 
-/** An error is a finding too; and, for a sample that is optional, having no kernel is a reason to skip. */
-function attempt(
-  check: () => Finding[],
-  optional: boolean,
-): (Finding & Pick<CheckResult, 'outcome' | 'message'>)[] {
+/** An error is a finding too. */
+function attempt(check: () => Finding[]): (Finding & Pick<CheckResult, 'ok'>)[] {
   try {
-    return check().map(({ message, ...found }) =>
-      message === undefined ? { ...found, outcome: 'passed' } : { ...found, outcome: 'failed', message },
-    );
+    return check().map((found) => ({ ...found, ok: found.message === undefined }));
   } catch (error) {
-    const unsupported = optional && error instanceof PolycomError && error.code === 'UNSUPPORTED';
     const message = (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
-    return [{ kind: 'forward', outcome: unsupported ? 'skipped' : 'failed', message }];
+    return [{ kind: 'forward', ok: false, message }];
   }
 }
 

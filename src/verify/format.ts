@@ -6,24 +6,26 @@ const TITLES = ['', 'dtype', 'backend', 'device', 'forward', 'backward', 'bits a
 
 /** What was verified, as a table for a terminal. Its last line is `N checks passed, N failed`. */
 export function formatVerify(document: VerifyDocument): string {
-  const { results, hosts, passed, failed, skipped } = document;
+  const { results, hosts, passed, failed } = document;
   const groups = groupBy(results, ({ backend, device, op, dtype }) => [backend, device, op, dtype].join());
-  const rows = [...groups.values()].filter((group) => group.some(({ outcome }) => outcome !== 'skipped'));
   const table = alignColumns(
-    [TITLES, ...rows.map(cells)],
+    [TITLES, ...[...groups.values()].map(cells)],
     TITLES.map((_, i) => (i < 4 ? 'left' : 'right')),
   );
-  const absent = hosts.filter((host) => host.absent !== undefined);
   const lines = [
-    ...(rows.length === 0 ? [] : [...table, '', 'errors in units of the norm of the summed terms', '']),
-    ...absent.map(
-      ({ backend, absent: why }) => `not verified: ${backend}: ${why!.reason}\n  remedy: ${why!.remedy}`,
-    ),
-    ...reasons(results.filter(({ outcome }) => outcome === 'skipped')),
-    ...results.filter(({ outcome }) => outcome === 'failed').map(failure),
-    `${passed} checks passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`,
+    ...(results.length === 0
+      ? []
+      : [...table, '', "errors in units of the norm of an element's summed terms", '']),
+    ...hosts.flatMap(absence),
+    ...results.filter(({ ok }) => !ok).map(failure),
+    `${passed} checks passed, ${failed} failed`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function absence({ backend, device, absent }: VerifyDocument['hosts'][number]): string[] {
+  if (absent === undefined) return [];
+  return [`not verified: ${backend} on ${device}: ${absent.reason}\n  remedy: ${absent.remedy}`];
 }
 
 function cells(group: readonly CheckResult[]): string[] {
@@ -39,25 +41,15 @@ function cells(group: readonly CheckResult[]): string[] {
 }
 
 function cell(results: readonly CheckResult[]): string {
-  const failed = results.filter(({ outcome }) => outcome === 'failed').length;
+  const failed = results.filter(({ ok }) => !ok).length;
   if (failed > 0) return `${failed} failed`;
-  const passed = results.filter(({ outcome }) => outcome === 'passed');
-  if (passed.length === 0) return '–';
-  const errors = passed.flatMap(({ error }) => error ?? []);
-  return errors.length === 0 ? `${passed.length} ok` : Math.max(...errors).toExponential(1);
+  if (results.length === 0) return '–';
+  const errors = results.flatMap(({ error }) => error ?? []);
+  return errors.length === 0 ? `${results.length} ok` : Math.max(...errors).toExponential(1);
 }
 
-function failure({ op, backend, device, dtype, sample, message }: CheckResult): string {
-  return `FAILED: ${op} ${dtype}, ${backend} on ${device}, ${sample}: ${message}`;
-}
-
-/** Every reason to skip once, with the samples that it is the reason for. */
-function reasons(skipped: readonly CheckResult[]): string[] {
-  const groups = groupBy(skipped, ({ op, backend, dtype, message }) => [op, backend, dtype, message].join());
-  return [...groups.values()].map((group) => {
-    const { op, backend, dtype, message } = group[0]!;
-    return `skipped: ${op} ${dtype}, ${backend}, ${group.map(({ sample }) => sample).join('; ')}: ${message}`;
-  });
+function failure({ op, backend, device, sample, message }: CheckResult): string {
+  return `FAILED: ${op}, ${backend} on ${device}, ${sample}: ${message}`;
 }
 
 function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {

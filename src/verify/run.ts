@@ -1,13 +1,8 @@
-import { activations } from '../activations/table.js';
-import type { Device } from '../native/types.js';
 import { runProbe } from '../probe.js';
-import type { Absent, Backend, CheckResult, VerifyJob, VerifyMessage } from './types.js';
+import type { Absent, CheckResult, Host, VerifyJob, VerifyMessage } from './types.js';
 
 /** What came of verifying a host. */
-export interface HostReport {
-  readonly backend: Backend;
-  /** The one that was asked for or, in TensorFlow, found. */
-  readonly device: Device;
+export interface HostReport extends Host {
   readonly results: readonly CheckResult[];
   /** Why there was nothing to verify, and what to do about it. */
   readonly absent?: Absent;
@@ -27,35 +22,36 @@ export interface VerifyHostOptions {
  */
 export async function verifyHost(job: VerifyJob, options: VerifyHostOptions): Promise<HostReport> {
   const results: CheckResult[] = [];
-  let { backend, device = 'cpu' } = job;
+  const { backend } = job;
+  let { device = 'cpu' } = job;
   let absent: Absent | undefined;
-  let at: string | undefined;
+  let ops: readonly string[] = [];
+  let at = { op: '', sample: 'loading' };
   const onMessage = (message: VerifyMessage): void => {
     if ('result' in message) results.push(message.result);
     else if ('absent' in message) absent = message.absent;
-    else if ('device' in message) device = message.device;
+    else if ('ops' in message) ({ device, ops } = message);
     else {
-      at = message.at;
-      options.onStep?.(at);
+      at = message;
+      options.onStep?.(`${at.op} ${at.sample}`);
     }
   };
   const failure = await runProbe(import.meta.url, 'child', job, { timeout: options.timeout, onMessage });
-  if (failure !== undefined) results.push(...unreached(backend, device, at, failure));
-  return { backend, device, results, ...(absent === undefined ? {} : { absent }) };
+  const host = { backend, device };
+  if (failure !== undefined) results.push(...unreached(host, ops, at, failure));
+  return { ...host, results, ...(absent === undefined ? {} : { absent }) };
 }
 
 /** The failure of the op in which the process ended, and of those that it did not come to. */
-function unreached(backend: Backend, device: Device, at: string | undefined, failure: string): CheckResult[] {
-  const [current, ...rest] = at?.split(' ') ?? [activations[0]!.name, 'loading'];
-  const from = activations.findIndex(({ name }) => name === current);
-  return activations.slice(from).map(({ name }) => ({
-    op: name,
-    backend,
-    device,
-    kind: 'forward',
-    dtype: 'f32',
-    sample: name === current ? rest.join(' ') : 'not reached',
-    outcome: 'failed',
-    message: name === current ? `the process ${failure}` : `the process had ended at ${current}`,
-  }));
+function unreached(
+  host: Host,
+  ops: readonly string[],
+  at: { readonly op: string; readonly sample: string },
+  failure: string,
+): CheckResult[] {
+  const failed = { ...host, kind: 'forward', dtype: 'f32', ok: false } as const;
+  const others = ops.slice(ops.indexOf(at.op) + 1).map((op) => {
+    return { ...failed, op, sample: 'not reached', message: `the process had ended in ${at.op}` };
+  });
+  return [{ ...failed, ...at, message: `the process ${failure}` }, ...others];
 }

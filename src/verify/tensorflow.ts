@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../errors.js';
+import { tfjsActivations } from '../activations/table.js';
 import type { Device } from '../native/types.js';
 import { runOp } from '../op/run.js';
 import { type Sample, shapeOf } from '../op/sample.js';
@@ -23,13 +23,19 @@ export async function tensorflowRunner(device?: Device): Promise<Runner | Absent
           : 'hide the GPU from it: CUDA_VISIBLE_DEVICES=',
     };
   }
-  return { device: actual, dtypes: ['f32'], run, runAgain: run, dispose: () => undefined };
+  return {
+    device: actual,
+    ops: tfjsActivations,
+    dtypes: ['f32'],
+    run,
+    runAgain: run,
+    dispose: () => undefined,
+  };
 }
 
 function run(op: FusedOp, sample: Sample): Outputs {
   return tf.tidy(() => {
     const inputs = op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
-    refuseComposition(op, inputs);
     const f = (...args: tf.Tensor[]): tf.Tensor => runOp(op, args, sample.scalars);
     const gradients = tf.grads(f)(inputs, tf.tensor(sample.dy, [sample.rows, sample.cols]));
     return {
@@ -37,11 +43,4 @@ function run(op: FusedOp, sample: Sample): Outputs {
       gradients: gradients.map((gradient) => gradient.dataSync<'float32'>()),
     };
   });
-}
-
-/** A composition is no kernel to verify. */
-function refuseComposition(op: FusedOp, inputs: readonly tf.Tensor[]): void {
-  const registered = tf.getKernel(op.kernelName, tf.getBackend()) != null;
-  if (registered && (op.hasKernel?.(inputs) ?? true)) return;
-  throw new PolycomError('UNSUPPORTED', 'there is no fused kernel for this', { op: op.name });
 }

@@ -24,8 +24,9 @@ export interface Outputs {
 /** What runs ops on a host. */
 export interface Runner {
   readonly device: Device;
+  readonly ops: readonly FusedOp[];
   readonly dtypes: readonly Dtype[];
-  /** The op forward and backward. @throws {PolycomError} `UNSUPPORTED` where the host has no kernel for the sample */
+  /** The op forward and backward. */
   run(op: FusedOp, sample: Sample): Outputs;
   /** The same in another way that must give the same bits, where there is one. */
   runAgain(op: FusedOp, sample: Sample): Outputs;
@@ -37,17 +38,18 @@ export type CheckKind = 'forward' | 'backward' | 'repeat' | 'special';
 
 /** One check, and what came of it. */
 export interface CheckResult extends Host {
+  /** The op's name, with ` packed` behind it for a gated one whose gate and up are one tensor. */
   readonly op: string;
   readonly kind: CheckKind;
   readonly dtype: Dtype;
   /** The shape, and what is particular about it: `3×123, order 2`. */
   readonly sample: string;
-  readonly outcome: 'passed' | 'failed' | 'skipped';
+  readonly ok: boolean;
   /** forward and backward: the error's norm, and the largest that passes, in units of the terms' norm. */
   readonly error?: number;
   readonly bound?: number;
-  /** What was wrong, or why it was skipped. */
-  readonly message?: string;
+  /** What was wrong. */
+  readonly message?: string | undefined;
 }
 
 /** Why there is no such host here, and what to do about it. */
@@ -64,9 +66,9 @@ export interface VerifyJob {
   readonly effort: Effort;
 }
 
-/** What it says: the device, which op it goes on with, what came of a check, or that the host is not there. */
+/** What it says: what it will verify, what it goes on with, what came of a check, or that the host is not there. */
 export type VerifyMessage =
-  | { readonly device: Device }
-  | { readonly at: string }
+  | { readonly device: Device; readonly ops: readonly string[] }
+  | { readonly op: string; readonly sample: string }
   | { readonly result: CheckResult }
   | { readonly absent: Absent };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
+import { activations, tfjsActivations } from '../../src/activations/table.js';
+import { referenceInputs, sampleOf, scalarValues } from '../../src/op/sample.js';
 import type { FusedOp, ReferenceInputs } from '../../src/op/types.js';
-import { referenceInputs, sampleOf } from '../oracle.js';
 
 const op = (name: string): FusedOp => activations.find((row) => row.name === name)!;
 
@@ -33,25 +33,33 @@ function differences(row: FusedOp, given: ReferenceInputs, name: string, dy: Flo
   });
 }
 
-describe.each(activations)('the reference of $name', (row) => {
-  test.each([
+describe.each(tfjsActivations)('the reference of $kernelName', (row) => {
+  const variants = [
+    ...[1, 2, 3, 4].map((order) => ({ order })),
+    ...row.scalars.flatMap((name) => scalarValues(name).map((value) => ({ scalars: { [name]: value } }))),
+  ];
+  const shapes = [
     [1, 1],
     [3, 5],
     [2, 33],
-  ])('has the gradients of finite differences, %i × %i', (rows, cols) => {
-    const sample = sampleOf(row, rows, cols, { seed: 7 });
-    const given = referenceInputs(sample);
-    const dy = Float64Array.from(sample.dy);
-    const gradients = row.reference.backward(given, dy);
-    for (const [i, name] of row.inputs.entries()) {
-      const numeric = differences(row, given, name, dy);
-      for (const [j, value] of gradients[i]!.value.entries()) {
-        expect(Math.abs(value - numeric[j]!), `d${name}[${j}]`).toBeLessThan(
-          1e-7 * (1 + gradients[i]!.terms[j]!),
-        );
+  ] as const;
+  test.each(variants.flatMap((variant) => shapes.map((shape) => [...shape, variant] as const)))(
+    'has the gradients of finite differences, %i × %i, %o',
+    (rows, cols, variant) => {
+      const sample = sampleOf(row, rows, cols, { seed: 7, ...variant });
+      const given = referenceInputs(sample);
+      const dy = Float64Array.from(sample.dy);
+      const gradients = row.reference.backward(given, dy);
+      for (const [i, name] of row.inputs.entries()) {
+        const numeric = differences(row, given, name, dy);
+        for (const [j, value] of gradients[i]!.value.entries()) {
+          expect(Math.abs(value - numeric[j]!), `d${name}[${j}]`).toBeLessThan(
+            1e-7 * (1 + gradients[i]!.terms[j]!),
+          );
+        }
       }
-    }
-  });
+    },
+  );
 
   test('sums terms no smaller than what they sum to', () => {
     const given = referenceInputs(sampleOf(row, 4, 9, { seed: 3 }));

@@ -37,8 +37,8 @@ describe('polycom doctor', () => {
     expect(document.ok).toBe(findings(document, 'broken').length === 0);
     expect(status).toBe(document.ok ? 0 : 1);
     for (const { results } of document.smoke) {
-      expect([...new Set(results.map(({ op }) => op))]).toEqual(names);
-      expect(results.every(({ outcome }) => outcome === 'passed')).toBe(true);
+      expect(results.map(({ op }) => op)).toEqual(expect.arrayContaining(names));
+      expect(results.every(({ ok }) => ok)).toBe(true);
     }
     if (document.tensorflow.state === 'loaded' && document.tensorflow.fused) {
       for (const name of names) expect(document.tensorflow.registered[name]).toContain('tensorflow');

@@ -1,12 +1,16 @@
 import { join } from 'node:path';
-import { allocate, allocateAligned } from '../../src/native/arguments.js';
+import { expect } from 'vitest';
 import { buildNative } from '../../src/native/build.js';
 import { findNative, type NativeLibrary, openLibrary } from '../../src/native/library.js';
-import type { Queue } from '../../src/native/queue.js';
-import type { NativeTensor } from '../../src/native/types.js';
-import { backwardPass, type FusedOp, forwardPass } from '../../src/op/types.js';
+import type { Dtype } from '../../src/native/types.js';
+import { boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
+import type { Sums } from '../../src/op/reference.js';
+import type { Sample } from '../../src/op/sample.js';
+import type { FusedOp } from '../../src/op/types.js';
 import { packageFolder } from '../../src/package.js';
-import type { Sample } from '../oracle.js';
+import type { Results } from './run.js';
+
+export { floats, runNative, stored, tensorOf } from './run.js';
 
 const found = findNative();
 if (!found.found) console.warn(`skipped: the tests of the native library: ${found.reason}`);
@@ -28,42 +32,13 @@ export async function emulatedCuda(): Promise<NativeLibrary | undefined> {
   }
 }
 
-/** More than the workspace of any call in the tests. */
-const WORKSPACE_BYTES = 1 << 20;
-
-/** Runs an op forward and backward, on the CPU or the emulator. */
-export function runNative(
-  queue: Queue,
-  op: FusedOp,
-  sample: Sample,
-): { y: Float32Array; gradients: Float32Array[] } {
-  const { rows, cols } = sample;
-  const inputs = op.inputs.map((name) => tensorOf(name, sample));
-  const scalars = op.scalars.map(() => sample.epsilon);
-  const dy: NativeTensor = { data: sample.dy, shape: [rows, cols] };
-  const workspace = allocateAligned(WORKSPACE_BYTES).fill(0xff);
-  const like = ({ shape }: NativeTensor): NativeTensor => {
-    const output = allocate('f32', shape);
-    floats(output).fill(Number.NaN);
-    return output;
-  };
-  const [y] = queue.call(forwardPass(op).native, { inputs, scalars, outputs: [like(inputs[0]!)] });
-  const gradients = queue.call(backwardPass(op).native, {
-    inputs: [...inputs, dy],
-    scalars,
-    outputs: inputs.map(like),
-    workspace,
-  });
-  return { y: floats(y!), gradients: gradients.map(floats) };
-}
-
-/** The floats of a tensor on the CPU. */
-export function floats({ data }: NativeTensor): Float32Array {
-  return data as Float32Array;
-}
-
-/** An input of a sample: x is [rows, cols], weight [order], bias a scalar. */
-export function tensorOf(name: string, { rows, cols, tensors }: Sample): NativeTensor {
-  const data = tensors[name]!;
-  return { data, shape: name === 'weight' ? [data.length] : name === 'bias' ? [] : [rows, cols] };
+/** Expects what an op gave to be as near to its reference as its dtype lets it. */
+export function expectClose(got: Results, op: FusedOp, sample: Sample): void {
+  const wanted = expected(op, sample);
+  const near = (values: Float32Array, sums: Sums, dtype: Dtype, name: string) =>
+    expect(errorOf(values, sums), name).toBeLessThanOrEqual(boundOf(sums, dtype));
+  near(got.y, wanted.y, sample.dtype, 'y');
+  for (const [i, name] of op.inputs.entries()) {
+    near(got.gradients[i]!, wanted.gradients[i]!, gradientDtype(name, sample), `d${name}`);
+  }
 }

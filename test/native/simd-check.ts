@@ -1,23 +1,37 @@
-/** Prints which results of this process's kernels are further from the reference than the bound. */
+/** Prints which results of this process's kernels are further from the reference than their dtype's bound. */
 import { activations } from '../../src/activations/table.js';
 import { loadNative } from '../../src/native/library.js';
-import { BOUND, errorOf, expected, sampleOf } from '../oracle.js';
-import { runNative } from './harness.js';
+import type { Dtype } from '../../src/native/types.js';
+import { boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
+import { sampleOf } from '../../src/op/sample.js';
+import { runNative } from './run.js';
 
+const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16'];
 const library = loadNative();
 const queue = library.createQueue();
 const wrong: string[] = [];
 let checked = 0;
 
 for (const op of activations) {
-  for (const cols of [1, 3, 5, 8, 31, 33, 100, 1030, 8256]) {
-    const sample = sampleOf(op, 5, cols, { seed: cols });
-    const { y, gradients } = runNative(queue, op, sample);
-    const wanted = expected(op, sample);
-    const errors = [errorOf(y, wanted.y), ...gradients.map((got, i) => errorOf(got, wanted.gradients[i]!))];
-    for (const [i, error] of errors.entries()) {
-      ++checked;
-      if (!(error <= BOUND)) wrong.push(`${op.name}, ${cols} wide, output ${i}: ${error}`);
+  for (const dtype of DTYPES) {
+    for (const cols of [1, 3, 5, 8, 31, 33, 100, 1030]) {
+      const sample = sampleOf(op, 5, cols, { seed: cols, dtype });
+      const { y, gradients } = runNative(queue, op, sample);
+      const wanted = expected(op, sample);
+      const results = [
+        { name: 'y', got: y, sums: wanted.y, of: dtype },
+        ...op.inputs.map((name, i) => ({
+          name: `d${name}`,
+          got: gradients[i]!,
+          sums: wanted.gradients[i]!,
+          of: gradientDtype(name, sample),
+        })),
+      ];
+      for (const { name, got, sums, of } of results) {
+        ++checked;
+        const error = errorOf(got, sums);
+        if (!(error <= boundOf(sums, of))) wrong.push(`${op.name} ${dtype}, ${cols} wide, ${name}: ${error}`);
+      }
     }
   }
 }

@@ -1,36 +1,38 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { activations } from '../../src/activations/table.js';
+import { tfjsActivations } from '../../src/activations/table.js';
 import { polyComCoefficients, polyNorm, polyRelu, relu2 } from '../../src/index.js';
+import { errorOf, expected } from '../../src/op/compare.js';
 import { runOp } from '../../src/op/run.js';
-import { errorOf, expected, sampleOf } from '../oracle.js';
+import { sampleOf, scalarValues, shapeOf } from '../../src/op/sample.js';
 
 // tf's own gradients of normalisations and sums, in f32, without our care for rounding.
 const BOUND = 2e-6;
 
 beforeAll(() => tf.setBackend('cpu'));
 
-describe.each(activations)('$name composed from tf ops', (op) => {
+describe.each(tfjsActivations)('$kernelName composed from tf ops', (op) => {
+  const variants = op.scalars.flatMap((name) =>
+    scalarValues(name).map((value) => ({ scalars: { [name]: value } })),
+  );
   test.each([
-    [{}],
-    [{ scale: 1e-3 }],
-    [{ scale: 1e-4, epsilon: 0 }],
-    [{ scale: 300 }],
-    [{ scale: 1e8 }],
-    [{ order: 1 }],
-    [{ order: 2 }],
-    [{ order: 4 }],
+    {},
+    { scale: 1e-3 },
+    { scale: 1e-4, scalars: { epsilon: 0 } },
+    { scale: 300 },
+    { scale: 1e8 },
+    { order: 1 },
+    { order: 2 },
+    { order: 4 },
+    ...variants,
   ])('agrees with its reference, %o', (options) => {
     const sample = sampleOf(op, 5, 60, { seed: 31, ...options });
     // An order has more powers than f32 has range at 1e8.
     const wanted = expected(op, sample);
     tf.tidy(() => {
-      const shapes: Record<string, number[]> = { x: [5, 60], bias: [] };
-      const inputs = op.inputs.map((name) =>
-        tf.tensor(sample.tensors[name]!, shapes[name] ?? [sample.tensors[name]!.length]),
-      );
-      const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon: sample.epsilon });
+      const inputs = op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
+      const f = (...args: tf.Tensor[]) => runOp(op, args, sample.scalars);
       expect(errorOf(f(...inputs).dataSync(), wanted.y), 'y').toBeLessThan(BOUND);
       const gradients = tf.grads(f)(inputs, tf.tensor(sample.dy, [5, 60]));
       for (const [i, name] of op.inputs.entries()) {
@@ -43,11 +45,10 @@ describe.each(activations)('$name composed from tf ops', (op) => {
   test('gives no NaN for rows of zeros', () => {
     for (const epsilon of [0, 1e-6]) {
       tf.tidy(() => {
-        const sample = sampleOf(op, 2, 3, { epsilon });
-        const inputs = op.inputs.map((name) =>
-          name === 'x' ? tf.zeros([2, 3]) : tf.tensor(sample.tensors[name]!, name === 'bias' ? [] : [3]),
-        );
-        const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon });
+        const sample = sampleOf(op, 2, 3, { scalars: { epsilon } });
+        sample.tensors[op.inputs[0]!]!.fill(0);
+        const inputs = op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
+        const f = (...args: tf.Tensor[]) => runOp(op, args, sample.scalars);
         for (const gradient of tf.grads(f)(inputs))
           expect(gradient.dataSync().some(Number.isNaN)).toBe(false);
         expect(

@@ -2,12 +2,13 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
+import { tfjsActivations } from '../../src/activations/table.js';
 import { polyNorm, polyRelu, relu2, unfused } from '../../src/index.js';
+import { BOUND, errorOf, expected, sameBits } from '../../src/op/compare.js';
 import { runOp } from '../../src/op/run.js';
+import { type Sample, sampleOf, scalarValues, shapeOf } from '../../src/op/sample.js';
 import type { FusedOp } from '../../src/op/types.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
-import { BOUND, errorOf, expected, type Sample, sameBits, sampleOf } from '../oracle.js';
 
 if (!tensorflowStatus.fused)
   console.warn(`skipped: the fused ops in TensorFlow: ${tensorflowStatus.missing}`);
@@ -16,28 +17,32 @@ beforeAll(async () => {
   if (tensorflowStatus.fused) await tf.setBackend('tensorflow');
 });
 
-function inputsOf(op: FusedOp, { rows, cols, tensors }: Sample): tf.Tensor[] {
-  const shapes: Record<string, number[]> = { x: [rows, cols], bias: [] };
-  return op.inputs.map((name) => tf.tensor(tensors[name]!, shapes[name] ?? [tensors[name]!.length]));
+function inputsOf(op: FusedOp, sample: Sample): tf.Tensor[] {
+  return op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
 }
 
 /** y and the gradients, as TensorFlow gives them. */
-function run(op: FusedOp, sample: Sample, shape?: number[]): { y: Float32Array; gradients: Float32Array[] } {
+function run(
+  op: FusedOp,
+  sample: Sample,
+  leading?: number[],
+): { y: Float32Array; gradients: Float32Array[] } {
   return tf.tidy(() => {
-    const inputs = inputsOf(op, sample);
-    if (shape !== undefined) inputs[0] = inputs[0]!.reshape(shape);
-    const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon: sample.epsilon });
-    const dy = tf.tensor(sample.dy, inputs[0]!.shape);
+    const inputs = inputsOf(op, sample).map((tensor) =>
+      tensor.rank === 2 && leading !== undefined ? tensor.reshape([...leading, tensor.shape[1]!]) : tensor,
+    );
+    const f = (...args: tf.Tensor[]) => runOp(op, args, sample.scalars);
+    const dy = tf.tensor(sample.dy, [...(leading ?? [sample.rows]), sample.cols]);
     const gradients = tf.grads(f)(inputs, dy);
     for (const [i, gradient] of gradients.entries()) expect(gradient.shape).toEqual(inputs[i]!.shape);
     const y = f(...inputs);
-    expect(y.shape).toEqual(inputs[0]!.shape);
+    expect(y.shape).toEqual(dy.shape);
     return { y: y.dataSync<'float32'>(), gradients: gradients.map((g) => g.dataSync<'float32'>()) };
   });
 }
 
-function expectClose(op: FusedOp, sample: Sample, shape?: number[]): void {
-  const got = run(op, sample, shape);
+function expectClose(op: FusedOp, sample: Sample, leading?: number[]): void {
+  const got = run(op, sample, leading);
   const wanted = expected(op, sample);
   expect(errorOf(got.y, wanted.y), 'y').toBeLessThanOrEqual(BOUND);
   for (const [i, name] of op.inputs.entries()) {
@@ -45,7 +50,7 @@ function expectClose(op: FusedOp, sample: Sample, shape?: number[]): void {
   }
 }
 
-describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow', (op) => {
+describe.skipIf(!tensorflowStatus.fused).each(tfjsActivations)('$kernelName in TensorFlow', (op) => {
   test('runs fused', () => {
     expect(tf.getBackend()).toBe('tensorflow');
     expect(tf.getKernel(op.kernelName, 'tensorflow') ?? null).not.toBeNull();
@@ -56,9 +61,9 @@ describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow'
   });
 
   test('takes any leading shape', () => {
-    expectClose(op, sampleOf(op, 12, 10), [2, 3, 2, 10]);
-    expectClose(op, sampleOf(op, 1, 10), [10]);
-    expectClose(op, sampleOf(op, 6, 10), [1, 6, 1, 1, 1, 10]);
+    expectClose(op, sampleOf(op, 12, 10), [2, 3, 2]);
+    expectClose(op, sampleOf(op, 1, 10), []);
+    expectClose(op, sampleOf(op, 6, 10), [1, 6, 1, 1, 1]);
   });
 
   test('takes empty tensors', () => {
@@ -68,13 +73,18 @@ describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow'
     ] as const) {
       const { y, gradients } = run(op, sampleOf(op, rows, cols));
       expect(y).toHaveLength(0);
-      for (const gradient of gradients.slice(1)) expect(gradient.every((value) => value === 0)).toBe(true);
+      for (const gradient of gradients) expect(gradient.every((value) => value === 0)).toBe(true);
     }
   });
 
-  test('keeps its word when ε changes from call to call', () => {
+  test('keeps its word when scalars and orders change from call to call', () => {
     for (const epsilon of [1e-6, 1e-2, 1e-6, 0.5])
-      expectClose(op, sampleOf(op, 3, 20, { epsilon, scale: 0.1 }));
+      expectClose(op, sampleOf(op, 3, 20, { scalars: { epsilon }, scale: 0.1 }));
+    for (const order of [1, 4, 2, 3]) expectClose(op, sampleOf(op, 3, 20, { order }));
+    for (const name of op.scalars) {
+      for (const value of scalarValues(name))
+        expectClose(op, sampleOf(op, 3, 20, { scalars: { [name]: value } }));
+    }
   });
 
   test('gives the same bits again', () => {
@@ -88,7 +98,7 @@ describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow'
 
   test('leaks no tensor and no byte over two thousand steps', () => {
     const inputs = inputsOf(op, sampleOf(op, 4, 16));
-    const gradient = tf.grads((...args: tf.Tensor[]) => runOp(op, args, { epsilon: 1e-6 }));
+    const gradient = tf.grads((...args: tf.Tensor[]) => runOp(op, args, sampleOf(op, 1, 1).scalars));
     const before = tf.memory();
     for (let i = 0; i < 2000; ++i) tf.dispose(gradient(inputs));
     const { numTensors, numDataBuffers, numBytes } = tf.memory();
@@ -103,7 +113,7 @@ describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow'
   test('runs one kernel forward and one backward', async () => {
     const inputs = inputsOf(op, sampleOf(op, 2, 8));
     const dy = tf.ones([2, 8]);
-    const f = (...args: tf.Tensor[]) => runOp(op, args, { epsilon: 1e-6 });
+    const f = (...args: tf.Tensor[]) => runOp(op, args, sampleOf(op, 1, 1).scalars);
     const { kernelNames } = await tf.profile(() => tf.grads(f)(inputs, dy));
     // Identity, which copies nothing, is the tape's own.
     expect(kernelNames.filter((name) => name !== 'Identity').sort()).toEqual(
@@ -115,8 +125,8 @@ describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow'
   test('gives the gradient of what is asked alone', () => {
     const inputs = inputsOf(op, sampleOf(op, 2, 8));
     const before = tf.memory().numTensors;
-    const dx = tf.grad((x) => runOp(op, [x, ...inputs.slice(1)], { epsilon: 1e-6 }))(inputs[0]!);
-    expect(dx.shape).toEqual([2, 8]);
+    const dx = tf.grad((x) => runOp(op, [x, ...inputs.slice(1)], sampleOf(op, 1, 1).scalars))(inputs[0]!);
+    expect(dx.shape).toEqual(inputs[0]!.shape);
     dx.dispose();
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose(inputs);
@@ -125,7 +135,7 @@ describe.skipIf(!tensorflowStatus.fused).each(activations)('$name in TensorFlow'
   test('has a typed error for a second derivative, and one that works unfused', () => {
     tf.tidy(() => {
       const inputs = inputsOf(op, sampleOf(op, 2, 8));
-      const f = (x: tf.Tensor) => runOp(op, [x, ...inputs.slice(1)], { epsilon: 1e-6 });
+      const f = (x: tf.Tensor) => runOp(op, [x, ...inputs.slice(1)], sampleOf(op, 1, 1).scalars);
       const second = () => tf.grad((x) => tf.grad(f)(x))(inputs[0]!);
       expect(second).toThrow(/no second derivative/);
       expect(

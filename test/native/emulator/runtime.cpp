@@ -1,11 +1,14 @@
-// The fibers behind the emulated CUDA: see cuda_runtime.h.
+// The fibers and the streams behind the emulated CUDA: see cuda_runtime.h.
 #include "cuda_runtime.h"
 
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -107,6 +110,46 @@ void run_block(unsigned threads) {
 }
 
 }  // namespace
+
+struct emulated_stream {
+  std::mutex guard;
+  std::condition_variable quiet;
+  int callbacks = 0;
+};
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new emulated_stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (stream == nullptr) return cudaSuccess;
+  std::unique_lock<std::mutex> lock(stream->guard);
+  stream->quiet.wait(lock, [&] { return stream->callbacks == 0; });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  cudaStreamSynchronize(stream);
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void* data, unsigned) {
+  if (stream == nullptr) return cudaErrorNotSupported;  // the default stream is not emulated that far
+  const char* delay = getenv("EMULATED_CALLBACK_MS");
+  const std::chrono::milliseconds wait(delay == nullptr ? 0 : atoi(delay));
+  const cudaError_t status = getenv("EMULATED_FAILURE") == nullptr ? cudaSuccess : cudaErrorLaunchFailure;
+  const std::lock_guard<std::mutex> lock(stream->guard);
+  ++stream->callbacks;
+  std::thread([=] {
+    std::this_thread::sleep_for(wait);
+    callback(stream, status, data);
+    const std::lock_guard<std::mutex> done(stream->guard);
+    if (--stream->callbacks == 0) stream->quiet.notify_all();
+  }).detach();
+  return cudaSuccess;
+}
 
 void __syncthreads() { wait(state.all); }
 void emulated_warp_barrier() { wait(state.warps[state.current / warpSize]); }

@@ -1,0 +1,56 @@
+// A call's chunks on the thread pool, the sums that they leave behind, and the forms that a kernel is
+// compiled in.
+#pragma once
+#include "core/activation.h"
+#include "core/tags.h"
+#include "core/threads.h"
+#include "cpu/partition.h"
+#include "cpu/simd.h"
+
+namespace polycom {
+namespace cpu {
+namespace {
+
+// body(chunk, index) for every chunk of the call.
+template <class Body>
+void for_each_chunk(const pc_queue& queue, const activation_call& call, bool whole_rows, Body body) {
+  struct context_t {
+    const activation_call& call;
+    partition cuts;
+    Body& body;
+  } context{call, cut(call.rows, call.cols, whole_rows), body};
+  parallel_for(
+      context.cuts.count, queue.threads,
+      [](void* opaque, int64_t i) {
+        auto& c = *static_cast<context_t*>(opaque);
+        c.body(chunk_at(c.cuts, c.call.rows, c.call.cols, i), i);
+      },
+      &context);
+}
+
+// The coefficient gradients from the chunks' partial sums, [chunk][order + 1] with the bias first.
+inline void sum_partials(const activation_call& call, bool whole_rows) {
+  const int64_t count = cut(call.rows, call.cols, whole_rows).count, width = call.order + 1;
+  for (int64_t p = 0; p < width; ++p) {
+    double total = 0;
+    for (int64_t i = 0; i < count; ++i) total += call.partials[i * width + p];
+    (p == 0 ? call.dbias[0] : call.dweight[call.order - p]) = float(total);
+  }
+}
+
+// run(type_tag) with the call's storage.
+template <class Run>
+PC_INLINE pc_status with_storage(pc_dtype dtype, Run run) {
+  switch (dtype) {
+    case PC_F16:
+      return run(type_tag<half>{});
+    case PC_BF16:
+      return run(type_tag<bfloat>{});
+    default:
+      return run(type_tag<float>{});
+  }
+}
+
+}  // namespace
+}  // namespace cpu
+}  // namespace polycom

@@ -1,0 +1,23 @@
+// PolyReLU(gate) times up, on the CPU.
+#include "cpu/elementwise.h"
+#include "math/polyrelu.h"
+
+namespace polycom {
+namespace cpu {
+namespace PC_ISA {
+
+pc_status polyreluglu_forward(pc_queue& queue, const activation_call& call) {
+  return with_order(call.order, [&](auto tag) {
+    return elementwise_forward<polyrelu<decltype(tag)::order>, true>(queue, call);
+  });
+}
+
+pc_status polyreluglu_backward(pc_queue& queue, const activation_call& call) {
+  return with_order(call.order, [&](auto tag) {
+    return elementwise_backward<polyrelu<decltype(tag)::order>, true>(queue, call);
+  });
+}
+
+}  // namespace PC_ISA
+}  // namespace cpu
+}  // namespace polycom

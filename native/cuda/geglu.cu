@@ -1,0 +1,19 @@
+// GEGLU: GELU(gate) times up, exact or by tanh, in CUDA.
+#include "elementwise.cuh"
+#include "math/gelu.h"
+
+namespace polycom {
+namespace cuda {
+
+pc_status geglu_forward(pc_queue& queue, const activation_call& call) {
+  return call.approximate ? elementwise_forward<gelu_tanh, true>(queue, call)
+                          : elementwise_forward<gelu, true>(queue, call);
+}
+
+pc_status geglu_backward(pc_queue& queue, const activation_call& call) {
+  return call.approximate ? elementwise_backward<gelu_tanh, true>(queue, call)
+                          : elementwise_backward<gelu, true>(queue, call);
+}
+
+}  // namespace cuda
+}  // namespace polycom

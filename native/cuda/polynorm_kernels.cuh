@@ -1,0 +1,228 @@
+// PolyNorm's kernels. A row is read once and waits on chip, packed, between its sums and its output; a row
+// too wide for that, or whose tensors are aligned differently, is read twice (the second time from cache).
+#pragma once
+#include "polynorm_row.cuh"
+
+namespace polycom {
+namespace cuda {
+
+// --- kernels: the row on chip ---
+
+constexpr int rows_per_block = 4;  // where a warp takes a row
+constexpr int warp_threads = rows_per_block * warp_size;
+
+// Slots of a row that a thread keeps of each tensor, and how many threads a row may have: registers decide.
+struct row_capacity {
+  int slots, threads;
+};
+template <bool Gated>
+constexpr row_capacity forward_capacity = Gated ? row_capacity{4, 576} : row_capacity{4, 1024};
+template <bool Gated>
+constexpr row_capacity backward_capacity = Gated ? row_capacity{2, 576} : row_capacity{4, 576};
+
+template <int R, class T, bool Gated, bool Warp, int Slots>
+__global__ void __launch_bounds__(Warp ? warp_threads : forward_capacity<Gated>.threads, 1)
+    polynorm_forward_kernel(const activation_call call) {
+  using formula = polynorm<R>;
+  using row_threads = row_group<Warp, R>;
+  constexpr int E = slot_elements<T, true>;
+  __shared__ typename row_threads::shared room;
+  row_threads group(room);
+  const int cols = int(call.cols);
+  const int64_t step = int64_t(gridDim.x) * group.count();
+  for (int64_t r = int64_t(blockIdx.x) * group.count() + group.index(); r < call.rows; r += step) {
+    const row_of<T, Gated> row(call, r);
+    const int first = group.rank() * E - ragged_start<T, E>(row.x), stride = group.size() * E;
+    packed<T, E> x[Slots], up[Slots];
+    float sums[R] = {};
+#pragma unroll
+    for (int s = 0; s < Slots; ++s) {
+      x[s] = load_slot<E>(row.x, first + s * stride, cols);
+      if constexpr (Gated) up[s] = load_slot<E>(row.up, first + s * stride, cols);
+    }
+#pragma unroll
+    for (int s = 0; s < Slots; ++s) {
+#pragma unroll
+      for (int i = 0; i < E; ++i) formula::add_moments(x[s][i], sums);
+    }
+    group.sum(sums);
+#pragma unroll
+    for (int p = 0; p < R; ++p) sums[p] *= float(call.inverse_count);
+    if (formula::leaves_float(sums, call.epsilon)) {
+      forward_row_in_double<R>(group, row, call, sums);
+      continue;
+    }
+    const auto folded = formula::template fold_forward<float>(sums, call.epsilon, call.weight, *call.bias);
+    forget_conversions(x, call);
+#pragma unroll
+    for (int s = 0; s < Slots; ++s) {
+      store_slot<E>(row.out, first + s * stride, cols, forward_slot<R, T, E, Gated>(x[s], up[s], folded));
+    }
+  }
+}
+
+template <int R, class T, bool Gated, bool Warp, int Slots>
+__global__ void __launch_bounds__(Warp ? warp_threads : backward_capacity<Gated>.threads, 1)
+    polynorm_backward_kernel(const activation_call call, unsigned* ticket) {
+  using formula = polynorm<R>;
+  using row_threads = row_group<Warp, formula::backward_sums>;
+  constexpr int E = slot_elements<T, true>, groups = Warp ? rows_per_block : 1;
+  __shared__ typename row_threads::shared room;
+  __shared__ group_totals<R, groups> totals;
+  row_threads group(room);
+  if (group.rank() == 0) totals.clear(group.index());
+  const int cols = int(call.cols);
+  const int64_t step = int64_t(gridDim.x) * groups;
+  for (int64_t r = int64_t(blockIdx.x) * groups + group.index(); r < call.rows; r += step) {
+    const row_of<T, Gated> row(call, r);
+    const int first = group.rank() * E - ragged_start<T, E>(row.x), stride = group.size() * E;
+    packed<T, E> x[Slots], up[Slots], dy[Slots];
+    float sums[formula::backward_sums] = {};
+#pragma unroll
+    for (int s = 0; s < Slots; ++s) {
+      x[s] = load_slot<E>(row.x, first + s * stride, cols);
+      dy[s] = load_slot<E>(row.dy, first + s * stride, cols);
+      if constexpr (Gated) up[s] = load_slot<E>(row.up, first + s * stride, cols);
+    }
+#pragma unroll
+    for (int s = 0; s < Slots; ++s) {
+#pragma unroll
+      for (int i = 0; i < E; ++i) {
+        formula::add_moments_and_products(x[s][i], gradient<Gated>(dy[s], up[s], i), sums);
+      }
+    }
+    group.sum(sums);
+#pragma unroll
+    for (int p = 0; p < R; ++p) sums[p] *= float(call.inverse_count);
+    if (formula::backward_leaves_float(sums, call.epsilon)) {
+      double gradients[R + 1];
+      backward_row_in_double<R>(group, row, call, sums, gradients);
+      if (group.rank() == 0) totals.add(group.index(), gradients);
+      continue;
+    }
+    float gradients[R + 1];
+    const auto folded = fold<R, Gated>(sums, call, gradients);
+    if (group.rank() == 0) totals.add(group.index(), gradients);
+    forget_conversions(x, call);
+    forget_conversions(dy, call);
+#pragma unroll
+    for (int s = 0; s < Slots; ++s) {
+      backward_slot<R>(row, first + s * stride, cols, x[s], up[s], dy[s], folded);
+    }
+  }
+  totals.finish(call, ticket);
+}
+
+// --- kernels: the row read twice ---
+
+constexpr int wide_threads = 512;
+// Elements that a thread sums in float before it carries them over into double, and slots that it loads at
+// once.
+constexpr int carry_elements = 32;
+template <bool Gated>
+constexpr int slots_at_once = Gated ? 4 : 8;
+
+template <int N>
+__device__ __forceinline__ void to_float(const double (&sums)[N], float (&rounded)[N]) {
+#pragma unroll
+  for (int k = 0; k < N; ++k) rounded[k] = float(sums[k]);
+}
+
+template <int R, class T, bool Gated, bool Whole>
+__global__ void __launch_bounds__(wide_threads, 1) polynorm_forward_wide_kernel(const activation_call call) {
+  using formula = polynorm<R>;
+  using row_threads = row_group<false, R>;
+  constexpr int E = slot_elements<T, Whole>;
+  __shared__ typename row_threads::shared room;
+  row_threads group(room);
+  const int64_t stride = int64_t(blockDim.x) * E;
+  for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
+    const row_of<T, Gated> row(call, r);
+    const int64_t first = int64_t(threadIdx.x) * E - ragged_start<T, E>(row.x);
+    double sums[R] = {};
+    for (int64_t at = first; at < call.cols;) {
+      float part[R] = {};
+#pragma unroll slots_at_once < Gated>
+      for (int s = 0; s < carry_elements / E; ++s, at += stride) {
+        const packed<T, E> x = load_slot<E>(row.x, at, call.cols);
+#pragma unroll
+        for (int i = 0; i < E; ++i) formula::add_moments(x[i], part);
+      }
+#pragma unroll
+      for (int p = 0; p < R; ++p) sums[p] += double(part[p]);
+    }
+    group.sum(sums);
+#pragma unroll
+    for (int p = 0; p < R; ++p) sums[p] *= call.inverse_count;
+    float means[R];
+    to_float(sums, means);
+    if (formula::leaves_float(means, call.epsilon)) {
+      forward_row_in_double<R>(group, row, call, means);
+      continue;
+    }
+    const auto folded = formula::template fold_forward<float>(means, call.epsilon, call.weight, *call.bias);
+#pragma unroll 2
+    for (int64_t at = first; at < call.cols; at += stride) {
+      const packed<T, E> x = load_slot<E>(row.x, at, call.cols);
+      packed<T, E> up;
+      if constexpr (Gated) up = load_slot<E>(row.up, at, call.cols);
+      store_slot<E>(row.out, at, call.cols, forward_slot<R, T, E, Gated>(x, up, folded));
+    }
+  }
+}
+
+template <int R, class T, bool Gated, bool Whole>
+__global__ void __launch_bounds__(wide_threads, 1)
+    polynorm_backward_wide_kernel(const activation_call call, unsigned* ticket) {
+  using formula = polynorm<R>;
+  using row_threads = row_group<false, formula::backward_sums>;
+  constexpr int E = slot_elements<T, Whole>;
+  __shared__ typename row_threads::shared room;
+  __shared__ group_totals<R, 1> totals;
+  row_threads group(room);
+  if (threadIdx.x == 0) totals.clear(0);
+  const int64_t stride = int64_t(blockDim.x) * E;
+  for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
+    const row_of<T, Gated> row(call, r);
+    const int64_t first = int64_t(threadIdx.x) * E - ragged_start<T, E>(row.x);
+    double sums[formula::backward_sums] = {};
+    for (int64_t at = first; at < call.cols;) {
+      float part[formula::backward_sums] = {};
+#pragma unroll slots_at_once < Gated> / 2
+      for (int s = 0; s < carry_elements / E; ++s, at += stride) {
+        const packed<T, E> x = load_slot<E>(row.x, at, call.cols), dy = load_slot<E>(row.dy, at, call.cols);
+        packed<T, E> up;
+        if constexpr (Gated) up = load_slot<E>(row.up, at, call.cols);
+#pragma unroll
+        for (int i = 0; i < E; ++i) formula::add_moments_and_products(x[i], gradient<Gated>(dy, up, i), part);
+      }
+#pragma unroll
+      for (int p = 0; p < formula::backward_sums; ++p) sums[p] += double(part[p]);
+    }
+    group.sum(sums);
+#pragma unroll
+    for (int p = 0; p < R; ++p) sums[p] *= call.inverse_count;
+    float totalled[formula::backward_sums];
+    to_float(sums, totalled);
+    if (formula::backward_leaves_float(totalled, call.epsilon)) {
+      double gradients[R + 1];
+      backward_row_in_double<R>(group, row, call, totalled, gradients);
+      if (threadIdx.x == 0) totals.add(0, gradients);
+      continue;
+    }
+    float gradients[R + 1];
+    const auto folded = fold<R, Gated>(totalled, call, gradients);
+    if (threadIdx.x == 0) totals.add(0, gradients);
+#pragma unroll 2
+    for (int64_t at = first; at < call.cols; at += stride) {
+      const packed<T, E> x = load_slot<E>(row.x, at, call.cols), dy = load_slot<E>(row.dy, at, call.cols);
+      packed<T, E> up;
+      if constexpr (Gated) up = load_slot<E>(row.up, at, call.cols);
+      backward_slot<R>(row, at, call.cols, x, up, dy, folded);
+    }
+  }
+  totals.finish(call, ticket);
+}
+
+}  // namespace cuda
+}  // namespace polycom

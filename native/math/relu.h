@@ -1,0 +1,19 @@
+// ReLU: y = max(x, 0); dx = 0 where x <= 0, else g. A NaN stays one in y.
+#pragma once
+#include "portable.h"
+
+namespace polycom {
+
+struct relu : without_coefficients {
+  template <class V>
+  PC_MATH V forward(V x, const coefficients&) {
+    return positive_part(x);
+  }
+
+  template <class V>
+  PC_MATH V backward(V x, V g, const coefficients&) {
+    return x <= 0 ? zero_like(x) : g;
+  }
+};
+
+}  // namespace polycom

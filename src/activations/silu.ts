@@ -1,0 +1,35 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { asTensor, type Input } from '../op/check.js';
+import { elementwiseReference } from '../op/reference.js';
+import { runOp } from '../op/run.js';
+import type { FusedOp } from '../op/types.js';
+
+/** 1 / (1 + e^-x). */
+export function logistic(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+/** The table's row of SiLU. */
+export const siluRow: FusedOp = {
+  name: 'silu',
+  kernelName: 'Silu',
+  inputs: ['x'],
+  scalars: [],
+  // y = x s, s = 1 / (1 + e^-x); dx = g s (1 + x (1 - s)).
+  reference: elementwiseReference(
+    (x) => x * logistic(x),
+    (x) => logistic(x) * (1 + x * logistic(-x)),
+  ),
+  composed: ([x]) => tf.mul(x!, tf.sigmoid(x!)),
+};
+
+/**
+ * SiLU, or Swish (Elfwing et al. 2017, arXiv 1702.03118): y = x / (1 + e^-x).
+ *
+ * @param x float32, any shape
+ * @returns a tensor of x's shape
+ * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype
+ */
+export function silu<T extends tf.Tensor>(x: T | Input): T {
+  return tf.tidy('silu', () => runOp<T>(siluRow, [asTensor('silu', 'x', x)], {}));
+}

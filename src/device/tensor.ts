@@ -1,0 +1,164 @@
+import { PolycomError } from '../errors.js';
+import { checkTensor } from '../native/arguments.js';
+import { decodeHalves, encodeHalves, ITEM_BYTES } from '../native/dtype.js';
+import type { Queue } from '../native/queue.js';
+import type { Dtype, NativeTensor } from '../native/types.js';
+import { copyMemory, DeviceMemory, download } from './memory.js';
+
+/** What a tensor can be made from: numbers, or for f16 and bf16 their bits in a Uint16Array. */
+export type TensorValues =
+  | readonly number[]
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
+
+/**
+ * A contiguous tensor on a queue's device, which ops take and write. It owns its memory until `dispose`, or the end of
+ * a `using` scope; one that is dropped instead is freed some time later, and never within synchronous code.
+ * Use it on its own queue, or on another of the same device once the work on its own is done.
+ */
+export class DeviceTensor implements NativeTensor, Disposable {
+  readonly queue: Queue;
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  /** The number of elements. */
+  readonly size: number;
+  readonly #memory: DeviceMemory;
+
+  private constructor(queue: Queue, shape: readonly number[], dtype: Dtype) {
+    this.queue = queue;
+    this.size = checkedSize(shape, dtype);
+    this.shape = Object.freeze([...shape]);
+    this.dtype = dtype;
+    this.#memory = DeviceMemory.allocate(queue, this.size * ITEM_BYTES[dtype]);
+  }
+
+  /**
+   * A tensor that may hold anything.
+   *
+   * @param shape sizes, outermost first; `[]` is a scalar
+   * @param dtype f32 by default
+   * @throws {PolycomError} `OUT_OF_MEMORY`, naming the bytes in use; `LIBRARY_NOT_FOUND` where the addon has not been
+   *   built; `INVALID_ARGUMENT`
+   */
+  static alloc(queue: Queue, shape: readonly number[], dtype: Dtype = 'f32'): DeviceTensor {
+    return new DeviceTensor(queue, shape, dtype);
+  }
+
+  /**
+   * A tensor that holds these values, row by row. Numbers become f32, and then f16 or bf16 by rounding to nearest,
+   * ties to even; a Uint16Array, for those two, holds their bits. Once this returns, `values` may change.
+   *
+   * @throws {PolycomError} as {@link DeviceTensor.alloc}
+   */
+  static fromArray(
+    queue: Queue,
+    values: TensorValues,
+    shape: readonly number[],
+    dtype: Dtype = 'f32',
+  ): DeviceTensor {
+    const size = checkedSize(shape, dtype);
+    if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
+      throw new PolycomError('INVALID_ARGUMENT', `values are ${values}; expected an array of numbers`);
+    }
+    if (values.length !== size) {
+      throw new PolycomError('INVALID_ARGUMENT', `got ${values.length} values; expected ${size}`, {
+        shapes: { tensor: shape },
+      });
+    }
+    const stored = storedValues(values, dtype);
+    const tensor = new DeviceTensor(queue, shape, dtype);
+    try {
+      copyMemory(queue, tensor.#memory, stored);
+      queue.synchronize();
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
+    return tensor;
+  }
+
+  /** Where the elements lie, for native code. Throws once the tensor has been disposed. */
+  get data(): DeviceMemory {
+    if (!this.#memory.disposed) return this.#memory;
+    throw new PolycomError('INVALID_ARGUMENT', 'this tensor has been disposed', {
+      shapes: { tensor: this.shape },
+      remedy: 'dispose a tensor after its last use',
+    });
+  }
+
+  get disposed(): boolean {
+    return this.#memory.disposed;
+  }
+
+  /** The elements, row by row, as the work queued so far leaves them. On CUDA nothing waits but the promise. */
+  async toArray(): Promise<Float32Array> {
+    if (this.queue.device === 'cpu') return this.toArraySync();
+    return this.#decode(await download(this.data));
+  }
+
+  /** As {@link DeviceTensor.toArray}, waiting for the queue. */
+  toArraySync(): Float32Array {
+    const { data, queue } = this;
+    const buffer = new ArrayBuffer(data.byteLength);
+    copyMemory(queue, new Uint8Array(buffer), data);
+    queue.synchronize();
+    return this.#decode(buffer);
+  }
+
+  /** Frees the memory once the work that was queued before is done, on the queue's device. Again: nothing. */
+  dispose(): void {
+    this.#memory.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #decode(stored: ArrayBuffer): Float32Array {
+    const { dtype } = this;
+    return dtype === 'f32' ? new Float32Array(stored) : decodeHalves(new Uint16Array(stored), dtype);
+  }
+}
+
+function checkedSize(shape: readonly number[], dtype: Dtype): number {
+  if (!Array.isArray(shape)) {
+    throw new PolycomError('INVALID_ARGUMENT', `shape is ${shape}; expected an array of sizes`);
+  }
+  const size = shape.reduce((product, n) => product * n, 1);
+  // Checked as an op checks it, against memory of any size.
+  const data = { address: 0n, byteLength: Number.MAX_SAFE_INTEGER };
+  checkTensor('DeviceTensor', 'the tensor', { data, shape, dtype });
+  return size;
+}
+
+/** The bytes of these values in a dtype. */
+function storedValues(values: TensorValues, dtype: Dtype): Uint8Array {
+  const { buffer, byteOffset, byteLength } = encoded(values, dtype);
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function encoded(values: TensorValues, dtype: Dtype): Float32Array | Uint16Array {
+  if (values instanceof Uint16Array) {
+    if (dtype !== 'f32') return values;
+    throw new PolycomError('INVALID_ARGUMENT', 'got a Uint16Array; expected numbers for f32', {
+      remedy: 'a Uint16Array holds the bits of f16 and bf16; make numbers of it with Float32Array.from',
+    });
+  }
+  const floats = values instanceof Float32Array ? values : floatsOf(values);
+  return dtype === 'f32' ? floats : encodeHalves(floats, dtype);
+}
+
+function floatsOf(values: ArrayLike<number>): Float32Array {
+  try {
+    return Float32Array.from(values);
+  } catch (cause) {
+    throw new PolycomError('INVALID_ARGUMENT', 'the values are no numbers', { cause });
+  }
+}

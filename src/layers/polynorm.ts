@@ -1,0 +1,46 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Norm, polyNorm, polyNormScalars } from '../activations/polynorm.js';
+import { PolyComLayer, type PolyComLayerArgs } from './layer.js';
+
+/** The configuration of a {@link PolyNormLayer}. */
+export interface PolyNormLayerArgs extends PolyComLayerArgs {
+  /** Inside the root; 1e-6 by default. */
+  epsilon?: number;
+  /** `rms` by default, as the official code; `l2` for the paper's Eq. 3. */
+  norm?: Norm;
+}
+
+/** PolyNorm over the last axis as a layer of tfjs-layers; `PolyNorm` in a saved model. */
+export class PolyNormLayer extends PolyComLayer {
+  static readonly className: string = 'PolyNorm';
+  readonly epsilon: number;
+  readonly norm: Norm;
+
+  constructor(args: PolyNormLayerArgs = {}) {
+    super(args);
+    this.epsilon = args.epsilon ?? 1e-6;
+    this.norm = args.norm ?? 'rms';
+    polyNormScalars('PolyNorm', this); // checks them
+  }
+
+  protected override activate(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {
+    return polyNorm(x, weight, bias, { epsilon: this.epsilon, norm: this.norm });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), epsilon: this.epsilon, norm: this.norm };
+  }
+}
+tf.serialization.registerClass(PolyNormLayer, 'polycom');
+
+/**
+ * PolyNorm as a layer: y = b + Σ_p a_p x^p / sqrt(mean(x^2p) + ε) over the last axis, with trained coefficients: a
+ * weight `[order]` and a scalar bias. Input and output: any shape of rank 1 or more, float32. Masks pass through.
+ *
+ *     model.add(polyNormLayer());
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a bad order, epsilon, norm, initializer, regularizer or constraint
+ */
+export function polyNormLayer(args?: PolyNormLayerArgs): PolyNormLayer {
+  return new PolyNormLayer(args);
+}

@@ -1,0 +1,86 @@
+import { serialization } from '@tensorflow/tfjs-core';
+import { constraints, initializers, regularizers } from '@tensorflow/tfjs-layers';
+import { PolycomError } from '../errors.js';
+
+/** An initializer, regularizer or constraint of tfjs-layers. */
+export type Initializer = ReturnType<typeof initializers.ones>;
+export type Regularizer = ReturnType<typeof regularizers.l1l2>;
+export type Constraint = ReturnType<typeof constraints.nonNeg>;
+
+/**
+ * How a layer's configuration gives one: itself; the name of its tf factory (`zeros`, `nonNeg`) or of its class; or
+ * `{ className, config }`, as `getConfig` writes it.
+ */
+export type Identifier<T> = T | string | serialization.ConfigDict;
+
+/** The initializer that a configuration gives. */
+export function initializerOf(op: string, name: string, value: Identifier<Initializer>): Initializer {
+  return resolve(op, name, value, initializers);
+}
+
+/** The regularizer that a configuration gives, or none. */
+export function regularizerOf(
+  op: string,
+  name: string,
+  value: Identifier<Regularizer> | null | undefined,
+): Regularizer | undefined {
+  return value == null ? undefined : resolve(op, name, value, regularizers);
+}
+
+/** The constraint that a configuration gives, or none. */
+export function constraintOf(
+  op: string,
+  name: string,
+  value: Identifier<Constraint> | null | undefined,
+): Constraint | undefined {
+  return value == null ? undefined : resolve(op, name, value, constraints);
+}
+
+/** What `getConfig` writes of one. */
+export function serialized(object: serialization.Serializable | undefined): serialization.ConfigDictValue {
+  return object === undefined ? null : { className: object.getClassName(), config: object.getConfig() };
+}
+
+function resolve<T extends serialization.Serializable>(
+  op: string,
+  name: string,
+  value: Identifier<T>,
+  factories: object,
+): T {
+  if (isObject<T>(value)) return value;
+  const given = typeof value === 'string' ? value : (value as serialization.ConfigDict)?.className;
+  try {
+    const made = typeof value === 'string' ? fromName<T>(value, factories) : fromConfig<T>(value);
+    if (made !== undefined) return made;
+  } catch (cause) {
+    throw invalidIdentifier(op, `${name} '${given}' needs a configuration`, factories, cause);
+  }
+  throw invalidIdentifier(op, `${name} is ${given ?? typeof value}`, factories);
+}
+
+/** By what it can do, for it may be of another copy of tfjs-layers. */
+function isObject<T>(value: unknown): value is T {
+  return typeof value === 'object' && typeof (value as { apply?: unknown } | null)?.apply === 'function';
+}
+
+function fromName<T extends serialization.Serializable>(name: string, factories: object): T | undefined {
+  if (!Object.hasOwn(factories, name)) return fromConfig<T>({ className: name, config: {} });
+  return (factories as Record<string, (args: object) => T>)[name]!({});
+}
+
+function fromConfig<T extends serialization.Serializable>(value: serialization.ConfigDict): T | undefined {
+  const known = serialization.SerializationMap.getMap().classNameMap;
+  const { className, config } = value ?? {};
+  if (typeof className !== 'string' || !Object.hasOwn(known, className)) return undefined;
+  const [cls, make] = known[className]!;
+  const made = make(cls, (config ?? {}) as serialization.ConfigDict) as T;
+  return isObject<T>(made) ? made : undefined;
+}
+
+function invalidIdentifier(op: string, message: string, factories: object, cause?: unknown): PolycomError {
+  return new PolycomError(
+    'INVALID_ARGUMENT',
+    `${message}; expected an object of tfjs-layers, { className, config }, or one of ${Object.keys(factories).join(', ')}`,
+    { op, cause },
+  );
+}
