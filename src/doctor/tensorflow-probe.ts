@@ -1,12 +1,13 @@
 /** Does as an application does that imports `polycom/tensorflow`, and says what that gave. */
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import { activations } from '../activations/table.js';
+import { tfjsActivations } from '../activations/table.js';
 import { backwardPass, type FusedOp, forwardPass } from '../op/types.js';
 import { answer, endProbe } from '../probe.js';
 import { tensorflowStatus } from '../tensorflow/index.js';
 import { loadTfjsNode } from '../tensorflow/load.js';
 import { STREAM_TIER } from '../tensorflow/ops.js';
+import { opName } from '../verify/checks.js';
 import type { AllocatorState, TensorflowState } from './types.js';
 
 await answer(await state());
@@ -39,7 +40,7 @@ async function state(): Promise<TensorflowState> {
     fused,
     ...(fused ? {} : { missing: { reason, remedy } }),
     ...(gpu && fused ? { stream_tier: STREAM_TIER } : {}),
-    registered: Object.fromEntries(activations.map((op) => [op.name, backendsOf(op)])),
+    registered: Object.fromEntries(tfjsActivations.map((op) => [opName(op), backendsOf(op)])),
   };
 }
 

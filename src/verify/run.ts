@@ -26,7 +26,7 @@ export async function verifyHost(job: VerifyJob, options: VerifyHostOptions): Pr
   let { device = 'cpu' } = job;
   let absent: Absent | undefined;
   let ops: readonly string[] = [];
-  let at = { op: '', sample: 'loading' };
+  let at = { op: 'all ops', sample: 'loading' };
   const onMessage = (message: VerifyMessage): void => {
     if ('result' in message) results.push(message.result);
     else if ('absent' in message) absent = message.absent;
