@@ -1,11 +1,13 @@
 const said = new Set<string>();
 
-/** The topic of every notice that ops run as compositions. */
+/** The topic of every notice that ops run as compositions: who could not register fused ones has said why. */
 export const NO_FUSED_KERNELS = 'no fused kernels';
 
 /**
- * Says a line on stderr, once per process and topic: by default, the line itself. `POLYCOM_QUIET=1` silences it.
+ * Says a line on stderr, once per process and topic. `POLYCOM_QUIET=1` silences it.
  * For states that are normal but worth knowing: no native library, no TensorFlow, a composition in use.
+ *
+ * @param topic what it is about, where two places may say it in other words; the message itself by default
  */
 export function sayOnce(message: string, topic: string = message): void {
   if (said.has(topic) || process.env.POLYCOM_QUIET === '1') return;

@@ -85,7 +85,7 @@ PC_API int32_t pc_abi_version(void);
 /* These two write text into `buffer` (at most `capacity` bytes, always terminated) and return the length
    that the whole text has. A null buffer asks for the length alone. */
 PC_API int64_t pc_last_error(char* buffer, int64_t capacity);
-/* JSON: {"version","cuda":bool,"cuda_architectures":"80-real;...","simd":"avx512|avx2|baseline","cpus":n} */
+/* JSON: {"version","cuda":bool,"cuda_architectures":"80-real,...","simd":"avx512|avx2|baseline","cpus":n} */
 PC_API int64_t pc_build_info(char* buffer, int64_t capacity);
 
 /* How many devices of a kind can be used now. 0 for CUDA without a driver, a device or CUDA code. */

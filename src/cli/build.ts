@@ -20,8 +20,8 @@ export function registerBuild(program: Command): void {
 }
 
 const HELP = `
-Needs cmake 3.22, a C++17 compiler (CXX names another than c++), and make or ninja. An nvcc (CUDACXX, CUDA_PATH,
-CUDA_HOME, PATH or /usr/local/cuda) adds CUDA. It fetches nothing, and does nothing where the library is up to date.
+Needs cmake 3.22, a C++17 compiler (CXX names another than c++), and make or ninja. An nvcc (on PATH, or through
+CUDACXX, CUDA_PATH or CUDA_HOME) adds CUDA. It fetches nothing, and does nothing where the library is up to date.
 The cache is POLYCOM_CACHE, else $XDG_CACHE_HOME/polycom, else ~/.cache/polycom.`;
 
 async function run({ cuda, requireCuda, architectures }: BuildCommandOptions): Promise<void> {

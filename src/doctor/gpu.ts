@@ -83,7 +83,7 @@ export function runsOn(
 ): boolean {
   const own = Number(compute_capability.replace('.', ''));
   const generation = (number: number): number => Math.floor(number / 10);
-  return architectures.split(';').some((entry) => {
+  return architectures.split(/[,;]/).some((entry) => {
     const [, digits, suffix] = /^(\d+)a?(?:-(real|virtual))?$/.exec(entry.trim()) ?? [];
     if (digits === undefined) return true; // 'all', 'native': not a list to be judged
     const number = Number(digits);

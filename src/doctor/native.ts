@@ -36,7 +36,7 @@ export function nativeFindings(native: NativeState, request: DoctorRequest): Fin
       : { mark: 'absent', label: 'addon', value: addon.reason, remedy: addon.remedy },
     { mark: 'ok', label: 'CPU kernels', value: `${simd}, up to ${cpus} threads` },
     cuda
-      ? { mark: 'ok', label: 'CUDA kernels', value: cuda_architectures.replaceAll(';', ', ') }
+      ? { mark: 'ok', label: 'CUDA kernels', value: cuda_architectures.split(/[,;]/).join(', ') }
       : { mark: 'absent', label: 'CUDA kernels', value: 'none: built without nvcc' },
   ];
 }

@@ -59,7 +59,9 @@ export async function runCmake(
   const jobs = ['--parallel', String(availableParallelism())];
   const where = ['--directory', packageFolder, '--out', folder, '--log-level', 'warn'];
   const args = [script, command, ...where, ...jobs, ...flags];
-  const result = await runCommand(process.execPath, args, process.env, onOutput);
+  // The flags say what CUDAARCHS said; CMake would take its `all` for more than CMakeLists.txt lists.
+  const env = { ...process.env, CUDAARCHS: undefined };
+  const result = await runCommand(process.execPath, args, env, onOutput);
   if (result.status === 0) {
     const said = /polycom: CUDA \w+, found (ON|OFF) \((.*)\)/.exec(result.stdout);
     return said === null ? undefined : { found: said[1] === 'ON', architectures: said[2]! };

@@ -82,7 +82,7 @@ function nvccPaths(): string[] {
   const { CUDACXX, CUDA_PATH, CUDA_HOME } = process.env;
   if (CUDACXX !== undefined && CUDACXX !== '') return [CUDACXX];
   const folders = [CUDA_PATH, CUDA_HOME].filter((folder) => folder !== undefined && folder !== '');
-  return [...folders.map((folder) => join(folder!, 'bin', 'nvcc')), 'nvcc', '/usr/local/cuda/bin/nvcc'];
+  return [...folders.map((folder) => join(folder!, 'bin', 'nvcc')), 'nvcc'];
 }
 
 function words(command: string): string[] {

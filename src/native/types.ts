@@ -23,7 +23,7 @@ export interface BuildInfo {
   readonly version: string;
   /** Whether it holds CUDA kernels. */
   readonly cuda: boolean;
-  /** The CUDA architectures it was compiled for, as CMake names them: `80-real;90-real;100`. */
+  /** The CUDA architectures it was compiled for, as CMake names them: `80-real,90-real,100`. */
   readonly cuda_architectures: string;
   /** The instruction set that the CPU kernels use: `avx512`, `avx2` or `baseline`. */
   readonly simd: string;

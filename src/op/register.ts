@@ -55,7 +55,8 @@ function registerGradients(op: FusedOp): void {
       gradFunc: () => {
         throw new PolycomError('UNSUPPORTED', 'a fused op has no second derivative', {
           op: op.name,
-          remedy: 'run inside unfused(() => ...), whose compositions have one',
+          remedy:
+            'run inside unfused(() => ...), whose compositions have one where the tf ops they are made of do',
         });
       },
     });

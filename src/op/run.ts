@@ -6,8 +6,9 @@ import type { FusedOp, Scalars } from './types.js';
 let composing = 0;
 
 /**
- * Runs `f` with every op of this package as a composition of tf ops: slower, differentiable more than once, and what
- * the fused ops are measured against. `f` must be synchronous.
+ * Runs `f` with every op of this package as a composition of tf ops: slower, and what the fused
+ * ops are measured against. `f` must be synchronous. Differentiable more than once where tf's own ops are: tfjs's sigmoid
+ * and tanh are not (their second derivative is lost without a word), and SiLU and its gated form are made of those.
  */
 export function unfused<T>(f: () => T): T {
   ++composing;

@@ -50,8 +50,7 @@ function missing(
   why: { reason: string; remedy: string },
   known: Omit<TensorflowStatus, 'fused'> = {},
 ): TensorflowStatus {
-  const line = `no fused ops in TensorFlow, so they run as compositions of tf ops: ${why.reason}; ${why.remedy}`;
-  sayOnce(line, NO_FUSED_KERNELS);
+  sayOnce(`no fused ops in TensorFlow: ${why.reason}; remedy: ${why.remedy}`, NO_FUSED_KERNELS);
   const { reason, remedy } = why;
   return { fused: false, ...known, missing: `${reason}; remedy: ${remedy}`, reason, remedy };
 }

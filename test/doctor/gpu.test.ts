@@ -7,7 +7,7 @@ test.each([
   ['80-real', '8.6', true], // machine code runs on later chips of its generation
   ['86-real', '8.0', false],
   ['80-real', '9.0', false],
-  ['80-real;90-real;100', '12.0', true], // PTX runs on all later ones
+  ['80-real,90-real,100', '12.0', true], // PTX runs on all later ones
   ['80-virtual', '9.0', true],
   ['100', '9.0', false],
   ['90a-real', '9.0', true],

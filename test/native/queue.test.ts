@@ -1,7 +1,8 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
-import type { CallArguments } from '../../src/native/queue.js';
+import type { CallArguments, Queue } from '../../src/native/queue.js';
 import type { NativeTensor } from '../../src/native/types.js';
+import { skip } from '../tensorflow/link-harness.js';
 import { native } from './harness.js';
 
 const tensor = (
@@ -25,11 +26,15 @@ function errorOf(run: () => unknown): PolycomError {
 }
 
 describe.skipIf(native === undefined)('a queue', () => {
-  const queue = native!.createQueue();
+  // Not in this function's body, which runs for a skipped suite too.
+  let queue: Queue;
+  beforeAll(() => {
+    queue = native!.createQueue();
+  });
   afterAll(() => queue.dispose());
 
   const forward = (call: Partial<CallArguments>) => () =>
-    queue.call('polynorm_forward', { inputs: [tensor([2, 3]), weight, bias], scalars: [1e-6], ...call });
+    queue.call('polynorm_forward', { inputs: [tensor([2, 3]), weight, bias], scalars: [1e-6, 0], ...call });
 
   test('runs a prepared call on what its inputs hold by then', () => {
     const x = tensor([4]);
@@ -111,10 +116,11 @@ describe.skipIf(native === undefined)('a queue', () => {
       /'f8'/,
     ],
     ['a missing input', forward({ inputs: [tensor([2, 3]), weight] }), /2 inputs.*expected 3/],
-    ['a missing scalar', forward({ scalars: [] }), /0 scalars.*1/],
-    ['a scalar that is no number', forward({ scalars: ['1' as never] }), /numbers/],
-    ['a negative epsilon', forward({ scalars: [-1] }), /epsilon is -1/],
-    ['an epsilon that is NaN', forward({ scalars: [Number.NaN] }), /epsilon is nan/i],
+    ['a missing scalar', forward({ scalars: [] }), /0 scalars.*2/],
+    ['a scalar that is no number', forward({ scalars: ['1' as never, 0] }), /numbers/],
+    ['a negative epsilon', forward({ scalars: [-1, 0] }), /epsilon is -1/],
+    ['a norm that is neither', forward({ scalars: [1e-6, 2] }), /norm is 2; expected 0 \(RMS\) or 1/],
+    ['an epsilon that is NaN', forward({ scalars: [Number.NaN, 0] }), /epsilon is nan/i],
     ['a scalar x', forward({ inputs: [tensor([]), weight, bias] }), /x is a scalar/],
     ['a bias of three', forward({ inputs: [tensor([2, 3]), weight, weight] }), /bias has shape \[3\]/],
     ['output counts that cannot be', forward({ outputs: -1 }), /-1 outputs/],
@@ -134,22 +140,34 @@ describe.skipIf(native === undefined)('a queue', () => {
 
   test('says what it has no kernel for', () => {
     const error = errorOf(
-      forward({ inputs: [tensor([2, 3]), { data: new Float32Array(2), shape: [2] }, bias] }),
+      forward({ inputs: [tensor([2, 3]), { data: new Float32Array(5), shape: [5] }, bias] }),
     );
     expect(error).toMatchObject({
       code: 'UNSUPPORTED',
       op: 'polynorm_forward',
       shapes: { 'input 0': [2, 3] },
     });
-    expect(error.message).toMatch(/order 3/);
-    const half = { data: new Uint16Array(6), shape: [6], dtype: 'f16' as const };
-    expect(errorOf(() => queue.call('relu2_forward', { inputs: [half] })).code).toBe('UNSUPPORTED');
-    expect(errorOf(() => queue.call('no_such_op', { inputs: [half] })).code).toBe('UNSUPPORTED');
+    expect(error.message).toMatch(/5 coefficients; there are kernels for order 1 to 4/);
+    expect(errorOf(() => queue.call('no_such_op', { inputs: [tensor([2, 3])] })).code).toBe('UNSUPPORTED');
+  });
+
+  test('rejects gradients of other shapes than their inputs', () => {
+    const inputs = [tensor([2, 3]), weight, bias, tensor([2, 3])];
+    const run = (dx: NativeTensor, dweight: NativeTensor) =>
+      errorOf(() =>
+        queue.call('polynorm_backward', { inputs, outputs: [dx, dweight, tensor([])], scalars: [1e-6, 0] }),
+      ).message;
+    expect(run(tensor([2, 3]), tensor([2]))).toMatch(
+      /dweight has shape \[2\].*expected those of weight, \[3\]/,
+    );
+    expect(run(tensor([3, 2]), tensor([3]))).toMatch(/dx has shape \[3, 2\].*expected those of x, \[2, 3\]/);
+    const gate = () => ({ inputs: [tensor([2, 3]), tensor([2, 4])] });
+    expect(errorOf(() => queue.call('swiglu_forward', gate())).message).toMatch(/up has shape \[2, 4\]/);
   });
 
   test('rejects too small a workspace', () => {
     const inputs = [tensor([2, 3]), weight, bias, tensor([2, 3])];
-    const call = { inputs, outputs: 3, scalars: [1e-6], workspace: new Uint8Array(1) };
+    const call = { inputs, outputs: 3, scalars: [1e-6, 0], workspace: new Uint8Array(1) };
     expect(errorOf(() => queue.call('polynorm_backward', call)).message).toMatch(/workspace has 1 bytes/);
   });
 
@@ -170,8 +188,8 @@ describe.skipIf(native === undefined)('a queue', () => {
     expect(errorOf(() => other.synchronize()).message).toMatch(/disposed/);
   });
 
-  test.skipIf(native!.deviceCount('cuda') > 0)('says that there is no GPU', () => {
-    expect(native!.deviceCount('cuda')).toBe(0);
+  test('says that there is no GPU', (context) => {
+    if (native!.deviceCount('cuda') > 0) skip(context, 'there is one');
     const error = errorOf(() => native!.createQueue({ device: 'cuda' }));
     expect(error.code).toBe('NO_DEVICE');
     expect(error.remedy).toMatch(/cpu/);

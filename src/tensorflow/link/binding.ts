@@ -102,7 +102,8 @@ async function runCompiler(args: readonly string[]): Promise<void> {
   );
 }
 
-async function identifyCompiler(): Promise<string> {
+/** The compiler's name and version, if it runs; asked before anything large is fetched. */
+export async function identifyCompiler(): Promise<string> {
   const [program = 'g++', ...first] = compilerCommand();
   const result = await runCommand(program, [...first, '--version']);
   if (result.status === 0) return result.stdout.split('\n')[0] ?? program;

@@ -1,5 +1,5 @@
 import { PolycomError } from '../../errors.js';
-import { installBinding, obtainBinding } from './binding.js';
+import { identifyCompiler, installBinding, obtainBinding } from './binding.js';
 import { checkPackage } from './check.js';
 import { obtainTensorflow } from './find.js';
 import { resolvePackages, type TfjsPackage } from './packages.js';
@@ -25,6 +25,7 @@ export async function linkTensorflow(options: LinkOptions = {}): Promise<LinkRes
   checkPlatform();
   const found = resolvePackages(options.projectFolder ?? process.cwd());
   if (found.length === 0) throw noPackage();
+  await identifyCompiler();
   const tensorflow = await obtainTensorflow(options, say);
   say(`TensorFlow ${tensorflow.version} (${tensorflow.source}) in ${tensorflow.libraryFolder}`);
   const packages: LinkedPackage[] = [];

@@ -1,0 +1,205 @@
+/**
+ * The README against the package: its code runs, its commands and links exist, its tables say what the sources say.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { activations } from '../src/activations/table.js';
+import { type CommandResult, runCommand } from '../src/command.js';
+import { packageFolder } from '../src/package.js';
+import { hasBinding, resolvePackage } from '../src/tensorflow/link/packages.js';
+import { native } from './native/harness.js';
+import { skip } from './tensorflow/link-harness.js';
+
+const readme = fileText('README.md');
+
+function fileText(...path: string[]): string {
+  return readFileSync(join(packageFolder, ...path), 'utf8');
+}
+
+/** The README's code in these languages. */
+function blocks(...languages: string[]): string[] {
+  const fence = new RegExp(`^\`\`\`(?:${languages.join('|')})\\n(.*?)^\`\`\`$`, 'gms');
+  return Array.from(readme.matchAll(fence), ([, code]) => code!);
+}
+
+/** The rows, without the head, of all tables below a heading. */
+function rowsBelow(heading: string): string[][] {
+  const section = readme.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
+  return tables(section).flat();
+}
+
+function tables(markdown: string): string[][][] {
+  return Array.from(markdown.matchAll(/(?:^\|.*\n)+/gm), ([text]) => {
+    const rows = text.trim().split('\n').slice(2);
+    return rows.map((row) =>
+      row
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim()),
+    );
+  });
+}
+
+/** What a text marks as code: `npm test`. */
+function marked(text: string): string[] {
+  return Array.from(text.matchAll(/`([^`]+)`/g), ([, code]) => code!);
+}
+
+/** The first group of every match, each once. */
+function all(text: string, pattern: RegExp): string[] {
+  return [...new Set(Array.from(text.matchAll(pattern), ([, found]) => found!))];
+}
+
+/** All that is compiled, run or read by CMake, with string literals that span lines made whole. */
+const sources = ['src', 'native', 'tools']
+  .flatMap((folder) =>
+    readdirSync(join(packageFolder, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(ts|h|cpp|cu|cuh)$/.test(name))
+      .map((name) => fileText(folder, name)),
+  )
+  .concat(fileText('CMakeLists.txt'))
+  .join('\n')
+  .replaceAll(/(['"`])\s*\+\s*\1/g, '')
+  .replaceAll(/"\s*\n\s*"/g, '');
+
+describe('the code', () => {
+  const project = mkdtempSync(join(tmpdir(), 'polycom-readme-'));
+  const code = blocks('ts').map((text, i) => ({ text, file: join(project, `block-${i}.mts`) }));
+  const tfjs = resolvePackage('@tensorflow/tfjs-node', packageFolder);
+
+  // A project that has the package installed, and finds it by its name, through its exports, compiled.
+  beforeAll(() => {
+    const modules = join(project, 'node_modules');
+    mkdirSync(modules);
+    symlinkSync(packageFolder, join(modules, 'polycom'));
+    for (const name of ['@tensorflow', '@types']) {
+      symlinkSync(join(packageFolder, 'node_modules', name), join(modules, name));
+    }
+    for (const { file, text } of code) writeFileSync(file, text);
+  });
+  afterAll(() => rmSync(project, { recursive: true }));
+
+  test('is all looked at', () => {
+    expect(code.length).toBeGreaterThanOrEqual(3);
+    expect(readme.match(/^```/gm)).toHaveLength(2 * (code.length + blocks('sh', 'text').length));
+  });
+
+  test('fits the types of the package', () => {
+    const program = ts.createProgram(
+      code.map(({ file }) => file),
+      {
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        target: ts.ScriptTarget.ES2022,
+        module: ts.ModuleKind.NodeNext,
+        types: ['node'],
+        typeRoots: [join(project, 'node_modules', '@types')],
+      },
+    );
+    const problems = ts.getPreEmitDiagnostics(program);
+    expect(problems.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);
+  });
+
+  test.for(code)('runs: $text', async ({ text, file }, context) => {
+    const fused = text.includes("'polycom/tensorflow'");
+    if (fused && (tfjs === undefined || !hasBinding(tfjs))) skip(context, 'tfjs-node is not linked');
+    if (text.includes('findNative') && native === undefined) skip(context, 'there is no native library');
+    // This repository has both tfjs-node packages, and the README's reader the one that is imported.
+    const env = { ...process.env, POLYCOM_TFJS_PACKAGE: '@tensorflow/tfjs-node' };
+    const { status, stdout, stderr } = await runCommand(
+      process.execPath,
+      ['--import', import.meta.resolve('tsx'), file],
+      env,
+    );
+    expect(status, stderr).toBe(0);
+    expect(stderr).not.toMatch(/is already registered/);
+    if (fused && native !== undefined) expect(stderr).not.toMatch(/^polycom:/m);
+    expect(stdout.match(/^Tensor$/gm) ?? []).toHaveLength(text.match(/\.print\(\)/g)?.length ?? 0);
+    expect(stdout).not.toMatch(/NaN|Infinity/);
+  });
+});
+
+describe('the commands', () => {
+  const cli = (...args: string[]): Promise<CommandResult> =>
+    runCommand(process.execPath, [join(packageFolder, 'dist', 'cli', 'main.js'), ...args]);
+  /** The names below `Commands:` in a help text. */
+  const commandsOf = ({ stdout }: CommandResult): string[] =>
+    all(stdout.split(/^Commands:$/m)[1] ?? '', /^ {2}([a-z][a-z-]*)/gm).filter((name) => name !== 'help');
+  const mentioned = Array.from(readme.matchAll(/npx polycom (bench [a-z]+|[a-z][a-z-]*)((?: --[a-z-]+)*)/g));
+
+  test.each([...new Set(mentioned.map(([, name]) => name!))])('polycom %s exists', async (name) => {
+    const { status, stdout } = await cli(...name.split(' '), '--help');
+    expect(status).toBe(0);
+    expect(stdout.replace('[options] [command] ', '')).toMatch(
+      new RegExp(`^Usage: polycom ${name}( |$)`, 'm'),
+    );
+    for (const [, , flags] of mentioned.filter(([, of]) => of === name)) {
+      for (const flag of flags!.trim().split(' ')) expect(stdout).toContain(flag);
+    }
+  });
+
+  test('are those that the command line has', async () => {
+    const top = commandsOf(await cli('--help')).filter((name) => name !== 'bench');
+    const bench = commandsOf(await cli('bench', '--help')).map((name) => `bench ${name}`);
+    const listed = rowsBelow('Command line').map(([cell]) => marked(cell!)[0]!.replace('npx polycom ', ''));
+    expect(listed.sort()).toEqual([...top, ...bench].sort());
+  });
+
+  test('of npm are scripts of the package', () => {
+    const { scripts } = JSON.parse(fileText('package.json')) as { scripts: Record<string, string> };
+    const names = all(readme, /npm run ([a-z:]+)/g);
+    expect(names).toContain('bench');
+    for (const name of [...names, 'test']) expect(Object.keys(scripts)).toContain(name);
+  });
+});
+
+test('the environment variables are those that the sources know', () => {
+  const listed = rowsBelow('Environment variables').flatMap(([cell]) => marked(cell!));
+  const patterns = [
+    /\benv\.([A-Z][A-Z0-9_]+)/g,
+    /\bgetenv\("([A-Z0-9_]+)"\)/g,
+    /\bENV[{ ]([A-Z0-9_]+)/g, // CMake's
+    /[{,]\s*(TF_[A-Z0-9_]+):/g, // those that prepareProcess sets
+  ];
+  expect(listed.sort()).toEqual([...new Set(patterns.flatMap((pattern) => all(sources, pattern)))].sort());
+});
+
+test('the troubles are texts of the sources', () => {
+  const [ours] = tables(readme.slice(readme.indexOf('## Troubleshooting')));
+  const texts = ours!.flatMap(([cell]) => marked(cell!));
+  expect(texts.length).toBeGreaterThan(20);
+  const pieces = texts.flatMap((text) => text.split('…').map((piece) => piece.trim()));
+  expect(pieces.filter((piece) => !sources.includes(piece))).toEqual([]);
+});
+
+test('the supported ops are those of the table', () => {
+  const ops = rowsBelow('What is supported').flatMap(([cell]) => marked(cell!));
+  expect([...new Set(ops)].sort()).toEqual(activations.map(({ name }) => name).sort());
+});
+
+test('no table has an empty cell', () => {
+  const rows = tables(readme).flat();
+  expect(rows.filter((cells) => cells.includes('')).map((cells) => cells.join(' | '))).toEqual([]);
+});
+
+test('every link inside the repository leads somewhere', () => {
+  const links = all(readme, /\]\(([^)\s]+)\)/g).filter((link) => !/^https?:/.test(link));
+  const headings = all(readme, /^#+ (.*)$/gm).map((text) => `#${text.toLowerCase().replaceAll(' ', '-')}`);
+  const dead = links.filter((link) =>
+    link.startsWith('#') ? !headings.includes(link) : !existsSync(join(packageFolder, link)),
+  );
+  expect(dead).toEqual([]);
+});
