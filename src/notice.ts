@@ -1,5 +1,8 @@
 const said = new Set<string>();
 
+/** The topic of every notice that ops run as compositions: who could not register fused ones has said why. */
+export const NO_FUSED_KERNELS = 'no fused kernels';
+
 /**
  * Says a line on stderr, once per process and topic. `POLYCOM_QUIET=1` silences it.
  * For states that are normal but worth knowing: no native library, no TensorFlow, a composition in use.
@@ -10,9 +13,4 @@ export function sayOnce(message: string, topic: string = message): void {
   if (said.has(topic) || process.env.POLYCOM_QUIET === '1') return;
   said.add(topic);
   process.stderr.write(`polycom: ${message}\n`);
-}
-
-/** The topic of a tfjs backend's lack of fused kernels. */
-export function notFusedOn(backend: string): string {
-  return `not fused on ${backend}`;
 }

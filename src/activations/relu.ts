@@ -7,7 +7,7 @@ import type { FusedOp } from '../op/types.js';
 /** The table's row of ReLU. */
 export const reluRow: FusedOp = {
   name: 'relu',
-  kernelName: 'PolycomRelu', // tfjs has a kernel 'Relu'
+  kernelName: 'FusedRelu', // tfjs has a kernel 'Relu'
   inputs: ['x'],
   scalars: [],
   // y = max(x, 0); dx = 0 where x <= 0, else g.

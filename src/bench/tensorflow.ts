@@ -50,7 +50,7 @@ export function tensorflowContenders(
       const run = (inputs: readonly tf.Tensor[]) => runOp(op, inputs, opCase.scalars);
       const of = { label: op.kernelName, opCase, pass, tensors, run };
       const reference = contender({ ...of, variant: 'reference', call: unfused });
-      if (!tf.getKernel(op.kernelName, 'tensorflow') != null) return [reference];
+      if (tf.getKernel(op.kernelName, 'tensorflow') == null) return [reference];
       return [contender({ ...of, variant: 'fused', call: (f) => f() }), reference];
     }),
     ...stock.map(({ op, opCase }) => {

@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { buildNative } from '../native/build.js';
+import { type Command, Option } from 'commander';
+import { type BuildResult, buildNative } from '../native/build.js';
 
 interface BuildCommandOptions {
   readonly cuda: boolean;
@@ -13,22 +13,36 @@ export function registerBuild(program: Command): void {
     .command('build')
     .description("compile the native library from this package's sources into the user's cache")
     .option('--no-cuda', 'without CUDA kernels, even where nvcc is found')
-    .option('--require-cuda', 'fail where nvcc is not found')
+    .addOption(new Option('--require-cuda', 'fail where nvcc is not found').conflicts('cuda'))
     .option('--architectures <list>', "CUDA architectures as CMake names them, such as '80-real;90-real'")
-    .addHelpText(
-      'after',
-      '\nNeeds cmake, make and a C++17 compiler; nvcc (PATH, CUDACXX or CUDA_PATH) adds CUDA.',
-    )
+    .addHelpText('after', HELP)
     .action(run);
 }
 
+const HELP = `
+Needs cmake 3.22, a C++17 compiler (CXX names another than c++), and make or ninja. An nvcc (on PATH, or through
+CUDACXX, CUDA_PATH or CUDA_HOME) adds CUDA. It fetches nothing, and does nothing where the library is up to date.
+The cache is POLYCOM_CACHE, else $XDG_CACHE_HOME/polycom, else ~/.cache/polycom.`;
+
 async function run({ cuda, requireCuda, architectures }: BuildCommandOptions): Promise<void> {
-  const { library, action, seconds } = await buildNative({
+  const say = (text: string): void => void process.stderr.write(text);
+  const result = await buildNative({
     cuda: requireCuda ? 'on' : cuda ? 'auto' : 'off',
     architectures,
-    onOutput: (text) => void process.stderr.write(text),
+    onStart: (line) => say(`${line}\n`),
+    onOutput: say,
   });
-  process.stdout.write(
-    action === 'built' ? `built ${library} in ${seconds.toFixed(0)} s\n` : `${library} is up to date\n`,
-  );
+  process.stdout.write(`${summary(result)}\n${kernels(result, cuda)}\n`);
+}
+
+function summary({ library, action, seconds }: BuildResult): string {
+  return action === 'built' ? `built ${library} in ${seconds.toFixed(0)} s` : `${library} is up to date`;
+}
+
+function kernels({ cuda, nvcc }: BuildResult, wanted: boolean): string {
+  if (cuda?.found) return `it holds CPU kernels, and CUDA kernels for ${cuda.architectures}`;
+  if (!wanted) return 'it holds CPU kernels';
+  if (nvcc === undefined)
+    return 'it holds CPU kernels alone, as no nvcc was found (PATH, CUDACXX, CUDA_PATH)';
+  return `it holds CPU kernels alone: CMake could not use ${nvcc}; to see why: npx polycom build --require-cuda`;
 }

@@ -4,12 +4,16 @@ import { PolycomError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
+import { registerDoctor } from './doctor.js';
 import { registerTfLink } from './tf-link.js';
+import { registerVerify } from './verify.js';
 
 const program = new Command('polycom')
   .description('fused PolyCom activations for TensorFlow.js')
   .version(packageVersion)
   .showHelpAfterError();
+registerDoctor(program);
+registerVerify(program);
 registerBuild(program);
 registerTfLink(program);
 registerBench(program);

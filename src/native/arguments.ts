@@ -1,6 +1,6 @@
-import koffi from 'koffi';
 import { PolycomError } from '../errors.js';
 import { ITEM_BYTES } from './dtype.js';
+import { koffi } from './koffi.js';
 import type { Dtype, Memory, NativeTensor } from './types.js';
 
 // The layout of pc_args and pc_tensor in native/include/polycom.h.
@@ -30,7 +30,7 @@ export class ArgumentBlock {
     const bytes = HEADER_BYTES + (inputs + outputs) * TENSOR_BYTES;
     this.#bytes = new DataView(new ArrayBuffer(bytes));
     this.#inputs = inputs;
-    this.address = koffi.address(this.#bytes);
+    this.address = koffi().address(this.#bytes);
     this.#bytes.setBigInt64(OFFSET.size, BigInt(bytes), true);
     this.#bytes.setInt32(OFFSET.inputs, inputs, true);
     this.#bytes.setInt32(OFFSET.outputs, outputs, true);
@@ -119,14 +119,14 @@ export function allocate(dtype: Dtype, shape: readonly number[]): NativeTensor {
 /** Memory of at least `bytes` bytes that begins at a multiple of 64. */
 export function allocateAligned(bytes: number): Uint8Array {
   const whole = new Uint8Array(bytes + 64);
-  const past = Number(koffi.address(whole) % 64n);
+  const past = Number(koffi().address(whole) % 64n);
   return whole.subarray(past === 0 ? 0 : 64 - past).subarray(0, bytes);
 }
 
 function addressOf(memory: Memory): bigint {
   if (!ArrayBuffer.isView(memory)) return memory.address;
   // A small typed array lives inside V8's heap, where it may move, until its buffer is asked for.
-  return memory.buffer.byteLength === 0 ? 0n : koffi.address(memory);
+  return memory.buffer.byteLength === 0 ? 0n : koffi().address(memory);
 }
 
 function contiguousStrides(shape: readonly number[]): number[] {

@@ -1,21 +1,15 @@
 import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
-import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { lastLines, runCommand } from '../command.js';
+import { cacheDirectory } from '../cache.js';
 import { PolycomError } from '../errors.js';
-import { packageFolder } from '../package.js';
+import { packageFolder, packageVersion } from '../package.js';
+import { distrust, readStored, store } from '../store.js';
+import { type CudaChoice, checkTools, runCmake } from './cmake.js';
 import { addonFile, builtLibraryFolder, libraryFile } from './find.js';
 import { holdingLock } from './lock.js';
+import { findTool } from './tools.js';
 
 /** What building the native library may be told. */
 export interface BuildOptions {
@@ -28,8 +22,8 @@ export interface BuildOptions {
   readonly architectures?: string | undefined;
   /** The folder for CMake's files and, in `Release`, the library and the addon: one in the user's cache by default. */
   readonly folder?: string | undefined;
-  /** Called before compiling, when there is something to compile. */
-  readonly onStart?: (() => void) | undefined;
+  /** Called before compiling, when there is something to compile, with a line that says what. */
+  readonly onStart?: ((line: string) => void) | undefined;
   /** Called with what CMake and the compilers print. */
   readonly onOutput?: ((text: string) => void) | undefined;
 }
@@ -38,124 +32,141 @@ export interface BuildOptions {
 export interface BuildResult {
   readonly library: string;
   readonly action: 'built' | 'up to date';
+  /** Whether it holds CUDA kernels, and for which architectures; unknown for a build that CMake did not configure. */
+  readonly cuda?: CudaChoice;
+  /** The nvcc that was found, if one was looked for: `/usr/local/bin/nvcc 13.0.88`. */
+  readonly nvcc?: string;
   readonly seconds: number;
+}
+
+/** Everything that a build depends on. */
+interface Recipe {
+  readonly sources: string;
+  readonly flags: string;
+  readonly nvcc: string;
+}
+
+/** What the manifest of a library in the cache says. */
+interface StoredBuild {
+  readonly recipe: Recipe;
+  readonly cuda?: CudaChoice;
 }
 
 /**
  * Compiles the native library, and the addon beside it, from this package's sources with cmake-js, unless that has
- * been done. Builds in one folder wait for each other.
+ * been done.
  *
- * @throws {PolycomError} `BUILD_FAILED`, naming the missing tool or showing the compiler's last lines
+ * @throws {PolycomError} `BUILD_FAILED`, naming the missing tools or showing the compiler's last lines
  */
 export async function buildNative(options: BuildOptions = {}): Promise<BuildResult> {
   const start = performance.now();
-  const folder = options.folder ?? join(builtLibraryFolder(), 'build');
+  const recipe = await recipeOf(options);
+  const build = options.folder === undefined ? buildInCache : buildInFolder;
+  const made = await build(recipe, options);
+  const { nvcc } = recipe;
+  const seconds = (performance.now() - start) / 1000;
+  return { ...made, ...(nvcc === '' ? {} : { nvcc }), seconds };
+}
+
+const PRODUCTS: readonly string[] = [libraryFile, addonFile];
+
+type Made = Pick<BuildResult, 'library' | 'action' | 'cuda'>;
+
+/** Compiles in a folder of its own and moves the result into place: others may build at the same time. */
+async function buildInCache(recipe: Recipe, options: BuildOptions): Promise<Made> {
+  const folder = builtLibraryFolder();
+  const library = join(folder, libraryFile);
+  const before = await readStored<StoredBuild>(folder);
+  if (before !== undefined && sameRecipe(before.about.recipe, recipe)) {
+    return { library, action: 'up to date', ...pickCuda(before.about.cuda) };
+  }
+  await start(recipe, options, folder);
+  const fill = async (aside: string): Promise<StoredBuild> => {
+    const objects = join(aside, 'build');
+    const cuda = await runCmake('rebuild', objects, flagsOf(options), options.onOutput);
+    for (const file of PRODUCTS) await copyFile(join(objects, 'Release', file), join(aside, file));
+    await rm(objects, { recursive: true });
+    const present = await readStored<StoredBuild>(folder);
+    if (present !== undefined && !sameRecipe(present.about.recipe, recipe)) await distrust(folder);
+    return { recipe, ...pickCuda(cuda) };
+  };
+  const { about } = await store(folder, fill).catch(explainUnwritable);
+  return { library, action: 'built', ...pickCuda(about.cuda) };
+}
+
+/** Compiles what has changed since the last time, in a folder that is kept. Builds in it wait for each other. */
+function buildInFolder(recipe: Recipe, options: BuildOptions): Promise<Made> {
+  const folder = options.folder!;
   mkdirSync(dirname(folder), { recursive: true });
-  const action = await holdingLock(`${folder}.lock`, () => buildIn(folder, options));
-  const library = join(outputFolder(folder, options), libraryFile);
-  return { library, action, seconds: (performance.now() - start) / 1000 };
+  return holdingLock(`${folder}.lock`, () => compileChanges(folder, recipe, options));
 }
 
-/** Where library and addon end up: out of CMake's own folder in the user's cache, where they may be in use. */
-function outputFolder(folder: string, options: BuildOptions): string {
-  return options.folder === undefined ? builtLibraryFolder() : join(folder, 'Release');
-}
-
-async function buildIn(folder: string, options: BuildOptions): Promise<BuildResult['action']> {
-  const output = outputFolder(folder, options);
-  const products = [libraryFile, addonFile];
-  const flags = cmakeFlags(options);
-  const sources = sourcesDigest(
-    options.cuda === 'emulated' ? ['native', 'test/native/emulator'] : ['native'],
-  );
+async function compileChanges(folder: string, recipe: Recipe, options: BuildOptions): Promise<Made> {
+  const library = join(folder, 'Release', libraryFile);
   const stamp = join(folder, 'polycom-build.json');
   const before = readStamp(stamp);
-  const sameFlags = before?.flags === flags.join(' ');
-  const complete = products.every((file) => existsSync(join(output, file)));
-  if (sameFlags && before.sources === sources && complete) return 'up to date';
-  await checkTools();
-  options.onStart?.();
-  // cmake-js configures once and then ignores changed options: those need its `rebuild`.
-  await runCmake(sameFlags ? 'compile' : 'rebuild', folder, flags, options.onOutput);
-  for (const file of products) {
-    const built = join(folder, 'Release', file);
-    if (built !== join(output, file)) replaceFile(built, join(output, file));
-  }
-  writeFileSync(stamp, JSON.stringify({ sources, flags: flags.join(' ') }));
-  return 'built';
+  const complete = PRODUCTS.every((file) => existsSync(join(folder, 'Release', file)));
+  if (before !== undefined && sameRecipe(before, recipe) && complete)
+    return { library, action: 'up to date' };
+  await start(recipe, options, folder);
+  // cmake-js configures once and then ignores what has changed since: that needs its `rebuild`.
+  const command = before?.flags === recipe.flags && before.nvcc === recipe.nvcc ? 'compile' : 'rebuild';
+  const cuda = await runCmake(command, folder, flagsOf(options), options.onOutput);
+  writeFileSync(stamp, JSON.stringify(recipe));
+  return { library, action: 'built', ...pickCuda(cuda) };
 }
 
-function cmakeFlags({
-  cuda = 'auto',
-  architectures = process.env.CUDAARCHS ?? 'all',
-}: BuildOptions): string[] {
+async function start({ nvcc }: Recipe, options: BuildOptions, folder: string): Promise<void> {
+  await checkTools();
+  const kernels = nvcc === '' ? 'CPU kernels' : `CPU kernels, and CUDA kernels with ${nvcc}`;
+  options.onStart?.(`compiling libpolycom ${packageVersion} (${kernels}) into ${folder}`);
+}
+
+async function recipeOf(options: BuildOptions): Promise<Recipe> {
+  const { cuda = 'auto' } = options;
+  const folders = cuda === 'emulated' ? ['native', 'test/native/emulator'] : ['native'];
+  return {
+    sources: sourcesDigest(folders),
+    flags: flagsOf(options).join(' '),
+    // An nvcc that comes, goes or changes makes another library.
+    nvcc: cuda === 'auto' || cuda === 'on' ? await nvccFound() : '',
+  };
+}
+
+async function nvccFound(): Promise<string> {
+  const { program, version = '' } = await findTool('nvcc');
+  return program === undefined ? '' : `${program} ${version}`.trim();
+}
+
+function flagsOf({ cuda = 'auto', architectures = process.env.CUDAARCHS ?? 'all' }: BuildOptions): string[] {
   const flags = [`--CDPOLYCOM_CUDA=${cuda.toUpperCase()}`];
   if (architectures !== 'all') flags.push(`--CDCMAKE_CUDA_ARCHITECTURES=${architectures}`);
   return flags;
 }
 
-async function runCmake(
-  command: string,
-  folder: string,
-  flags: readonly string[],
-  onOutput?: (text: string) => void,
-): Promise<void> {
-  const cmakeJs = join(
-    dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')),
-    'bin',
-    'cmake-js',
-  );
-  const jobs = ['--parallel', String(availableParallelism())];
-  const args = [cmakeJs, command, '--directory', packageFolder, '--out', folder, ...jobs, ...flags];
-  // The flags say what CUDAARCHS said; CMake would take its `all` for more than CMakeLists.txt lists.
-  const env = { ...process.env, CUDAARCHS: undefined };
-  const result = await runCommand(process.execPath, args, env, onOutput);
-  if (result.status === 0) return;
-  throw new PolycomError('BUILD_FAILED', `the native library does not compile:\n${lastLines(result, 30)}`, {
-    remedy: 'read the first error above; without CUDA: npx polycom build --no-cuda',
-  });
+function sameRecipe(a: Recipe, b: Recipe): boolean {
+  return a.sources === b.sources && a.flags === b.flags && a.nvcc === b.nvcc;
 }
 
-/** Each tool by the programs that serve for it, and how to get it. */
-const TOOLS: readonly { programs: readonly string[]; how: string }[] = [
-  { programs: ['cmake'], how: 'cmake (Debian and Ubuntu: apt-get install cmake; or pip install cmake)' },
-  {
-    programs: [process.env.CXX ?? 'c++'],
-    how: 'a C++17 compiler (Debian and Ubuntu: apt-get install g++), or name one in CXX',
-  },
-  { programs: ['ninja', 'make'], how: 'make (Debian and Ubuntu: apt-get install make) or ninja' },
-];
-
-async function checkTools(): Promise<void> {
-  const absent: string[] = [];
-  for (const { programs, how } of TOOLS) {
-    const found = await Promise.all(programs.map((program) => runCommand(program, ['--version'])));
-    if (found.every(({ missing }) => missing)) absent.push(how);
-  }
-  if (absent.length === 0) return;
-  throw new PolycomError('BUILD_FAILED', 'a tool that compiles the native library is missing', {
-    remedy: `install ${absent.join(', and ')}`,
-  });
+function pickCuda(cuda: CudaChoice | undefined): { cuda?: CudaChoice } {
+  return cuda === undefined ? {} : { cuda };
 }
 
 /** A digest of everything that the library is compiled from: the files of these folders, and what steers CMake. */
 function sourcesDigest(folders: readonly string[]): string {
-  const sources = folders
-    .flatMap((folder) => readdirSync(join(packageFolder, folder), { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
+  const sources = folders.flatMap((folder) =>
+    readdirSync(join(packageFolder, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(packageFolder.length)),
+  );
   const digest = createHash('sha256');
-  for (const path of [
-    ...sources.sort(),
-    join(packageFolder, 'CMakeLists.txt'),
-    join(packageFolder, 'package.json'),
-  ]) {
-    digest.update(path).update(readFileSync(path));
+  for (const path of [...sources.sort(), 'CMakeLists.txt', 'package.json']) {
+    digest.update(path).update(readFileSync(join(packageFolder, path)));
   }
   return digest.digest('hex');
 }
 
-function readStamp(path: string): { sources: string; flags: string } | undefined {
+function readStamp(path: string): Recipe | undefined {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch {
@@ -163,10 +174,11 @@ function readStamp(path: string): { sources: string; flags: string } | undefined
   }
 }
 
-/** Through a name of its own, so that a process that has the old file open keeps it whole. */
-function replaceFile(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true });
-  const aside = `${to}.${process.pid}`;
-  copyFileSync(from, aside);
-  renameSync(aside, to);
+function explainUnwritable(cause: unknown): never {
+  const { path, message } = cause as NodeJS.ErrnoException;
+  if (!path?.startsWith(cacheDirectory())) throw cause;
+  throw new PolycomError('BUILD_FAILED', `the cache cannot be written: ${message}`, {
+    remedy: 'name a folder that you may write to in the variable POLYCOM_CACHE',
+    cause,
+  });
 }

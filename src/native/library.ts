@@ -1,8 +1,9 @@
-import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
+import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { PolycomError, type PolycomErrorCode } from '../errors.js';
 import { holdForever } from '../hold.js';
 import { type AddonLibrary, openAddon } from './addon.js';
 import { libraryCandidates } from './find.js';
+import { koffi, missingKoffi } from './koffi.js';
 import { Queue } from './queue.js';
 import type { BuildInfo, Device, NativeMissing } from './types.js';
 
@@ -162,6 +163,8 @@ let loaded: NativeLibrary | undefined;
 /** The native library, loaded on the first call; or why there is none, which is a normal state. */
 export function findNative(): NativeLibrary | NativeMissing {
   if (loaded !== undefined) return loaded;
+  const missing = missingKoffi();
+  if (missing !== undefined) return missing;
   const failures: string[] = [];
   for (const path of libraryCandidates()) {
     try {
@@ -195,7 +198,7 @@ export function loadNative(): NativeLibrary {
  */
 export function openLibrary(path: string): NativeLibrary {
   widenStacks();
-  const library = koffi.load(path);
+  const library = koffi().load(path);
   holdForever(library);
   const version = library.func('pc_abi_version', 'int32_t', [])() as number;
   if (version !== ABI_VERSION) {
@@ -209,7 +212,8 @@ export function openLibrary(path: string): NativeLibrary {
 /** CUDA's initialisation and its compiler need more than koffi's stacks. Only before anything is loaded. */
 function widenStacks(): void {
   try {
-    koffi.config({ ...koffi.config(), sync_stack_size: 8 << 20, async_stack_size: 1 << 20 });
+    const { config } = koffi();
+    config({ ...config(), sync_stack_size: 8 << 20, async_stack_size: 1 << 20 });
   } catch {
     // Another package has loaded a library through koffi first; its choice stands.
   }

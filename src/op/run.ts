@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { notFusedOn, sayOnce } from '../notice.js';
+import { libraryCandidates } from '../native/find.js';
+import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
 import type { FusedOp, Scalars } from './types.js';
 
 let composing = 0;
@@ -23,7 +24,7 @@ export function runOp<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tens
   if (composing > 0) return compose(op, inputs, scalars);
   const backend = activeBackend();
   if (tf.getKernel(op.kernelName, backend) == null) {
-    sayOnce(missingKernels(backend), notFusedOn(backend));
+    sayMissingKernels(backend);
     return compose(op, inputs, scalars);
   }
   const named: Record<string, tf.Tensor> = {};
@@ -42,7 +43,18 @@ function activeBackend(): string {
   return tf.engine().backendName;
 }
 
-function missingKernels(backend: string): string {
-  const remedy = backend === 'tensorflow' ? "; for the fused ones, import 'polycom/tensorflow' first" : '';
-  return `the backend '${backend}' has no fused kernels, so ops run as compositions of tf ops${remedy}`;
+/** What is missing is said once: a host that could not register its kernels has said why. */
+function sayMissingKernels(backend: string): void {
+  sayOnce(
+    `the backend '${backend}' has no fused kernels, so ops run as compositions of tf ops; ${remedy(backend)}`,
+    NO_FUSED_KERNELS,
+  );
+}
+
+function remedy(backend: string): string {
+  const tensorflow = "import 'polycom/tensorflow' first";
+  const host = backend === 'tensorflow' ? tensorflow : `use tfjs-node and ${tensorflow}`;
+  return libraryCandidates().length === 0
+    ? `for fused ones, run: npx polycom build, and ${host}`
+    : `for fused ones, ${host}`;
 }

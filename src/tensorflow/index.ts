@@ -3,8 +3,9 @@
  * in its TensorFlow. What is missing is said once, and the ops then run as compositions; nothing is thrown.
  */
 import { tfjsActivations } from '../activations/table.js';
+import { libraryCandidates } from '../native/find.js';
 import { findNative } from '../native/library.js';
-import { notFusedOn, sayOnce } from '../notice.js';
+import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
 import { loadTfjsNode } from './load.js';
 import { registerInTensorflow } from './ops.js';
 
@@ -18,8 +19,10 @@ export interface TensorflowStatus {
   readonly tensorflow?: string;
   /** The native library's file, if it is loaded. */
   readonly library?: string;
-  /** Why the ops are not fused, and what to do about it. */
+  /** Why the ops are not fused, and what to do about it: in one line, and apart. */
   readonly missing?: string;
+  readonly reason?: string;
+  readonly remedy?: string;
 }
 
 /** What importing this entry point found and did. */
@@ -27,7 +30,7 @@ export const tensorflowStatus: TensorflowStatus = register();
 
 function register(): TensorflowStatus {
   const tfjs = loadTfjsNode();
-  if (!tfjs.loaded) return missing(tfjs);
+  if (!tfjs.loaded) return missing(withLibrary(tfjs));
   const known = { package: tfjs.packageName, tensorflow: tfjs.binding.TF_Version };
   const native = findNative();
   if (!native.found) return missing(native, known);
@@ -47,6 +50,16 @@ function missing(
   why: { reason: string; remedy: string },
   known: Omit<TensorflowStatus, 'fused'> = {},
 ): TensorflowStatus {
-  sayOnce(`no fused ops in TensorFlow: ${why.reason}\n  remedy: ${why.remedy}`, notFusedOn('tensorflow'));
-  return { fused: false, ...known, missing: `${why.reason}; remedy: ${why.remedy}` };
+  sayOnce(`no fused ops in TensorFlow: ${why.reason}; remedy: ${why.remedy}`, NO_FUSED_KERNELS);
+  const { reason, remedy } = why;
+  return { fused: false, ...known, missing: `${reason}; remedy: ${remedy}`, reason, remedy };
+}
+
+/** What is missing beside tfjs-node is said in the same line. */
+function withLibrary({ reason, remedy }: { reason: string; remedy: string }) {
+  if (libraryCandidates().length > 0) return { reason, remedy };
+  return {
+    reason: `${reason}, and the native library has not been built`,
+    remedy: `${remedy}, then npx polycom build`,
+  };
 }

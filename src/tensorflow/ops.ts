@@ -37,6 +37,12 @@ type Register = (
 // Where TensorFlow's C API lies: in the wheels' two libraries, or in libtensorflow's.
 const LIBRARIES = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2', 'libtensorflow.so.2'];
 
+/**
+ * How ops are ordered with TensorFlow's own work on a GPU, from 0 (on its stream) to 3: by waiting for the device
+ * before and after, as native/tensorflow does.
+ */
+export const STREAM_TIER = 3;
+
 /** Registers every op in tfjs-node's TensorFlow, and over it the tfjs kernels and gradients. */
 export function registerInTensorflow(ops: readonly FusedOp[], native: NativeLibrary, tfjs: TfjsNode): void {
   const attach = native.function<(names: string) => number>('pc_tensorflow_attach', 'int32_t', ['str']);

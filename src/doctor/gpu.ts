@@ -1,0 +1,93 @@
+import { runCommand } from '../command.js';
+import type { DoctorRequest, Finding, Gpu, Gpus, NativeState } from './types.js';
+
+/** Asks nvidia-smi, where there is one. */
+export async function findGpus(): Promise<Gpus> {
+  const query = '--query-gpu=driver_version,compute_cap,memory.total,name';
+  const { status, stdout } = await runCommand('nvidia-smi', [query, '--format=csv,noheader,nounits']);
+  if (status !== 0) return { gpus: [] };
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(', '));
+  const gpus = rows
+    .filter((row) => row.length >= 4)
+    .map(([, capability, memory, ...name]) => ({
+      name: name.join(', '),
+      compute_capability: capability!,
+      memory_mib: Number(memory),
+    }));
+  const driver = rows[0]?.[0];
+  return { ...(driver === undefined || driver === '' ? {} : { driver }), gpus };
+}
+
+/** The lines about the GPUs, and whether the library can use them. */
+export function gpuFindings({ driver, gpus }: Gpus, native: NativeState, request: DoctorRequest): Finding[] {
+  const wanted = request.device === 'cuda' && request.backend !== 'tensorflow';
+  const usable = native.state === 'loaded' ? native.devices.cuda : 0;
+  const missing = wanted ? 'broken' : 'absent';
+  const findings: Finding[] = gpus.map((gpu) => ({
+    mark: 'ok',
+    label: 'GPU',
+    value: `${gpu.name}, compute capability ${gpu.compute_capability}, ${(gpu.memory_mib / 1024).toFixed(0)} GiB`,
+  }));
+  if (driver !== undefined) findings.push({ mark: 'ok', label: 'driver', value: driver });
+  if (usable > 0) findings.push({ mark: 'ok', label: 'usable', value: `${usable} by the native library` });
+  else findings.push({ mark: missing, label: 'usable', ...whyUnusable(gpus, native) });
+  if (native.state === 'loaded' && native.build.cuda) {
+    findings.push(...gpus.filter((gpu) => !runsOn(native.build.cuda_architectures, gpu)).map(uncompiled));
+  }
+  return findings;
+}
+
+function whyUnusable(gpus: readonly Gpu[], native: NativeState): Pick<Finding, 'value' | 'remedy'> {
+  if (native.state !== 'loaded')
+    return { value: 'no CUDA device, without a native library', remedy: native.remedy };
+  if (!native.build.cuda) {
+    return {
+      value: 'no CUDA device: the library was built without CUDA kernels',
+      remedy: 'on a machine with a GPU: install the CUDA toolkit, then run: npx polycom build --require-cuda',
+    };
+  }
+  if (gpus.length === 0) {
+    return {
+      value: 'no CUDA device: no GPU or no driver was found',
+      remedy:
+        "a GPU needs NVIDIA's driver (nvidia-smi shows it; in a container: --gpus all); without one, use --device cpu",
+    };
+  }
+  return {
+    value: 'no CUDA device, though nvidia-smi finds one',
+    remedy:
+      'update the driver: it must be as new as the CUDA toolkit that built the library; or check CUDA_VISIBLE_DEVICES',
+  };
+}
+
+function uncompiled({ name, compute_capability }: Gpu): Finding {
+  const architecture = compute_capability.replace('.', '');
+  return {
+    mark: 'broken',
+    label: 'kernels',
+    value: `none for ${name} (compute capability ${compute_capability})`,
+    remedy: `run: npx polycom build --architectures ${architecture}-real`,
+  };
+}
+
+/**
+ * Whether a GPU runs code compiled for some architectures: machine code of its generation and no later (`80-real`), or
+ * PTX that is no later (`100-virtual`); a plain number is both.
+ */
+export function runsOn(
+  architectures: string,
+  { compute_capability }: Pick<Gpu, 'compute_capability'>,
+): boolean {
+  const own = Number(compute_capability.replace('.', ''));
+  const generation = (number: number): number => Math.floor(number / 10);
+  return architectures.split(/[,;]/).some((entry) => {
+    const [, digits, suffix] = /^(\d+)a?(?:-(real|virtual))?$/.exec(entry.trim()) ?? [];
+    if (digits === undefined) return true; // 'all', 'native': not a list to be judged
+    const number = Number(digits);
+    if (number > own) return false;
+    return suffix !== 'real' || generation(number) === generation(own);
+  });
+}

@@ -1,0 +1,17 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { packageFolder, packageVersion } from '../package.js';
+import type { Facts } from './types.js';
+
+/** This package, and the one that loads its library. */
+export function findPackage(): Facts['package'] {
+  return { version: packageVersion, folder: packageFolder, koffi: versionOf('koffi') };
+}
+
+/** A dependency's version, without loading it: not every package exports its package.json. */
+function versionOf(name: string): string {
+  let folder = dirname(createRequire(import.meta.url).resolve(name));
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;
+}

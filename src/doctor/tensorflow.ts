@@ -1,0 +1,149 @@
+import { PolycomError } from '../errors.js';
+import { runProbe } from '../probe.js';
+import { findTensorflow } from '../tensorflow/link/find.js';
+import { hasBinding, resolvePackages } from '../tensorflow/link/packages.js';
+import type { Absent } from '../verify/types.js';
+import type {
+  DoctorRequest,
+  Facts,
+  Finding,
+  TensorflowAtHand,
+  TensorflowState,
+  TfjsInstalled,
+} from './types.js';
+
+/** The tfjs-node packages of the working directory. */
+export function findTfjs(): TfjsInstalled[] {
+  return resolvePackages(process.cwd()).map((tfjs) => {
+    const { name, version, folder } = tfjs;
+    return { name, version, folder, linked: hasBinding(tfjs) };
+  });
+}
+
+/** Imports `polycom/tensorflow` in a process of its own. */
+export async function findTensorflowState(timeout: number): Promise<TensorflowState> {
+  let state: TensorflowState | undefined;
+  const onMessage = (message: TensorflowState): void => {
+    state = message;
+  };
+  const failure = await runProbe(import.meta.url, 'tensorflow-probe', {}, { timeout, onMessage });
+  if (failure === undefined && state !== undefined) return state;
+  return {
+    state: 'broken',
+    reason: `loading tfjs-node ${failure}`,
+    remedy: 'run: npx polycom tf-link --verify',
+  };
+}
+
+/** The TensorFlow that linking would take, or what is wrong with the one that `POLYCOM_TENSORFLOW` names. */
+export async function findTensorflowAtHand(): Promise<TensorflowAtHand | Absent | undefined> {
+  try {
+    const found = await findTensorflow();
+    return found && { version: found.version, folder: found.libraryFolder, source: found.source };
+  } catch (error) {
+    if (!(error instanceof PolycomError)) throw error;
+    return { reason: error.message.split('\n')[0]!, remedy: error.remedy ?? '' };
+  }
+}
+
+/** The lines about TensorFlow and the ops in it. */
+export function tensorflowFindings(facts: Omit<Facts, 'smoke'>, request: DoctorRequest): Finding[] {
+  const { tensorflow, tfjs } = facts;
+  const installed: Finding[] = tfjs.map(({ name, version, linked }) => ({
+    mark: linked ? 'ok' : 'absent',
+    label: 'package',
+    value: `${name} ${version}${linked ? '' : ', without a binding'}`,
+    ...(linked ? {} : { remedy: 'run: npx polycom tf-link' }),
+  }));
+  return [
+    ...installed,
+    ...(tensorflow.state === 'loaded' ? loaded(tensorflow, request) : missing(facts, request)),
+  ];
+}
+
+function missing(
+  { tensorflow, tensorflow_at_hand }: Omit<Facts, 'smoke'>,
+  request: DoctorRequest,
+): Finding[] {
+  if (tensorflow.state === 'loaded') return [];
+  const { state, reason, remedy } = tensorflow;
+  const wanted = request.backend === 'tensorflow';
+  const findings: Finding[] = [
+    { mark: wanted ? 'broken' : state, label: 'TensorFlow', value: reason, remedy },
+  ];
+  if (tensorflow_at_hand === undefined) return findings;
+  if ('reason' in tensorflow_at_hand) {
+    const { reason: why, remedy: how } = tensorflow_at_hand;
+    return [...findings, { mark: 'broken', label: 'at hand', value: why, remedy: how }];
+  }
+  const { version, source, folder } = tensorflow_at_hand;
+  return [
+    ...findings,
+    { mark: 'ok', label: 'at hand', value: `TensorFlow ${version} (${source}) in ${folder}` },
+  ];
+}
+
+function loaded(tensorflow: TensorflowState & { state: 'loaded' }, request: DoctorRequest): Finding[] {
+  const { version, library, device, fused, stream_tier, registered } = tensorflow;
+  const wanted = request.backend === 'tensorflow';
+  const findings: Finding[] = [
+    { mark: 'ok', label: 'TensorFlow', value: library === undefined ? version : `${version} in ${library}` },
+    deviceFinding(device, request),
+    allocatorFinding(tensorflow),
+  ];
+  if (fused) {
+    for (const [backend, ops] of byBackend(registered)) {
+      findings.push({ mark: 'ok', label: 'fused ops', value: `${ops.join(', ')} (backend '${backend}')` });
+    }
+  } else {
+    const { reason = '', remedy = '' } = tensorflow.missing ?? {};
+    findings.push({
+      mark: wanted ? 'broken' : 'absent',
+      label: 'fused ops',
+      value: `none: ${reason}`,
+      remedy,
+    });
+  }
+  if (stream_tier !== undefined) {
+    findings.push({ mark: 'ok', label: 'stream', value: `tier ${stream_tier}: ${TIERS[stream_tier]}` });
+  }
+  return findings;
+}
+
+const TIERS: Readonly<Record<number, string>> = {
+  0: "ops run on TensorFlow's stream",
+  1: "ops run on TensorFlow's stream",
+  2: "ops wait for TensorFlow's work on the GPU",
+  3: 'ops wait for the GPU before and after',
+};
+
+function deviceFinding(device: 'cpu' | 'cuda', { backend, device: wanted }: DoctorRequest): Finding {
+  const value = device === 'cuda' ? 'GPU' : 'CPU';
+  if (backend !== 'tensorflow' || wanted === undefined || wanted === device)
+    return { mark: 'ok', label: 'device', value };
+  const remedy =
+    wanted === 'cuda'
+      ? "link a TensorFlow with CUDA: pip install 'tensorflow[and-cuda]', then npx polycom tf-link --tensorflow <site-packages>"
+      : 'hide the GPU from TensorFlow: CUDA_VISIBLE_DEVICES=';
+  return { mark: 'broken', label: 'device', value, remedy };
+}
+
+function allocatorFinding({
+  allocator: { kind, limit_mib },
+}: TensorflowState & { state: 'loaded' }): Finding {
+  const label = 'allocator';
+  if (kind === 'bfc') {
+    const limit = limit_mib === undefined ? 'no limit' : `up to ${limit_mib} MiB`;
+    return { mark: 'ok', label, value: `keeps the memory of freed tensors, ${limit}` };
+  }
+  const remedy = 'unset POLYCOM_TF_ALLOCATOR and TF_CPU_ALLOCATOR_USE_BFC';
+  return { mark: 'absent', label, value: "TensorFlow's default, which maps large tensors anew", remedy };
+}
+
+function byBackend(registered: Readonly<Record<string, readonly string[]>>): Map<string, string[]> {
+  const backends = new Map<string, string[]>();
+  for (const [op, names] of Object.entries(registered)) {
+    for (const name of names) backends.set(name, [...(backends.get(name) ?? []), op]);
+  }
+  return backends;
+}

@@ -1,0 +1,95 @@
+import { activations } from '../activations/table.js';
+import { DeviceTensor } from '../device/tensor.js';
+import { PolycomError } from '../errors.js';
+import { decode, encode, type Stored } from '../native/dtype.js';
+import type { NativeLibrary } from '../native/library.js';
+import type { Queue } from '../native/queue.js';
+import type { Device, Dtype, NativeTensor } from '../native/types.js';
+import { gradientDtype } from '../op/compare.js';
+import { isMatrix, type Sample, shapeOf } from '../op/sample.js';
+import { backwardPass, type FusedOp, forwardPass } from '../op/types.js';
+import type { Absent, Outputs, Runner } from './types.js';
+
+/** The C ABI, driven directly on a device; or why that cannot be. */
+export function nativeRunner(native: NativeLibrary, device: Device): Runner | Absent {
+  try {
+    // On the CPU with every thread and with one; on a GPU on two streams.
+    const queues = [native.createQueue({ device }), native.createQueue({ device, threads: 1 })] as const;
+    const memories = queues.map(device === 'cpu' ? hostMemory : deviceMemory);
+    return {
+      device,
+      ops: activations,
+      dtypes: ['f32', 'f16', 'bf16'],
+      run: (op, sample) => runOn(queues[0], memories[0]!, op, sample),
+      runAgain: (op, sample) => runOn(queues[1], memories[1]!, op, sample),
+      dispose: () => {
+        for (const queue of queues) queue.dispose();
+      },
+    };
+  } catch (error) {
+    if (!(error instanceof PolycomError)) throw error;
+    return { reason: error.message.split('\n')[0]!, remedy: error.remedy ?? '' };
+  }
+}
+
+/** Memory that a queue's ops can use. */
+interface Memory {
+  place(values: Float32Array, dtype: Dtype, shape: readonly number[]): NativeTensor;
+  read(tensor: NativeTensor): Float32Array;
+  free(tensors: readonly NativeTensor[]): void;
+}
+
+function hostMemory(): Memory {
+  return {
+    place: (values, dtype, shape) => {
+      const data = dtype === 'f32' ? new Float32Array(values.length) : new Uint16Array(values.length);
+      encode(values, dtype, data);
+      return { data, dtype, shape };
+    },
+    read: ({ data, dtype = 'f32' }) => decode(data as Stored, dtype),
+    free: () => undefined,
+  };
+}
+
+/** @throws {PolycomError} where there is no addon to own device memory */
+function deviceMemory(queue: Queue): Memory {
+  DeviceTensor.alloc(queue, [1]).dispose();
+  return {
+    place: (values, dtype, shape) => DeviceTensor.fromArray(queue, values, shape, dtype),
+    read: (tensor) => (tensor as DeviceTensor).toArraySync(),
+    free: (tensors) => {
+      for (const tensor of tensors as readonly DeviceTensor[]) tensor.dispose();
+    },
+  };
+}
+
+function runOn(queue: Queue, memory: Memory, op: FusedOp, sample: Sample): Outputs {
+  const tensors: NativeTensor[] = [];
+  const place = (values: Float32Array, dtype: Dtype, shape: readonly number[]): NativeTensor => {
+    const tensor = memory.place(values, dtype, shape);
+    tensors.push(tensor);
+    return tensor;
+  };
+  // Every element NaN, so that one which is not written is noticed.
+  const unwritten = (dtype: Dtype, shape: readonly number[]): NativeTensor => {
+    const size = shape.reduce((product, n) => product * n, 1);
+    return place(new Float32Array(size).fill(Number.NaN), dtype, shape);
+  };
+  try {
+    const scalars = op.scalars.map((name) => sample.scalars[name]!);
+    const inputs = op.inputs.map((name) => {
+      const dtype = isMatrix(name) ? sample.dtype : 'f32';
+      return place(sample.tensors[name]!, dtype, shapeOf(name, sample));
+    });
+    const shape = [sample.rows, sample.cols];
+    const dy = place(sample.dy, sample.dtype, shape);
+    const y = unwritten(sample.dtype, shape);
+    const gradients = op.inputs.map((name) => unwritten(gradientDtype(name, sample), shapeOf(name, sample)));
+    queue.call(forwardPass(op).native, { inputs, scalars, outputs: [y] });
+    queue.call(backwardPass(op).native, { inputs: [...inputs, dy], scalars, outputs: gradients });
+    queue.synchronize();
+    return { y: memory.read(y), gradients: gradients.map(memory.read) };
+  } finally {
+    memory.free(tensors);
+  }
+}

@@ -1,0 +1,46 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { tfjsActivations } from '../activations/table.js';
+import type { Device } from '../native/types.js';
+import { runOp } from '../op/run.js';
+import { type Sample, shapeOf } from '../op/sample.js';
+import type { FusedOp } from '../op/types.js';
+import type { TfjsBinding } from '../tensorflow/load.js';
+import type { Absent, Outputs, Runner } from './types.js';
+
+/** The ops inside tfjs-node, which must be loaded with them; or why they do not run on the wanted device. */
+export async function tensorflowRunner(device?: Device): Promise<Runner | Absent> {
+  if (!(await tf.setBackend('tensorflow'))) {
+    return { reason: "tfjs-node's backend does not start", remedy: 'run: npx polycom tf-link --verify' };
+  }
+  const { binding } = tf.backend() as tf.KernelBackend & { binding: TfjsBinding };
+  const actual: Device = binding.isUsingGpuDevice() ? 'cuda' : 'cpu';
+  if (device !== undefined && device !== actual) {
+    return {
+      reason: `TensorFlow runs on ${actual === 'cuda' ? 'a GPU' : 'the CPU'} here`,
+      remedy:
+        device === 'cuda'
+          ? 'link a TensorFlow with CUDA: npx polycom tf-link --tensorflow <site-packages>'
+          : 'hide the GPU from it: CUDA_VISIBLE_DEVICES=',
+    };
+  }
+  return {
+    device: actual,
+    ops: tfjsActivations,
+    dtypes: ['f32'],
+    run,
+    runAgain: run,
+    dispose: () => undefined,
+  };
+}
+
+function run(op: FusedOp, sample: Sample): Outputs {
+  return tf.tidy(() => {
+    const inputs = op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
+    const f = (...args: tf.Tensor[]): tf.Tensor => runOp(op, args, sample.scalars);
+    const gradients = tf.grads(f)(inputs, tf.tensor(sample.dy, [sample.rows, sample.cols]));
+    return {
+      y: f(...inputs).dataSync<'float32'>(),
+      gradients: gradients.map((gradient) => gradient.dataSync<'float32'>()),
+    };
+  });
+}
