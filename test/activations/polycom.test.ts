@@ -318,7 +318,7 @@ describe('PolyCom rejects', () => {
       /polyCom: x is a scalar/,
     ],
     ['a scalar for PolyReLUNorm', () => polyReluNorm(1, [1], 0), /polyReluNorm: x is a scalar/],
-    ['an unknown norm', () => polyReluNorm([1], [1], 0, { norm: 'l1' as never }), /norm is l1/],
+    ['an unknown norm', () => polyReluNorm([1], [1], 0, { norm: 'l1' as never }), /norm is 'l1'/],
     ['an epsilon', () => polyCom([1], coefficients, { inner: 'rms', type, epsilon: -1 }), /epsilon is -1/],
     ['PolyReLUNorm’s epsilon', () => polyReluNorm([1], [1], 0, { epsilon: -1 }), /epsilon is -1/],
     [
