@@ -33,7 +33,8 @@ struct polynorm_row {
   }
   double gradient_of_one(int64_t i) const { return load_one(dy + i) * (Gated ? load_one(up + i) : 1.0); }
 
-  // The next row comes in while this one goes out.
+  // Forward, the next row comes in while this one goes out. Backward has three streams, of which the hardware
+  // keeps better account alone.
   static PC_INLINE void prefetch(const T* p, const matrix& m, int64_t i) {
     __builtin_prefetch(p + m.stride + i);
   }
@@ -91,17 +92,12 @@ struct polynorm_row {
     if constexpr (Gated) {
       const auto value = formula::template fold_forward<float>(sums, epsilon, call.weight, *call.bias);
       map(two_outputs<T>{{out}, {dup}}, call.cols, streaming, [&](int64_t i, int64_t n) {
-        prefetch(x, call.x, i);
-        prefetch(dy, call.dy, i);
-        prefetch(up, call.up, i);
         const vec gate = load_up_to(x + i, n), g = load_up_to(dy + i, n);
         return vec_pair{formula::backward(gate, g * load_up_to(up + i, n), row),
                         g * formula::forward(gate, value)};
       });
     } else {
       map(output<T>{out}, call.cols, streaming, [&](int64_t i, int64_t n) {
-        prefetch(x, call.x, i);
-        prefetch(dy, call.dy, i);
         return formula::backward(load_up_to(x + i, n), load_up_to(dy + i, n), row);
       });
     }
