@@ -251,6 +251,23 @@ PC_INLINE void map(const Output& out, int64_t n, bool streaming, Body body) {
   if (i < n) out.template put<false>(i, n - i, body(i, n - i));
 }
 
+// The lanes' sum: halves upon halves, an order that is fixed.
+typedef double two_doubles __attribute__((vector_size(16)));
+typedef double four_doubles __attribute__((vector_size(32)));
+typedef double eight_doubles __attribute__((vector_size(64)));
+typedef double sixteen_doubles __attribute__((vector_size(128)));
+PC_INLINE double sum_of_lanes(two_doubles v) { return v[0] + v[1]; }
+PC_INLINE double sum_of_lanes(four_doubles v) {
+  return sum_of_lanes(__builtin_shufflevector(v, v, 0, 1) + __builtin_shufflevector(v, v, 2, 3));
+}
+PC_INLINE double sum_of_lanes(eight_doubles v) {
+  return sum_of_lanes(__builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7));
+}
+PC_INLINE double sum_of_lanes(sixteen_doubles v) {
+  return sum_of_lanes(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                      __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
 // A block's worth of float sums, carried over into double: long rows keep their accuracy.
 constexpr int64_t block = 1024;
 
@@ -262,16 +279,8 @@ struct lane_sums {
     for (int k = 0; k < N; ++k) lane[k] += __builtin_convertvector(even[k] + odd[k], wide_vec);
   }
 
-  // Adds the lanes, in a fixed order.
   PC_INLINE void total(double* sums) {
-    for (int k = 0; k < N; ++k) {
-      double part[lanes];
-      memcpy(part, &lane[k], sizeof part);
-      for (int half = lanes / 2; half > 0; half /= 2) {
-        for (int j = 0; j < half; ++j) part[j] += part[j + half];
-      }
-      sums[k] = part[0];
-    }
+    for (int k = 0; k < N; ++k) sums[k] = sum_of_lanes(lane[k]);
   }
 };
 
