@@ -1,5 +1,6 @@
 // Memory on a queue's device. A ledger knows what is live: it says how much there is, and keeps a pointer
 // that is no memory of ours, or is freed twice, from doing harm.
+#include <pthread.h>
 #include <string.h>
 
 #include <mutex>
@@ -26,13 +27,13 @@ struct ledger {
   std::unordered_map<void*, piece> pieces;
 };
 
-ledger& the_ledger() {
-  static ledger& made = *new ledger;  // never destroyed: threads may free until the process is gone
-  return made;
-}
+// Never destroyed: threads may free until the process is gone.
+ledger& all = *new ledger;
+// A thread that held the lock when another forked would hold it in the child for ever.
+[[maybe_unused]] const int across_forks =
+    pthread_atfork([] { all.guard.lock(); }, [] { all.guard.unlock(); }, [] { all.guard.unlock(); });
 
 int64_t bytes_in_use(pc_device device, int32_t index) {
-  ledger& all = the_ledger();
   const std::lock_guard<std::mutex> lock(all.guard);
   int64_t bytes = 0;
   for (const auto& [memory, p] : all.pieces) {
@@ -78,7 +79,6 @@ pc_status allocate(const char* what, const piece& wanted, void** memory) {
   const pc_status status = allocate_on_device(wanted, &made);
   if (status == PC_OUT_OF_MEMORY) return out_of_memory(what, wanted);
   if (status != PC_OK) return status;
-  ledger& all = the_ledger();
   try {
     const std::lock_guard<std::mutex> lock(all.guard);
     all.pieces[made] = wanted;
@@ -106,7 +106,6 @@ pc_status pc_memory_allocate_host(pc_queue* queue, int64_t bytes, void** memory)
 
 pc_status pc_memory_free(void* memory) {
   if (memory == nullptr) return PC_OK;
-  ledger& all = the_ledger();
   piece freed;
   {
     const std::lock_guard<std::mutex> lock(all.guard);
