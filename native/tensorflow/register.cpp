@@ -119,13 +119,6 @@ pc_status register_op(const op& described) {
   if (tf.NewStatus == nullptr) {
     return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s came before pc_tensorflow_attach", name);
   }
-  const int n_tensors = count_views(described.inputs) + count_views(described.outputs);
-  if (n_tensors > max_tensors || described.scalars.size() > PC_MAX_SCALARS || n_ops == max_ops) {
-    return fail(
-        PC_INVALID_ARGUMENT,
-        "tensorflow_register: %s is op %d with %d tensors and %zu scalars; expected at most %d, %d and %d",
-        name, n_ops + 1, n_tensors, described.scalars.size(), max_ops, max_tensors, PC_MAX_SCALARS);
-  }
   if (pc_status status = check_names(described)) return status;
   for (int i = 0; i < n_ops; ++i) {
     const op* known = ops[size_t(i)].load();
@@ -134,6 +127,13 @@ pc_status register_op(const op& described) {
     return fail(
         PC_INVALID_ARGUMENT, "tensorflow_register: %s %s", name,
         known->complete ? "is registered, with other functions, tensors or scalars" : "has failed before");
+  }
+  const int n_tensors = count_views(described.inputs) + count_views(described.outputs);
+  if (n_tensors > max_tensors || described.scalars.size() > PC_MAX_SCALARS || n_ops == max_ops) {
+    return fail(
+        PC_INVALID_ARGUMENT,
+        "tensorflow_register: %s is op %d with %d tensors and %zu scalars; expected at most %d, %d and %d",
+        name, n_ops + 1, n_tensors, described.scalars.size(), max_ops, max_tensors, PC_MAX_SCALARS);
   }
   if (pc_status status = check_free(name)) return status;
   // Never freed, registered or not: TensorFlow may hold what was registered of it.

@@ -21,15 +21,16 @@ int64_t random_width(int64_t longest, random_source& random) {
       {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 1023, 1025});
 }
 
-shape_of random_shape(const op& of, int64_t longest, random_source& random) {
+shape_of random_shape(const op& of, limits most, random_source& random) {
   shape_of shape;
   const int64_t rank = random.one_of<int64_t>({0, 1, 1, 2, 2, 2, 2, 3, 3, 4, 8});
   shape.sizes.resize(size_t(of.rowwise() && rank == 0 ? 1 : rank));
   if (shape.sizes.empty()) return shape;
-  shape.cols = shape.sizes.back() = random_width(longest, random);
+  shape.cols = shape.sizes.back() = random_width(most.elements, random);
   for (size_t i = 0; i + 1 < shape.sizes.size(); ++i) {
     const int64_t size = random.chance(3) ? 0 : random.one_of<int64_t>({1, 1, 2, 3, 4, 7});
-    const bool fits = shape.rows * size * shape.cols <= longest;
+    const int64_t rows = shape.rows * size;
+    const bool fits = rows <= most.rows && rows * shape.cols <= most.elements;
     shape.rows *= shape.sizes[i] = fits ? size : 1;
   }
   return shape;
@@ -155,15 +156,15 @@ void plan_workspace(call* c, const pc_queue* queue, random_source& random) {
 
 }  // namespace
 
-call make_call(const op& of, const pc_queue* queue, int64_t longest, random_source& random) {
+call make_call(const op& of, const pc_queue* queue, limits most, random_source& random) {
   call c;
   c.of = &of;
   c.dtype = random.one_of<pc_dtype>({PC_F32, PC_F16, PC_BF16});
-  const shape_of shape = random_shape(of, longest, random);
+  const shape_of shape = random_shape(of, most, random);
   c.rows = shape.rows;
   c.cols = shape.cols;
   c.order = of.coefficients() ? random.between(1, PC_MAX_ORDER) : 0;
-  c.tame = longest > 1 << 20 || random.chance(70);  // a row out of range takes its time
+  c.tame = most.elements > 1 << 20 || random.chance(70);  // a row out of range takes its time
   c.roles = of.inputs();
   for (role output : of.outputs()) c.roles.push_back(output);
   c.views.resize(c.roles.size());

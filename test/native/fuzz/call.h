@@ -24,8 +24,13 @@ struct call {
   int64_t elements() const { return rows * cols; }
 };
 
-// A valid call. `longest`: about how many elements the larger ones have.
-call make_call(const op& of, const pc_queue* queue, int64_t longest, random_source& random);
+struct limits {
+  int64_t elements;  // about what the larger calls have
+  int64_t rows;
+};
+
+// A valid call.
+call make_call(const op& of, const pc_queue* queue, limits most, random_source& random);
 
 // The bytes of the outputs' elements, one after the other.
 std::vector<char> output_bytes(const call& c);

@@ -19,16 +19,16 @@ namespace {
 struct session {
   pc_device device;
   bool threaded;
-  int64_t longest;
+  limits most;
   pc_queue* queues[2];
 
   pc_queue* any(random_source& random) const { return queues[random.between(0, 1)]; }
 };
 
-int64_t random_length(const session& s, random_source& random) {
+limits random_limits(const session& s, random_source& random) {
   // Past the caches, by streaming stores.
-  if (s.device == PC_CPU && random.chance(1) && random.chance(20)) return 5 << 20;
-  return random.chance(s.threaded ? 40 : 5) ? s.longest : 3000;
+  if (s.device == PC_CPU && random.chance(1) && random.chance(20)) return {5 << 20, s.most.rows};
+  return random.chance(s.threaded ? 40 : 5) ? s.most : limits{3000, s.most.rows};
 }
 
 void refuse(const call& c, pc_queue* queue) {
@@ -87,7 +87,7 @@ void one_call(const session& s, random_source& random) {
   const op& of = ops()[size_t(random.between(0, int64_t(ops().size()) - 1))];
   now.op = of.name;
   pc_queue* queue = s.any(random);
-  const call c = make_call(of, queue, random_length(s, random), random);
+  const call c = make_call(of, queue, random_limits(s, random), random);
   if (random.chance(40)) {
     run_valid(s, c, random);
   } else if (random.chance(5)) {
@@ -142,9 +142,11 @@ progress run_threads(const session& s, const char* mode, uint64_t seed, double s
 int run(const char* mode, uint64_t seed, double seconds, int64_t only) {
   const pc_device device = strcmp(mode, "cuda") == 0 ? PC_CUDA : PC_CPU;
   const bool threaded = strcmp(mode, "threads") == 0;
-  session s{device, threaded, device == PC_CPU ? 200000 : 20000, {}};
+  // A row of the emulator's may be a block of hundreds of threads.
+  session s{device, threaded, device == PC_CPU ? limits{200000, 200000} : limits{20000, 64}, {}};
   for (int i = 0; i < 2; ++i)
     expect(pc_queue_create(device, 0, i == 0 ? 1 : 4, &s.queues[i]) == PC_OK, "no queue");
+  if (device == PC_CUDA) check_slot_places();
   const progress done = threaded ? run_threads(s, mode, seed, seconds) : run(s, mode, seed, seconds, only);
   for (pc_queue* queue : s.queues) expect(pc_queue_destroy(queue) == PC_OK, "a queue is not destroyed");
   char build[512];

@@ -9,4 +9,7 @@ namespace fuzz {
 // memory of the device.
 void use_resources(pc_device device, pc_queue* queue, bool alone, random_source& random);
 
+// Expects each slot of a CUDA kernel to be where it belongs.
+void check_slot_places();
+
 }  // namespace fuzz
