@@ -1,5 +1,6 @@
 // Memory on a queue's device. A ledger knows what is live: it says how much there is, and keeps a pointer
 // that is no memory of ours, or is freed twice, from doing harm.
+#include <pthread.h>
 #include <string.h>
 
 #include <mutex>
@@ -26,16 +27,16 @@ struct ledger {
   std::unordered_map<void*, piece> pieces;
 };
 
-ledger& the_ledger() {
-  static ledger& made = *new ledger;  // never destroyed: threads may free until the process is gone
-  return made;
-}
+// Never destroyed: threads may free until the process is gone.
+ledger& the_ledger = *new ledger;
+// A thread that held the lock when another forked would hold it in the child for ever.
+[[maybe_unused]] const int across_forks = pthread_atfork(
+    [] { the_ledger.guard.lock(); }, [] { the_ledger.guard.unlock(); }, [] { the_ledger.guard.unlock(); });
 
 int64_t bytes_in_use(pc_device device, int32_t index) {
-  ledger& all = the_ledger();
-  const std::lock_guard<std::mutex> lock(all.guard);
+  const std::lock_guard<std::mutex> lock(the_ledger.guard);
   int64_t bytes = 0;
-  for (const auto& [memory, p] : all.pieces) {
+  for (const auto& [memory, p] : the_ledger.pieces) {
     if (!p.host && p.queue->device == device && p.queue->index == index) bytes += p.bytes;
   }
   return bytes;
@@ -78,10 +79,9 @@ pc_status allocate(const char* what, const piece& wanted, void** memory) {
   const pc_status status = allocate_on_device(wanted, &made);
   if (status == PC_OUT_OF_MEMORY) return out_of_memory(what, wanted);
   if (status != PC_OK) return status;
-  ledger& all = the_ledger();
   try {
-    const std::lock_guard<std::mutex> lock(all.guard);
-    all.pieces[made] = wanted;
+    const std::lock_guard<std::mutex> lock(the_ledger.guard);
+    the_ledger.pieces[made] = wanted;
   } catch (const std::bad_alloc&) {
     free_on_device(wanted, made);
     return out_of_memory(what, wanted);
@@ -106,16 +106,15 @@ pc_status pc_memory_allocate_host(pc_queue* queue, int64_t bytes, void** memory)
 
 pc_status pc_memory_free(void* memory) {
   if (memory == nullptr) return PC_OK;
-  ledger& all = the_ledger();
   piece freed;
   {
-    const std::lock_guard<std::mutex> lock(all.guard);
-    const auto found = all.pieces.find(memory);
-    if (found == all.pieces.end()) {
+    const std::lock_guard<std::mutex> lock(the_ledger.guard);
+    const auto found = the_ledger.pieces.find(memory);
+    if (found == the_ledger.pieces.end()) {
       return fail(PC_INVALID_ARGUMENT, "memory_free: %p is no memory of this library, or was freed", memory);
     }
     freed = found->second;
-    all.pieces.erase(found);
+    the_ledger.pieces.erase(found);
   }
   const pc_status status = free_on_device(freed, memory);
   queue_release(freed.queue);

@@ -1,11 +1,14 @@
 #include "threads.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 
 namespace polycom {
@@ -24,9 +27,13 @@ constexpr int spins = 4000;
 
 class pool {
  public:
+  // With as many of `workers` threads as the system lets this process have.
   explicit pool(int workers) {
-    for (int i = 0; i < workers; ++i) std::thread([this, i] { work(i); }).detach();
-    workers_ = workers;
+    try {
+      for (; workers_ < workers; ++workers_) std::thread([this, i = workers_] { work(i); }).detach();
+    } catch (const std::system_error&) {
+    } catch (const std::bad_alloc&) {
+    }
   }
 
   void run(int64_t count, int32_t threads, void (*body)(void*, int64_t), void* context) {
@@ -93,6 +100,27 @@ class pool {
   void* context_ = nullptr;
 };
 
+// Never destroyed: its threads outlive every static destructor.
+std::atomic<pool*> the_pool{nullptr};
+std::atomic_flag making = ATOMIC_FLAG_INIT;
+
+// A forked child has none of its parent's threads: it leaves their pool be, and makes one of its own.
+void forget_pool() {
+  the_pool.store(nullptr);
+  making.clear();
+}
+
+// Null while another thread makes it, and where there is no memory for one.
+pool* find_pool() {
+  pool* found = the_pool.load(std::memory_order_acquire);
+  if (found != nullptr || making.test_and_set()) return found;
+  static std::atomic_flag handled = ATOMIC_FLAG_INIT;
+  if (!handled.test_and_set()) pthread_atfork(nullptr, nullptr, forget_pool);
+  found = new (std::nothrow) pool(available_cpus() - 1);
+  the_pool.store(found, std::memory_order_release);
+  return found;
+}
+
 }  // namespace
 
 int32_t available_cpus() {
@@ -105,13 +133,9 @@ int32_t available_cpus() {
 }
 
 void parallel_for(int64_t count, int32_t threads, void (*body)(void*, int64_t), void* context) {
-  if (count <= 1 || threads <= 1) {
-    for (int64_t i = 0; i < count; ++i) body(context, i);
-    return;
-  }
-  // Never destroyed: its threads outlive every static destructor.
-  static pool* const the_pool = new pool(available_cpus() - 1);
-  the_pool->run(count, threads, body, context);
+  pool* const shared = count <= 1 || threads <= 1 ? nullptr : find_pool();
+  if (shared != nullptr) return shared->run(count, threads, body, context);
+  for (int64_t i = 0; i < count; ++i) body(context, i);
 }
 
 }  // namespace polycom

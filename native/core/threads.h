@@ -9,7 +9,8 @@ int32_t available_cpus();
 
 // Calls body(context, i) for every i in [0, count), on at most `threads` threads, this one among them;
 // returns when all are done. Which thread does which i is not fixed: a body writes only what belongs to its
-// i. While another thread of the process is inside, the caller does all of its own work itself.
+// i. While another thread of the process is inside, and where the system gives no threads, the caller does
+// all of its own work itself. A forked child gets a pool of its own.
 void parallel_for(int64_t count, int32_t threads, void (*body)(void* context, int64_t i), void* context);
 
 }  // namespace polycom

@@ -25,9 +25,9 @@ struct slot_place {
   int64_t row, at;
 
   __device__ __forceinline__ slot_place(const activation_call& call, int64_t row_slots, int64_t slot) {
-    row = call.rows == 1         ? 0
-          : slot <= int64_t(~0u) ? int64_t(unsigned(slot) / unsigned(row_slots))
-                                 : slot / row_slots;
+    row = call.rows == 1                       ? 0
+          : (slot | row_slots) <= int64_t(~0u) ? int64_t(unsigned(slot) / unsigned(row_slots))
+                                               : slot / row_slots;
     row = row < call.rows ? row : call.rows - 1;
     at = (slot - row * row_slots) * E - ragged_start<T, E>(call.x.row<const T>(row));
   }

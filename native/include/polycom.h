@@ -10,6 +10,8 @@
  *   - It never exits, throws, prints, or waits for the device. An op allocates nothing.
  *   - It returns a status; pc_last_error() gives the text of this thread's last failure.
  *   - Whatever could corrupt memory is checked: counts, dtypes, shapes, strides, sizes, overflow.
+ *   - Any thread may call it, on a queue of its own or a shared one. A forked child may go on with CPU queues
+ *     and their memory; CUDA does not survive a fork.
  *   - Outputs must not overlap inputs. Outputs and workspace may hold anything before the call.
  *   - Storage is f32, f16 or bf16; arithmetic is f32, in an order fixed by the shape (on CUDA by the
  * alignment too), so that results repeat bit for bit, whatever the number of threads and the GPU.

@@ -23,7 +23,9 @@ PC_API pc_status pc_tensorflow_attach(const char* libraries);
    the order of the op's argument block; tensors are float, scalars become float attributes without a default.
    Two names with a plus between, "gate+up", are the halves of one tensor, side by side on its last axis: the
    op's function is given two views.
-   TensorFlow aborts the process if the name is taken: ask it first. One caller at a time. */
+   Again, and from any thread: does nothing. With other functions or names, or the name of another's op that
+   has kernels: an invalid argument. TensorFlow aborts the process for a definition of another's without
+   kernels, so that a caller who may meet one asks TensorFlow first. */
 PC_API pc_status pc_tensorflow_register(const char* name, pc_run_function run, pc_plan_function plan,
                                         const char* inputs, const char* outputs, const char* scalars);
 

@@ -13,6 +13,11 @@ struct TF_OpDefinitionBuilder;
 struct TF_KernelBuilder;
 struct TF_OpKernelConstruction;
 struct TF_OpKernelContext;
+struct TF_Buffer {
+  const void* data;
+  size_t length;
+  void (*deallocate)(void* data, size_t length);
+};
 
 namespace polycom {
 namespace tensorflow {
@@ -51,6 +56,8 @@ using delete_function = void (*)(void* kernel);
   X(TF_KernelBuilder*, NewKernelBuilder,                                                                    \
     (const char* op, const char* device, create_function, compute_function, delete_function))               \
   X(void, RegisterKernelBuilder, (const char* name, TF_KernelBuilder*, TF_Status*))                         \
+  X(TF_Buffer*, GetRegisteredKernelsForOp, (const char* op, TF_Status*))                                    \
+  X(void, DeleteBuffer, (TF_Buffer*))                                                                       \
   X(void, OpKernelConstruction_GetAttrInt64, (TF_OpKernelConstruction*, const char*, int64_t*, TF_Status*)) \
   X(void, OpKernelConstruction_GetAttrFloat, (TF_OpKernelConstruction*, const char*, float*, TF_Status*))   \
   X(void, OpKernelConstruction_Failure, (TF_OpKernelConstruction*, TF_Status*))                             \

@@ -1,7 +1,6 @@
 // The fibers and the streams behind the emulated CUDA: see cuda_runtime.h.
 #include "cuda_runtime.h"
 
-#include <setjmp.h>
 #include <ucontext.h>
 
 #include <chrono>
@@ -11,12 +10,29 @@
 #include <thread>
 #include <vector>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t stack_bytes = 256 << 10;  // its frames are larger
+#else
 constexpr size_t stack_bytes = 64 << 10;
+#endif
 constexpr unsigned most_threads = 1024;
+
+// The compiler's own setjmp and longjmp, and the compiler does not know that a jump never returns: else address
+// sanitizer would look at the whole stack anew before each, by a system call.
+using jump_target = void* [5];
+#define set_target(target) __builtin_setjmp(target)
+__attribute__((noipa, no_sanitize("address"))) void jump(jump_target& target) {
+  __builtin_longjmp(target, 1);
+}
 
 // Threads that wait for each other: a warp, or a block.
 struct barrier {
@@ -27,7 +43,7 @@ struct barrier {
 struct fiber {
   std::unique_ptr<char[]> stack{new char[stack_bytes]};
   ucontext_t start;
-  jmp_buf at;
+  jump_target at;
   bool begun = false, done = false;
 };
 
@@ -37,14 +53,34 @@ struct block_state {
   barrier warps[most_threads / warpSize];
   uint64_t exchange[most_threads];
   unsigned current = 0;
-  jmp_buf scheduler;
-  ucontext_t scheduler_start;
+  jump_target scheduler;
+  const void* scheduler_bottom = nullptr;
+  size_t scheduler_bytes = 0;
   const std::function<void()>* thread = nullptr;
 } state;
 std::mutex running;
 bool backwards = false;
 
+// Address sanitizer must know which stack the thread is on. `to_fiber`: null for the scheduler's.
+void leave_stack([[maybe_unused]] const fiber* to_fiber) {
+#if defined(__SANITIZE_ADDRESS__)
+  const void* bottom = to_fiber == nullptr ? state.scheduler_bottom : to_fiber->stack.get();
+  __sanitizer_start_switch_fiber(nullptr, bottom, to_fiber == nullptr ? state.scheduler_bytes : stack_bytes);
+#endif
+}
+void enter_stack([[maybe_unused]] bool from_scheduler) {
+#if defined(__SANITIZE_ADDRESS__)
+  const void* bottom;
+  size_t bytes;
+  __sanitizer_finish_switch_fiber(nullptr, &bottom, &bytes);
+  if (!from_scheduler) return;
+  state.scheduler_bottom = bottom;
+  state.scheduler_bytes = bytes;
+#endif
+}
+
 void run_fiber() {
+  enter_stack(true);
   (*state.thread)();
   fiber& self = state.fibers[state.current];
   self.done = true;
@@ -55,12 +91,17 @@ void run_fiber() {
       ++b->generation;
     }
   }
-  _longjmp(state.scheduler, 1);
+  leave_stack(nullptr);
+  jump(state.scheduler);
 }
 
 void yield() {
   fiber& self = state.fibers[state.current];
-  if (_setjmp(self.at) == 0) _longjmp(state.scheduler, 1);
+  if (set_target(self.at) == 0) {
+    leave_stack(nullptr);
+    jump(state.scheduler);
+  }
+  enter_stack(true);
 }
 
 void wait(barrier& b) {
@@ -76,13 +117,17 @@ void resume(unsigned index) {
   fiber& next = state.fibers[index];
   state.current = index;
   threadIdx = dim3(index);
-  if (_setjmp(state.scheduler) != 0) return;
-  if (next.begun) _longjmp(next.at, 1);
+  if (set_target(state.scheduler) != 0) return enter_stack(false);
+  leave_stack(&next);
+  if (next.begun) jump(next.at);
   next.begun = true;
   setcontext(&next.start);
 }
 
 void prepare(fiber& f) {
+#if defined(__SANITIZE_ADDRESS__)
+  if (f.done) ASAN_UNPOISON_MEMORY_REGION(f.stack.get(), stack_bytes);  // what the last thread's frames have left
+#endif
   getcontext(&f.start);
   f.start.uc_stack.ss_sp = f.stack.get();
   f.start.uc_stack.ss_size = stack_bytes;

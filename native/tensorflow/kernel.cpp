@@ -1,0 +1,216 @@
+// The kernels of TensorFlow ops: one definition, one callback, for every op.
+#include <stddef.h>
+#include <string.h>
+
+#include <mutex>
+#include <new>
+
+#include "core/arguments.h"
+#include "tensorflow/op.h"
+
+namespace polycom {
+namespace tensorflow {
+
+std::array<std::atomic<op*>, max_ops> ops{};
+
+namespace {
+
+constexpr int max_devices = 64;
+
+// One op with one set of attribute values: TensorFlow makes one for each.
+struct kernel {
+  const op* made_of;
+  double scalars[PC_MAX_SCALARS];
+};
+
+// Deletes what TensorFlow handed out, however a function is left.
+struct tensor_holder {
+  TF_Tensor* values[max_tensors + 1] = {};
+  ~tensor_holder() {
+    for (TF_Tensor* tensor : values) {
+      if (tensor != nullptr) tf.DeleteTensor(tensor);
+    }
+  }
+};
+
+int code_of(pc_status status) {
+  switch (status) {
+    case PC_INVALID_ARGUMENT:
+      return TF_INVALID_ARGUMENT;
+    case PC_UNSUPPORTED:
+      return TF_UNIMPLEMENTED;
+    case PC_NO_DEVICE:
+      return TF_FAILED_PRECONDITION;
+    case PC_OUT_OF_MEMORY:
+      return TF_RESOURCE_EXHAUSTED;
+    default:
+      return TF_INTERNAL;
+  }
+}
+
+// Tells TensorFlow our status, with our text.
+bool passed(pc_status status, TF_Status* told) {
+  if (status == PC_OK) return true;
+  char text[1024];
+  pc_last_error(text, sizeof text);
+  tf.SetStatus(told, code_of(status), text);
+  return false;
+}
+
+}  // namespace
+
+void* create(TF_OpKernelConstruction* construction) {
+  status_holder status;
+  kernel* made = new (std::nothrow) kernel{};
+  int64_t index = -1;
+  tf.OpKernelConstruction_GetAttrInt64(construction, index_attribute, &index, status.value);
+  if (made != nullptr && status.ok() && index >= 0 && index < max_ops)
+    made->made_of = ops[size_t(index)].load();
+  if (status.ok() && (made == nullptr || made->made_of == nullptr)) {
+    tf.SetStatus(status.value, TF_INTERNAL, "polycom: this op was not registered by this library");
+  }
+  for (size_t i = 0; status.ok() && i < made->made_of->scalars.size(); ++i) {
+    float value = 0;
+    tf.OpKernelConstruction_GetAttrFloat(construction, made->made_of->scalars[i].c_str(), &value,
+                                         status.value);
+    made->scalars[i] = double(value);
+  }
+  if (!status.ok()) tf.OpKernelConstruction_Failure(construction, status.value);
+  return made;
+}
+
+void destroy(void* made) { delete static_cast<kernel*>(made); }
+
+namespace {
+
+// The queue of a device, made when it is first needed. On the GPU a stream of our own.
+pc_status queue_of(pc_device device, int index, pc_queue** queue) {
+  static std::mutex making;
+  static pc_queue* made[2][max_devices] = {};
+  if (index < 0 || index >= max_devices) return fail(PC_NO_DEVICE, "tensorflow: device index %d", index);
+  std::lock_guard<std::mutex> lock(making);
+  pc_queue*& slot = made[device][index];
+  const pc_status status = slot == nullptr ? pc_queue_create(device, index, 0, &slot) : PC_OK;
+  *queue = slot;
+  return status;
+}
+
+struct block {
+  pc_args header;
+  pc_tensor tensors[max_tensors];
+};
+static_assert(offsetof(block, tensors) == sizeof(pc_args), "an argument block's tensors follow its header");
+
+// The views of a tensor of this shape: itself, or its halves.
+void view_as(const pc_tensor& whole, int count, pc_tensor* views) {
+  views[0] = whole;
+  if (count == 1) return;
+  const int last = whole.rank - 1;
+  views[0].shape[last] /= 2;
+  views[1] = views[0];
+  views[1].data = static_cast<char*>(whole.data) + views[0].shape[last] * item_size(whole.dtype);
+}
+
+bool read_input(TF_OpKernelContext* context, const op& of, int index, TF_Tensor** held, pc_tensor* views,
+                TF_Status* told) {
+  const port& input = of.inputs[size_t(index)];
+  tf.GetInput(context, index, held, told);
+  if (tf.GetCode(told) != TF_OK) return false;
+  const int rank = tf.NumDims(*held);
+  if (tf.TensorType(*held) != TF_FLOAT || rank > PC_MAX_RANK) {
+    return passed(
+        fail(PC_INVALID_ARGUMENT, "%s: %s has TensorFlow type %d and rank %d; expected float and at most %d",
+             of.name.c_str(), input.name.c_str(), tf.TensorType(*held), rank, PC_MAX_RANK),
+        told);
+  }
+  pc_tensor shape{}, whole{};
+  shape.rank = rank;
+  for (int i = 0; i < rank; ++i) shape.shape[i] = tf.Dim(*held, i);
+  shape_like(&whole, shape);
+  whole.dtype = PC_F32;
+  whole.data = tf.TensorData(*held);
+  if (input.views == 2 && (rank == 0 || whole.shape[rank - 1] % 2 != 0)) {
+    return passed(fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s; expected a last axis of even length",
+                       of.name.c_str(), input.name.c_str(), shape_text(whole).text),
+                  told);
+  }
+  view_as(whole, input.views, views);
+  return true;
+}
+
+// `views` are what the plan made of the outputs: contiguous, and if two, of one shape.
+bool allocate_output(TF_OpKernelContext* context, int index, int count, TF_Tensor** held, pc_tensor* views,
+                     TF_Status* told) {
+  pc_tensor shape = views[0], whole{};
+  if (count == 2) shape.shape[shape.rank - 1] *= 2;
+  shape_like(&whole, shape);
+  const size_t bytes = size_t(element_count(whole) * item_size(whole.dtype));
+  *held = tf.AllocateOutput(context, index, TF_FLOAT, whole.shape, whole.rank, bytes, told);
+  if (tf.GetCode(told) != TF_OK) return false;
+  whole.data = tf.TensorData(*held);
+  view_as(whole, count, views);
+  return true;
+}
+
+bool allocate_workspace(TF_OpKernelContext* context, TF_Tensor** held, pc_args* args, TF_Status* told) {
+  if (args->workspace_size == 0) return true;
+  allocator_attributes attributes{sizeof attributes, 0};
+  *held = tf.AllocateTemp(context, TF_UINT8, &args->workspace_size, 1, &attributes, told);
+  if (tf.GetCode(told) != TF_OK) return false;
+  args->workspace = tf.TensorData(*held);
+  return true;
+}
+
+// On the GPU TensorFlow's own stream is out of reach of its C API, and it is non-blocking: wait for
+// everything before, and for ours after. Always right; the faster ways come with the proof on a GPU.
+pc_status run_in_order(const op& of, pc_device device, int index, pc_queue* queue, const pc_args* args) {
+  if (device == PC_CPU) return of.run(queue, args);
+  if (pc_status status = pc_device_synchronize(PC_CUDA, index)) return status;
+  if (pc_status status = of.run(queue, args)) return status;
+  return pc_queue_synchronize(queue);
+}
+
+bool run_kernel(pc_device device, const kernel& made, TF_OpKernelContext* context, TF_Status* told) {
+  const op& of = *made.made_of;
+  const int n_inputs = count_views(of.inputs), n_outputs = count_views(of.outputs);
+  tensor_holder held;
+  block args;
+  args.header = {};
+  args.header.size = int64_t(sizeof(pc_args) + size_t(n_inputs + n_outputs) * sizeof(pc_tensor));
+  args.header.n_inputs = n_inputs;
+  args.header.n_outputs = n_outputs;
+  args.header.n_scalars = int32_t(of.scalars.size());
+  memcpy(args.header.scalars, made.scalars, sizeof made.scalars);
+  const int index = device == PC_CPU ? 0 : tf.GetDeviceId(context);
+  pc_queue* queue = nullptr;
+  if (!passed(queue_of(device, index, &queue), told)) return false;
+  TF_Tensor** slot = held.values;
+  pc_tensor* views = args.tensors;
+  for (int i = 0; i < int(of.inputs.size()); ++i) {
+    if (!read_input(context, of, i, slot++, views, told)) return false;
+    views += of.inputs[size_t(i)].views;
+  }
+  if (!passed(of.plan(queue, &args.header), told)) return false;
+  for (int i = 0; i < int(of.outputs.size()); ++i) {
+    const int count = of.outputs[size_t(i)].views;
+    if (!allocate_output(context, i, count, slot++, views, told)) return false;
+    views += count;
+  }
+  if (!allocate_workspace(context, &held.values[max_tensors], &args.header, told)) return false;
+  return passed(run_in_order(of, device, index, queue, &args.header), told);
+}
+
+void compute_on(pc_device device, void* made, TF_OpKernelContext* context) {
+  status_holder status;
+  if (!run_kernel(device, *static_cast<const kernel*>(made), context, status.value)) {
+    tf.OpKernelContext_Failure(context, status.value);
+  }
+}
+
+}  // namespace
+
+void compute_on_cpu(void* made, TF_OpKernelContext* context) { compute_on(PC_CPU, made, context); }
+void compute_on_gpu(void* made, TF_OpKernelContext* context) { compute_on(PC_CUDA, made, context); }
+
+}  // namespace tensorflow
+}  // namespace polycom
