@@ -71,7 +71,7 @@ void* create(TF_OpKernelConstruction* construction) {
   }
   for (size_t i = 0; status.ok() && i < made->made_of->scalars.size(); ++i) {
     float value = 0;
-    tf.OpKernelConstruction_GetAttrFloat(construction, made->made_of->scalars[i].c_str(), &value,
+    tf.OpKernelConstruction_GetAttrFloat(construction, made->made_of->scalars[i].name.c_str(), &value,
                                          status.value);
     made->scalars[i] = double(value);
   }

@@ -22,6 +22,17 @@ struct port {
   bool operator==(const port& other) const { return name == other.name && views == other.views; }
 };
 
+// A number that an op takes, as a float attribute of TensorFlow's.
+struct scalar {
+  std::string name;
+  bool has_default;
+  double value;
+
+  bool operator==(const scalar& other) const {
+    return name == other.name && has_default == other.has_default && value == other.value;
+  }
+};
+
 inline int count_views(const std::vector<port>& ports) {
   int count = 0;
   for (const port& p : ports) count += p.views;
@@ -34,7 +45,7 @@ struct op {
   pc_run_function run;
   pc_plan_function plan;
   std::vector<port> inputs, outputs;
-  std::vector<std::string> scalars;
+  std::vector<scalar> scalars;
   bool complete = false;  // whether TensorFlow took the definition and the kernels
 
   bool same_as(const op& other) const {

@@ -1,5 +1,9 @@
 // TensorFlow ops out of this library's ops: their names, definitions and registrations.
+#include <stdio.h>
+#include <stdlib.h>
+
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <new>
 #include <string>
@@ -38,12 +42,31 @@ std::vector<port> ports(const char* names) {
   return made;
 }
 
+// "epsilon=1e-6" has a default. What is no number stays in the name, which is then no name.
+std::vector<scalar> scalars_of(const char* names) {
+  std::vector<scalar> made;
+  for (const std::string& name : split(names)) {
+    const size_t equals = name.find('=');
+    char* end = nullptr;
+    const double value = equals == std::string::npos ? 0 : strtod(name.c_str() + equals + 1, &end);
+    const bool has_default = end != nullptr && *end == '\0' && end[-1] != '=' && std::isfinite(value);
+    made.push_back({has_default ? name.substr(0, equals) : name, has_default, value});
+  }
+  return made;
+}
+
+std::string attribute_of(const scalar& s) {
+  if (!s.has_default) return s.name + ": float";
+  char text[64];
+  snprintf(text, sizeof text, ": float = %.9g", s.value);
+  return s.name + text;
+}
+
 pc_status define(const op& made, int index, TF_Status* status) {
   TF_OpDefinitionBuilder* builder = tf.NewOpDefinitionBuilder(made.name.c_str());
   const std::string mark = std::string(index_attribute) + ": int = " + std::to_string(index);
   tf.OpDefinitionBuilderAddAttr(builder, mark.c_str());
-  for (const std::string& scalar : made.scalars)
-    tf.OpDefinitionBuilderAddAttr(builder, (scalar + ": float").c_str());
+  for (const scalar& s : made.scalars) tf.OpDefinitionBuilderAddAttr(builder, attribute_of(s).c_str());
   for (const port& input : made.inputs)
     tf.OpDefinitionBuilderAddInput(builder, (input.name + ": float").c_str());
   for (const port& output : made.outputs)
@@ -77,8 +100,8 @@ pc_status check_names(const op& described) {
   if (!is_name(described.name, true))
     return fail(PC_INVALID_ARGUMENT, "tensorflow_register: '%s' is no name of an op; expected CamelCase",
                 name);
-  std::vector<std::string> names = described.scalars;
-  names.push_back(index_attribute);
+  std::vector<std::string> names = {index_attribute};
+  for (const scalar& s : described.scalars) names.push_back(s.name);
   for (const auto* ports : {&described.inputs, &described.outputs}) {
     for (const port& p : *ports) names.push_back(p.name);
   }
@@ -169,7 +192,7 @@ pc_status pc_tensorflow_register(const char* name, pc_run_function run, pc_plan_
   }
   std::lock_guard<std::mutex> lock(registering);
   try {
-    return register_op({name, run, plan, ports(inputs), ports(outputs), split(scalars), false});
+    return register_op({name, run, plan, ports(inputs), ports(outputs), scalars_of(scalars), false});
   } catch (const std::bad_alloc&) {
     return fail(PC_OUT_OF_MEMORY, "tensorflow_register: no memory for %s", name);
   }

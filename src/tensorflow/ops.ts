@@ -1,6 +1,7 @@
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { ABI_VERSION, type NativeLibrary } from '../native/library.js';
 import { type RunPass, registerOp } from '../op/register.js';
+import { scalarValues } from '../op/sample.js';
 import { backwardPass, type FusedOp, forwardPass, type Pass, type Scalars } from '../op/types.js';
 import type { TfjsBinding, TfjsNode } from './load.js';
 
@@ -73,7 +74,7 @@ function definePass(pass: Pass, native: NativeLibrary, binding: TfjsBinding): vo
   const [inputs, outputs, scalars] = [
     halves(pass, pass.inputs),
     halves(pass, pass.outputs),
-    pass.scalars,
+    pass.scalars.map((scalar) => `${scalar}=${scalarValues(scalar)[0]}`),
   ].map((names) => names.join(','));
   const [run, plan] = [native.symbol(`pc_${pass.native}`), native.symbol(`pc_${pass.native}_plan`)];
   native.check(register(name, run, plan, inputs!, outputs!, scalars!), pass.native);
@@ -103,7 +104,10 @@ function runnerFor(binding: TfjsBinding): RunPass {
     const key = pass.scalars.map((name) => `${name}=${scalars[name]}`).join();
     let list = attributes.get(key);
     if (list === undefined) {
-      list = pass.scalars.map((name) => ({ name, type: binding.TF_ATTR_FLOAT, value: scalars[name]! }));
+      // Each attribute that is named takes TensorFlow a microsecond or two.
+      list = pass.scalars
+        .filter((name) => scalars[name] !== scalarValues(name)[0])
+        .map((name) => ({ name, type: binding.TF_ATTR_FLOAT, value: scalars[name]! }));
       attributes.set(key, list);
     }
     return list;
