@@ -4,6 +4,7 @@
 //   polycom_fuzz threads SEED SECONDS           on the CPU, from several threads and on shared queues at once
 //
 // A sanitizer's report or a failed expectation ends it. Its last line is JSON: what it did.
+#include <sanitizer/common_interface_defs.h>
 #include <string.h>
 
 #include <chrono>
@@ -140,6 +141,7 @@ progress run_threads(const session& s, const char* mode, uint64_t seed, double s
 }
 
 int run(const char* mode, uint64_t seed, double seconds, int64_t only) {
+  __sanitizer_set_death_callback(tell_where);
   const pc_device device = strcmp(mode, "cuda") == 0 ? PC_CUDA : PC_CPU;
   const bool threaded = strcmp(mode, "threads") == 0;
   // A row of the emulator's may be a block of hundreds of threads.
