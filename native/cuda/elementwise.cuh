@@ -19,17 +19,31 @@ constexpr int backward_slots = 2;
 // Blocks of a backward pass that sums: as many on every GPU, so that the sums repeat.
 constexpr int64_t most_partials = 1024;
 
+// How many slots each row has, and what divides by that without a division, whose subroutine makes kernels
+// spill.
+struct slot_divisor {
+  int64_t row_slots;
+  uint64_t inverse;  // (2^64 - 1) / row_slots
+
+  explicit slot_divisor(int64_t slots) : row_slots(slots), inverse(~uint64_t(0) / uint64_t(slots)) {}
+
+  // slot / row_slots, for any slot below 2^63: the product is right or one too small.
+  __device__ __forceinline__ int64_t row_of(int64_t slot) const {
+    const int64_t row = int64_t(__umul64hi(uint64_t(slot), inverse));
+    return slot - row * row_slots >= row_slots ? row + 1 : row;
+  }
+};
+
 // Where slot number `slot` of a call lies. Past a row's end it holds nothing.
 template <class T, int E>
 struct slot_place {
   int64_t row, at;
 
-  __device__ __forceinline__ slot_place(const activation_call& call, int64_t row_slots, int64_t slot) {
-    row = call.rows == 1                       ? 0
-          : (slot | row_slots) <= int64_t(~0u) ? int64_t(unsigned(slot) / unsigned(row_slots))
-                                               : slot / row_slots;
+  __device__ __forceinline__ slot_place(const activation_call& call, const slot_divisor& divisor,
+                                        int64_t slot) {
+    row = call.rows == 1 ? 0 : divisor.row_of(slot);
     row = row < call.rows ? row : call.rows - 1;
-    at = (slot - row * row_slots) * E - ragged_start<T, E>(call.x.row<const T>(row));
+    at = (slot - row * divisor.row_slots) * E - ragged_start<T, E>(call.x.row<const T>(row));
   }
 };
 
@@ -41,23 +55,23 @@ __device__ __forceinline__ auto folded(const activation_call& call) {
 // --- kernels ---
 
 template <class F, class T, bool Whole, bool Gated>
-__global__ void __launch_bounds__(elementwise_threads)
-    elementwise_forward_kernel(const activation_call call, const int64_t row_slots) {
+__global__ void __launch_bounds__(elementwise_threads, 1)
+    elementwise_forward_kernel(const activation_call call, const slot_divisor divisor) {
   constexpr int E = slot_elements<T, Whole>, S = forward_slots<Gated>;
   using place = slot_place<T, E>;
   const auto coefficients = folded<F>(call);
-  const int64_t tile = int64_t(blockDim.x) * S, slots = call.rows * row_slots;
+  const int64_t tile = int64_t(blockDim.x) * S, slots = call.rows * divisor.row_slots;
   for (int64_t first = blockIdx.x * tile + threadIdx.x; first < slots; first += gridDim.x * tile) {
     packed<T, E> x[S], up[S];
 #pragma unroll
     for (int s = 0; s < S; ++s) {
-      const place p(call, row_slots, first + s * int64_t(blockDim.x));
+      const place p(call, divisor, first + s * int64_t(blockDim.x));
       x[s] = load_slot<E>(call.x.row<const T>(p.row), p.at, call.cols);
       if constexpr (Gated) up[s] = load_slot<E>(call.up.row<const T>(p.row), p.at, call.cols);
     }
 #pragma unroll
     for (int s = 0; s < S; ++s) {
-      const place p(call, row_slots, first + s * int64_t(blockDim.x));
+      const place p(call, divisor, first + s * int64_t(blockDim.x));
       packed<T, E> y;
 #pragma unroll
       for (int i = 0; i < E; ++i) {
@@ -84,25 +98,25 @@ __device__ __forceinline__ void add_sums_in_double(const activation_call& call, 
 }
 
 template <class F, class T, bool Whole, bool Gated>
-__global__ void __launch_bounds__(elementwise_threads)
-    elementwise_backward_kernel(const activation_call call, const int64_t row_slots, unsigned* ticket) {
+__global__ void __launch_bounds__(elementwise_threads, 1)
+    elementwise_backward_kernel(const activation_call call, const slot_divisor divisor, unsigned* ticket) {
   constexpr int E = slot_elements<T, Whole>, S = backward_slots, N = F::coefficient_sums;
   using place = slot_place<T, E>;
   const auto coefficients = folded<F>(call);
-  const int64_t tile = int64_t(blockDim.x) * S, slots = call.rows * row_slots;
+  const int64_t tile = int64_t(blockDim.x) * S, slots = call.rows * divisor.row_slots;
   double total[N > 0 ? N : 1] = {};
   for (int64_t first = blockIdx.x * tile + threadIdx.x; first < slots; first += gridDim.x * tile) {
     packed<T, E> x[S], up[S], dy[S];
 #pragma unroll
     for (int s = 0; s < S; ++s) {
-      const place p(call, row_slots, first + s * int64_t(blockDim.x));
+      const place p(call, divisor, first + s * int64_t(blockDim.x));
       x[s] = load_slot<E>(call.x.row<const T>(p.row), p.at, call.cols);
       dy[s] = load_slot<E>(call.dy.row<const T>(p.row), p.at, call.cols);
       if constexpr (Gated) up[s] = load_slot<E>(call.up.row<const T>(p.row), p.at, call.cols);
     }
 #pragma unroll
     for (int s = 0; s < S; ++s) {
-      const place p(call, row_slots, first + s * int64_t(blockDim.x));
+      const place p(call, divisor, first + s * int64_t(blockDim.x));
       packed<T, E> dx, dup;
       float sums[N > 0 ? N : 1] = {};
 #pragma unroll
@@ -171,7 +185,7 @@ pc_status elementwise_forward(const pc_queue& queue, const activation_call& shap
   return with_form(call, layout.whole, [&](auto whole, auto storage) {
     const auto kernel =
         elementwise_forward_kernel<F, typename decltype(storage)::type, decltype(whole)::value, Gated>;
-    return launch(queue, {blocks, elementwise_threads}, kernel, call, layout.row_slots);
+    return launch(queue, {blocks, elementwise_threads}, kernel, call, slot_divisor(layout.row_slots));
   });
 }
 
@@ -187,7 +201,8 @@ pc_status elementwise_backward(const pc_queue& queue, const activation_call& sha
   return with_form(call, layout.whole, [&](auto whole, auto storage) {
     const auto kernel =
         elementwise_backward_kernel<F, typename decltype(storage)::type, decltype(whole)::value, Gated>;
-    return launch(queue, {blocks, elementwise_threads}, kernel, call, layout.row_slots, queue.tickets);
+    return launch(queue, {blocks, elementwise_threads}, kernel, call, slot_divisor(layout.row_slots),
+                  queue.tickets);
   });
 }
 

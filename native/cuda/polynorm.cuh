@@ -33,12 +33,12 @@ pc_status polynorm_forward_of(const pc_queue& queue, const activation_call& call
     if (!layout.whole) return run(polynorm_forward_wide_kernel<R, T, Gated, false>, 1, wide_threads);
     if (layout.row_slots <= warp_size)
       return run(polynorm_forward_kernel<R, T, Gated, true, 1>, rows_per_block, warp_threads);
-    if (layout.row_slots <= warp_size * forward_capacity<Gated>.slots)
-      return run(polynorm_forward_kernel<R, T, Gated, true, forward_capacity<Gated>.slots>, rows_per_block,
+    if (layout.row_slots <= warp_size * forward_capacity<T, Gated>.slots)
+      return run(polynorm_forward_kernel<R, T, Gated, true, forward_capacity<T, Gated>.slots>, rows_per_block,
                  warp_threads);
-    if (layout.row_slots <= int64_t(forward_capacity<Gated>.threads) * forward_capacity<Gated>.slots)
-      return run(polynorm_forward_kernel<R, T, Gated, false, forward_capacity<Gated>.slots>, 1,
-                 threads_for(layout.row_slots, forward_capacity<Gated>.slots));
+    if (layout.row_slots <= int64_t(forward_capacity<T, Gated>.threads) * forward_capacity<T, Gated>.slots)
+      return run(polynorm_forward_kernel<R, T, Gated, false, forward_capacity<T, Gated>.slots>, 1,
+                 threads_for(layout.row_slots, forward_capacity<T, Gated>.slots));
     return run(polynorm_forward_wide_kernel<R, T, Gated, true>, 1, wide_threads);
   });
 }
@@ -57,11 +57,12 @@ pc_status polynorm_backward_of(const pc_queue& queue, const activation_call& cal
     if (!layout.whole) return run(polynorm_backward_wide_kernel<R, T, Gated, false>, wide_threads);
     if (layout.row_slots <= warp_size)
       return run(polynorm_backward_kernel<R, T, Gated, true, 1>, warp_threads);
-    if (layout.row_slots <= warp_size * backward_capacity<Gated>.slots)
-      return run(polynorm_backward_kernel<R, T, Gated, true, backward_capacity<Gated>.slots>, warp_threads);
-    if (layout.row_slots <= int64_t(backward_capacity<Gated>.threads) * backward_capacity<Gated>.slots)
-      return run(polynorm_backward_kernel<R, T, Gated, false, backward_capacity<Gated>.slots>,
-                 threads_for(layout.row_slots, backward_capacity<Gated>.slots));
+    if (layout.row_slots <= warp_size * backward_capacity<T, Gated>.slots)
+      return run(polynorm_backward_kernel<R, T, Gated, true, backward_capacity<T, Gated>.slots>,
+                 warp_threads);
+    if (layout.row_slots <= int64_t(backward_capacity<T, Gated>.threads) * backward_capacity<T, Gated>.slots)
+      return run(polynorm_backward_kernel<R, T, Gated, false, backward_capacity<T, Gated>.slots>,
+                 threads_for(layout.row_slots, backward_capacity<T, Gated>.slots));
     return run(polynorm_backward_wide_kernel<R, T, Gated, true>, wide_threads);
   });
 }

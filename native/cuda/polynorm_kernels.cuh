@@ -15,13 +15,15 @@ constexpr int warp_threads = rows_per_block * warp_size;
 struct row_capacity {
   int slots, threads;
 };
-template <bool Gated>
-constexpr row_capacity forward_capacity = Gated ? row_capacity{4, 576} : row_capacity{4, 1024};
-template <bool Gated>
-constexpr row_capacity backward_capacity = Gated ? row_capacity{2, 576} : row_capacity{4, 576};
+template <class T, bool Gated>
+constexpr row_capacity forward_capacity =
+    sizeof(T) == 4 ? row_capacity{4, Gated ? 576 : 1024} : row_capacity{4, Gated ? 512 : 768};
+template <class T, bool Gated>
+constexpr row_capacity backward_capacity =
+    Gated ? row_capacity{2, 576} : row_capacity{4, sizeof(T) == 4 ? 576 : 512};
 
 template <int R, class T, bool Gated, bool Warp, int Slots>
-__global__ void __launch_bounds__(Warp ? warp_threads : forward_capacity<Gated>.threads, 1)
+__global__ void __launch_bounds__(Warp ? warp_threads : forward_capacity<T, Gated>.threads, 1)
     polynorm_forward_kernel(const activation_call call) {
   using formula = polynorm<R>;
   using row_threads = row_group<Warp, R>;
@@ -62,7 +64,7 @@ __global__ void __launch_bounds__(Warp ? warp_threads : forward_capacity<Gated>.
 }
 
 template <int R, class T, bool Gated, bool Warp, int Slots>
-__global__ void __launch_bounds__(Warp ? warp_threads : backward_capacity<Gated>.threads, 1)
+__global__ void __launch_bounds__(Warp ? warp_threads : backward_capacity<T, Gated>.threads, 1)
     polynorm_backward_kernel(const activation_call call, unsigned* ticket) {
   using formula = polynorm<R>;
   using row_threads = row_group<Warp, formula::backward_sums>;

@@ -39,7 +39,7 @@ PC_MATH V exponential(V x) {
 // The logistic function, 1 / (1 + exp(-x)).
 template <class V>
 PC_MATH V logistic(V x) {
-  return 1.0f / (1.0f + exponential(-x));
+  return reciprocal(1.0f + exponential(-x));
 }
 
 // x limited to [-limit, limit]; a NaN stays one.

@@ -29,7 +29,7 @@ struct gelu : without_coefficients {
   template <class V>
   PC_MATH V distribution(V x, V e) {
     const V magnitude = x < 0 ? -x : x;
-    const V t = 1.0f / (1.0f + magnitude * 0.25f);
+    const V t = reciprocal(1.0f + magnitude * 0.25f);
     V q = zero_like(x) + 0.0197848044f;
     q = q * t - 0.0808896571f;
     q = q * t + 0.0956198722f;

@@ -43,6 +43,16 @@ PC_MATH double reciprocal_square_root(double x) {
 #endif
 }
 
+// 1 / x, on CUDA likewise.
+template <class V>
+PC_MATH V reciprocal(V x) {
+#if defined(__CUDA_ARCH__)
+  return __fdividef(1.0f, x);
+#else
+  return 1.0f / x;
+#endif
+}
+
 // What an element-wise formula without coefficients gives the kernels that it shares with those that have
 // some.
 struct without_coefficients {

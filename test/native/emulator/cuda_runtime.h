@@ -154,3 +154,8 @@ template <class V>
 void __stwb(V* address, V value) {
   *address = value;
 }
+
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  __extension__ using wide = unsigned __int128;
+  return static_cast<unsigned long long>(static_cast<wide>(a) * b >> 64);
+}

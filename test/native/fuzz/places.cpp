@@ -15,7 +15,8 @@ void check_slot_places() {
     call.x = {reinterpret_cast<void*>(4096), row_slots};
     for (int64_t row = 0; row < rows; ++row) {
       for (const int64_t at : {int64_t(0), row_slots / 2, row_slots - 1}) {
-        const polycom::cuda::slot_place<float, 1> place(call, row_slots, row * row_slots + at);
+        const polycom::cuda::slot_divisor divisor(row_slots);
+        const polycom::cuda::slot_place<float, 1> place(call, divisor, row * row_slots + at);
         expect(place.row == row && place.at == at, "slot %lld of row %lld, of %lld, is at %lld of row %lld",
                (long long)at, (long long)row, (long long)row_slots, (long long)place.at,
                (long long)place.row);
