@@ -1,16 +1,15 @@
 import { ITEM_BYTES, rounded, type Stored } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
+import { BOUND, ROUNDING } from '../op/compare.js';
 import type { Sums } from '../op/reference.js';
 import type { FusedOp } from '../op/types.js';
 import type { BenchData, Values } from './data.js';
 import type { BenchPass } from './types.js';
 
 /** How far a kernel's result may lie from the f64 reference, as a share of the norm of the absolute terms. */
-export const FUSED_BOUND = 1e-6;
+export const FUSED_BOUND: number = BOUND;
 /** The same for a composition of f32 ops, each of which rounds. */
 export const COMPOSED_BOUND = 1e-4;
-/** For 16-bit storage, beside that: how many times the error of rounding the right result. */
-const ROUNDING = 1.1;
 
 /** What the benchmark needs of an op to give it inputs and to check it. */
 export type Checked = Pick<FusedOp, 'name' | 'inputs' | 'scalars' | 'reference'>;

@@ -7,7 +7,7 @@ import type { FusedOp } from './types.js';
 /** How close is close for f32 (design.md): the error's norm, in units of the norm of the summed absolute terms. */
 export const BOUND = 1e-6;
 /** For 16-bit storage, beside that: how many times the error of rounding the right result. */
-const ROUNDING = 1.1;
+export const ROUNDING = 1.1;
 
 /** The smallest normal float: a difference below it is what f32 cannot hold. */
 const TINY = 2 ** -126;
