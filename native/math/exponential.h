@@ -2,6 +2,9 @@
 #pragma once
 #include <math.h>
 #include <stdint.h>
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
 
 #include "portable.h"
 
@@ -35,6 +38,33 @@ PC_MATH V exponential(V x) {
   return value * (V)((half + 127) << 23) * (V)((whole - half + 127) << 23);
 }
 #endif
+
+// a b - p, where p is a b rounded: what the rounding took. |a| and |b| well below the root of the largest
+// float.
+PC_MATH float product_error(float a, float b, float p) { return fmaf(a, b, -p); }
+
+#if !defined(__CUDACC__)
+template <class V>
+PC_MATH V product_error(V a, V b, V p) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64) return (V)_mm512_fmsub_ps((__m512)a, (__m512)b, (__m512)p);
+#endif
+#if defined(__FMA__)
+  if constexpr (sizeof(V) == 32) return (V)_mm256_fmsub_ps((__m256)a, (__m256)b, (__m256)p);
+#endif
+  // Dekker 1971: of the halves of 12 bits, every product is exact.
+  using word = decltype(a < a);
+  const V high_a = (V)((word)a & ~0xfff), low_a = a - high_a;
+  const V high_b = (V)((word)b & ~0xfff), low_b = b - high_b;
+  return ((high_a * high_b - p) + (high_a * low_b + low_a * high_b)) + low_a * low_b;
+}
+#endif
+
+// exp(x + rest), rest so small that its square does not count: for an argument that float rounds.
+template <class V>
+PC_MATH V exponential(V x, V rest) {
+  return exponential(x) * (1.0f + rest);
+}
 
 // The logistic function, 1 / (1 + exp(-x)).
 template <class V>

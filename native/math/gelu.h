@@ -19,9 +19,12 @@ struct gelu : without_coefficients {
   }
 
  private:
+  // exp(-x^2 / 2): the square's rounding error, times x^2 / 2 in the tail, is put back.
   template <class V>
   PC_MATH V bell(V x) {
-    return exponential(x * x * -0.5f);
+    const V near = limited(x, 20.0f);
+    const V square = near * near;
+    return exponential(square * -0.5f, product_error(near, near, square) * -0.5f);
   }
 
   // P(-|x|) = exp(-x^2 / 2) q(t), t = 1 / (1 + |x| / 4), so that no digit of the tail is lost. q is a
@@ -50,21 +53,40 @@ struct gelu : without_coefficients {
 struct gelu_tanh : without_coefficients {
   template <class V>
   PC_MATH V forward(V x, const coefficients&) {
-    return x * gate(limited(x, 20.0f));
+    return x * logistic_of(exponent(limited(x, 20.0f)));
   }
 
   template <class V>
   PC_MATH V backward(V x, V g, const coefficients&) {
     const V near = limited(x, 20.0f);
-    const V s = gate(near);
+    const V e = exponent(near);
+    const V s = logistic_of(e);
+    const V zero = zero_like(x);
+    const V rest = e > zero + 3e38f ? zero + 1.0f : e * s;  // 1 - s, which would cancel
     const V slope = (near * near * 0.134145f + 1.0f) * 1.59576912160573071f;
-    return g * (s + near * (s * (1.0f - s)) * slope);
+    return g * (s + near * (s * rest) * slope);
   }
 
  private:
+  // exp(-2u), 2u to twice float's digits: in the tail, the relative error of s is 2u's absolute one. The
+  // numbers are sqrt(8 / pi) and 0.044715 sqrt(8 / pi), each as a float and the rest.
   template <class V>
-  PC_MATH V gate(V x) {
-    return logistic((x * x * 0.044715f + 1.0f) * x * 1.59576912160573071f);
+  PC_MATH V exponent(V x) {
+    constexpr float linear = 1.59576917f, linear_rest = -4.53406803e-8f;
+    constexpr float cubic = 0.0713548139f, cubic_rest = 2.3988324e-9f;
+    const V square = x * x, square_rest = product_error(x, x, square);
+    const V term = square * cubic;
+    const V term_rest =
+        product_error(square, zero_like(x) + cubic, term) + (square * cubic_rest + square_rest * cubic);
+    const V slope = linear + term, part = slope - linear;
+    const V slope_rest = ((linear - (slope - part)) + (term - part)) + (linear_rest + term_rest);
+    const V twice_u = slope * x;
+    return exponential(-twice_u, -(product_error(slope, x, twice_u) + slope_rest * x));
+  }
+
+  template <class V>
+  PC_MATH V logistic_of(V e) {
+    return reciprocal(1.0f + e);
   }
 };
 

@@ -23,11 +23,11 @@ function share(x: number, { approximate }: Scalars): number {
 }
 
 // dy/dx = s + x s'.
-function slope(x: number, scalars: Scalars): number {
+function slope(x: number, scalars: Scalars): number[] {
   const s = share(x, scalars);
-  if (scalars.approximate !== TANH) return s + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI);
+  if (scalars.approximate !== TANH) return [s, (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)];
   const rest = logistic(-ROOT_8_PI * (x + CUBIC * x ** 3));
-  return s * rest === 0 ? s : s + x * s * rest * ROOT_8_PI * (1 + 3 * CUBIC * x * x);
+  return s * rest === 0 ? [s] : [s, x * s * rest * ROOT_8_PI * (1 + 3 * CUBIC * x * x)];
 }
 
 function composed([x]: readonly tf.Tensor[], { approximate }: Scalars): tf.Tensor {

@@ -13,7 +13,7 @@ export const reluRow: FusedOp = {
   // y = max(x, 0); dx = 0 where x <= 0, else g.
   reference: elementwiseReference(
     (x) => Math.max(x, 0),
-    (x) => (x <= 0 ? 0 : 1),
+    (x) => [x <= 0 ? 0 : 1],
   ),
   composed: ([x]) => tf.relu(x!),
 };

@@ -13,7 +13,7 @@ export const relu2Row: FusedOp = {
   // y = max(x, 0)²; dx = 2 g max(x, 0).
   reference: elementwiseReference(
     (x) => Math.max(x, 0) ** 2,
-    (x) => (x <= 0 ? 0 : 2 * x),
+    (x) => [x <= 0 ? 0 : 2 * x],
   ),
   composed: ([x]) => tf.square(tf.relu(x!)),
 };

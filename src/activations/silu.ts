@@ -18,7 +18,7 @@ export const siluRow: FusedOp = {
   // y = x s, s = 1 / (1 + e^-x); dx = g s (1 + x (1 - s)).
   reference: elementwiseReference(
     (x) => x * logistic(x),
-    (x) => logistic(x) * (1 + x * logistic(-x)),
+    (x) => [logistic(x), x * logistic(x) * logistic(-x)],
   ),
   composed: ([x]) => tf.mul(x!, tf.sigmoid(x!)),
 };

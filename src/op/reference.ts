@@ -17,10 +17,13 @@ export class Sums {
   }
 }
 
-/** The reference of an element-wise op without coefficients: y = value(x), dx = dy · slope(x). */
+/**
+ * The reference of an element-wise op without coefficients: y = value(x), dx = dy · slope(x). `slope` gives the
+ * terms that it is the sum of, since those may cancel.
+ */
 export function elementwiseReference(
   value: (x: number, scalars: Scalars) => number,
-  slope: (x: number, scalars: Scalars) => number,
+  slope: (x: number, scalars: Scalars) => readonly number[],
 ): Reference {
   return {
     forward({ scalars, tensors: { x } }) {
@@ -30,7 +33,9 @@ export function elementwiseReference(
     },
     backward({ scalars, tensors: { x } }, dy) {
       const dx = new Sums(x!.length);
-      for (const [j, xj] of x!.entries()) dx.add(j, dy[j]! * slope(xj, scalars));
+      for (const [j, xj] of x!.entries()) {
+        for (const term of slope(xj, scalars)) dx.add(j, dy[j]! * term);
+      }
       return [dx];
     },
   };
