@@ -88,7 +88,7 @@ def config_of(given: Mapping[str, Any]) -> Config:
 
 
 def known_fields(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Given fields of a dataclass under this language's names. One that is missing, or unknown here, would make another model."""
+    """Given fields of a dataclass under this language's names. None may be missing, or unknown here."""
     values = {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in given.items()}
     unknown = values.keys() - {field.name for field in fields(kind)}
     require(not unknown, f"unknown fields of {kind.__name__}: {', '.join(sorted(unknown))}")
