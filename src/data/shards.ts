@@ -243,7 +243,7 @@ class ShardReader implements TokenSource {
         remedy: 'start again: the position in the data means something else now',
       });
     }
-    const file = openSync(path, 'r');
+    const file = openFile(path);
     const { size } = fstatSync(file);
     const expected = this.#shards[shard]!.tokens * this.#bytes;
     if (size === expected) return file;
@@ -259,6 +259,16 @@ class ShardReader implements TokenSource {
   #readStamp(): string {
     const found = statSync(join(this.#folder, 'manifest.json'), { throwIfNoEntry: false });
     return `${found?.ino} ${found?.mtimeMs}`;
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    throw new PolycomError('INVALID_ARGUMENT', `${path} cannot be opened: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 

@@ -14,7 +14,10 @@ const BUFFER_TOKENS = 1 << 18;
 /** Characters that are given to the tokenizer at a time. */
 const CHUNK = 1 << 17;
 
-/** Writes the tokens of one side, shard after shard, of texts that come in pieces. */
+/**
+ * Writes the tokens of one side, shard after shard, of texts that come in pieces. A tokenizer is given about 130,000
+ * characters at a time, cut where byte-level ones cut too; one that marks the start of a text does so at each cut.
+ */
 export class ShardWriter {
   readonly #folder: string;
   readonly #name: string;

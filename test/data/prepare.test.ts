@@ -427,6 +427,14 @@ describe('a damaged folder', () => {
     await expectError(() => source.read(40, new Int32Array(20)), /damaged: it ends at byte 100/);
   });
 
+  test('that loses a file while it is open is found', async () => {
+    const out = fresh();
+    await prepareShards(write('damaged.txt', book(3000)), out, options);
+    const source = openShards(out, 'train');
+    rmSync(join(out, 'train-00000.bin'));
+    await expectError(() => source.read(0, new Int32Array(1)), /train-00000\.bin cannot be opened: ENOENT/);
+  });
+
   test('that is no folder is none', async () => {
     await expectError(() => openShards('nowhere', 'train'), /no folder of token shards.*remedy/s);
   });
