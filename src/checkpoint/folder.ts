@@ -203,7 +203,8 @@ async function fill(folder: string, step: number, checkpoint: Checkpoint): Promi
   await writeJson(join(folder, STATE), content);
 }
 
-function writeFloats(path: string, tensors: ReadonlyMap<string, FloatTensor>): Promise<FileSum> {
+/** Writes float32 tensors into a safetensors file of the kind that transformers loads. */
+export function writeFloats(path: string, tensors: ReadonlyMap<string, FloatTensor>): Promise<FileSum> {
   const stored = Array.from(tensors, ([name, { shape, data }]) => {
     return [name, { dtype: 'F32', shape, data }] as const;
   });

@@ -27,6 +27,7 @@ export interface SafeTensor {
 /** Tensors by name, wherever they are stored. */
 export interface TensorReader {
   readonly names: readonly string[];
+  has(name: string): boolean;
   /** @throws {PolycomError} `INVALID_ARGUMENT` for a name that is not there */
   info(name: string): TensorInfo;
   /** The stored bytes of a tensor. */
@@ -170,6 +171,10 @@ export class SafetensorsFile implements TensorReader {
   /** In the order of the header. */
   get names(): readonly string[] {
     return [...this.#tensors.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
   }
 
   info(name: string): TensorInfo {
