@@ -20,7 +20,9 @@ const folder = temporaryFolder();
 const python = await peersPython();
 const hasTransformers = (await runCommand(python, ['-c', 'import torch, transformers'])).status === 0;
 if (!hasTransformers) {
-  console.warn(`skipped: the tests beside PyTorch's transformers: ${python} has no torch and transformers`);
+  console.warn(
+    `skipped: the tests beside PyTorch's transformers: ${python} lacks them (pip install torch transformers)`,
+  );
 }
 
 interface Case {
@@ -90,6 +92,8 @@ const llamas: readonly Case[] = [
       ...SMALL,
       head_dim: 12,
       rms_norm_eps: 1e-4,
+      // For versions before 5, and from 5 on.
+      rope_theta: 500,
       rope_parameters: { rope_type: 'default', rope_theta: 500 },
     },
   },

@@ -45,7 +45,7 @@ class PolycomConfig(PretrainedConfig):
         expert_coefficients="layer",
         router_aux_loss_coef=0.01,
         router_z_loss_coef=0.001,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         **kwargs,
     ):
         self.vocab_size = vocab_size
