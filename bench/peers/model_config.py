@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Mapping, Optional, TypeVar
+from typing import Any, Mapping, Optional
 
 from activations import ACTIVATIONS, Activation
 
@@ -87,11 +87,8 @@ def config_of(given: Mapping[str, Any]) -> Config:
     return Config(**values)
 
 
-T = TypeVar("T")
-
-
-def known_fields(kind: type[T], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Given fields under this language's names. One that is missing, or unknown here, would make another model."""
+def known_fields(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Given fields of a dataclass under this language's names. None may be missing, or unknown here."""
     values = {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in given.items()}
     unknown = values.keys() - {field.name for field in fields(kind)}
     require(not unknown, f"unknown fields of {kind.__name__}: {', '.join(sorted(unknown))}")

@@ -11,15 +11,13 @@ import argparse
 import platform
 import re
 import sys
-import warnings
 from typing import Any, Callable, Sequence
 
-warnings.filterwarnings("ignore", message="Failed to initialize NumPy")  # which nothing here uses
-try:
-    import torch
-except ImportError as error:
-    print(f"peers: skipped: PyTorch cannot be imported ({error}); remedy: npm run bench:peers -- --install")
-    sys.exit(0)
+from skip import skip_without_torch
+
+skip_without_torch("peers")
+
+import torch
 
 import polycom
 from activations import ACTIVATIONS, Activation

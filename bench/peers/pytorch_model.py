@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model_config import Config, Experts
+from model_config import Config, ConfigError, Experts
 
 
 class Cache:
@@ -22,7 +22,7 @@ class Cache:
     def __init__(self, config: Config, batch: int, dtype: torch.dtype = torch.float32) -> None:
         shape = (batch, config.kv_heads, config.context, config.head_width)
         self.length = 0
-        self._stored = [(torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype)) for _ in range(config.layers)]
+        self._stored = [torch.empty(2, *shape, dtype=dtype).unbind() for _ in range(config.layers)]
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Stores a layer's [B, K, T, D] behind those it has, and gives them all."""
@@ -195,6 +195,8 @@ class Decoder(nn.Module):
 class Transformer(nn.Module):
     """With parameters drawn from the distribution of src/model, by the seed; `load` takes others'."""
 
+    rotation: Tensor
+
     def __init__(self, config: Config, seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.config = config
@@ -226,14 +228,22 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def load(self, parameters: dict[str, Tensor]) -> "Transformer":
-        """Takes the values of all parameters, by name. Another set of names or another shape is an error."""
+        """Takes the values of all parameters, by name.
+
+        Raises ConfigError for another set of names, or another shape."""
+        wanted = dict(self.named_parameters())
+        for name in [*wanted, *parameters]:
+            shapes = [tuple(of[name].shape) if name in of else "none" for of in (parameters, wanted)]
+            if shapes[0] != shapes[1]:
+                raise ConfigError(f"parameter {name} is {shapes[0]}; expected {shapes[1]}")
         self.load_state_dict(parameters)
         return self
 
 
 @torch.no_grad()
 def initialise(model: Transformer, seed: int) -> None:
-    """Matrices normal, those that write to the residual stream smaller by √(2 layers); norms 1, coefficients 1/order."""
+    """Matrices normal, those that write to the residual stream smaller by √(2 layers); norms 1; a polynomial's weights
+    1 / order, and its bias 0."""
     config = model.config
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():

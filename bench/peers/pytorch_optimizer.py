@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 import torch
 from torch import nn
+
+from model_config import known_fields
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,15 @@ class Recipe:
     """The largest norm of all gradients together; 0: none."""
 
 
+def recipe_of(given: Mapping[str, Any]) -> Recipe:
+    """From JSON, with names such as `learningRate`."""
+    values = known_fields(Recipe, given)
+    return Recipe(**{**values, "betas": tuple(values.get("betas", Recipe.betas))})
+
+
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Of a step, the first being 1: peak · step / warmup up to `warmup`, from there on
-    floor + (peak - floor) · (1 + cos(π · (step - warmup) / (steps - warmup))) / 2, which ends in `floor` at `steps`."""
+    """Of a step, the first being 1: up to `warmup`, peak · step / warmup; from there on
+    floor + (peak - floor) · (1 + cos(π · (step - warmup) / (steps - warmup))) / 2, which ends in `floor`."""
     if step <= recipe.warmup:
         return recipe.learning_rate * step / recipe.warmup
     progress = (step - recipe.warmup) / (recipe.steps - recipe.warmup)

@@ -7,8 +7,8 @@
 Any Python with PyTorch runs it (`npm run bench:peers -- --install` makes one). Without PyTorch it says so and ends.
 
 Each of `dense`, `gated`, `mixture`, `experts` is a model: its `config` (metadata, JSON: a ModelConfig), its parameters
-(`parameters/<name>`, f32), `tokens` and `targets` (i32), and as f64 has them `logits`, the losses (`losses/loss`, and its
-parts `crossEntropy`, `balance`, `z`) and the gradient of `losses/loss` by each parameter (`gradients/<name>`).
+(`parameters/<name>`, f32), `tokens` and `targets` (i32), and as f64 has them `logits`, the losses (`losses/loss`, and
+its parts `crossEntropy`, `balance`, `z`) and the gradient of `losses/loss` by each parameter (`gradients/<name>`).
 
 `adamw` is ten steps of training in f32: `config`, `recipe` and `decayed` (metadata, JSON: the names with weight decay),
 `parameters/<name>` before and `trained/<name>` after, `batches` (i32 [steps, batch, time + 1]: each row's first `time`
@@ -26,26 +26,23 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any, Mapping
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "bench" / "peers"))
 sys.dont_write_bytecode = True
-warnings.filterwarnings("ignore", message="Failed to initialize NumPy")  # which nothing here uses
-try:
-    import torch
-except ImportError as error:
-    print(f"vectors: skipped: PyTorch cannot be imported ({error}); remedy: npm run bench:peers -- --install")
-    sys.exit(0)
+from skip import skip_without_torch
 
+skip_without_torch("vectors")
+
+import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model_config import config_of
 from pytorch_model import Transformer
-from pytorch_optimizer import Optimizer, Recipe, decayed
+from pytorch_optimizer import Optimizer, decayed, recipe_of
 from safetensors_file import read_safetensors, write_safetensors
 
 MODEL_TOKENS = (2, 9)
@@ -180,7 +177,7 @@ def training() -> tuple[Tensors, Texts]:
     inputs["batches"] = drawn_tokens(config, (STEPS, *TRAINING_TOKENS), SEEDS["adamw"])
     texts = {"config": json.dumps(config), "recipe": json.dumps(RECIPE)}
     transformer = Transformer(config_of(config))
-    recipe = recipe_of(texts)
+    recipe = recipe_of(RECIPE)
     names = [name for name, parameter in transformer.named_parameters() if decayed(name, parameter, recipe)]
     texts["decayed"] = json.dumps(names)
     results = training_results(inputs, texts)
@@ -199,7 +196,7 @@ def training_results(inputs: Tensors, texts: Texts) -> Tensors:
 def trained(inputs: Tensors, texts: Texts, dtype: torch.dtype) -> Tensors:
     transformer = Transformer(config_of(json.loads(texts["config"])), dtype=dtype)
     transformer.load(under("parameters", inputs))
-    optimizer = Optimizer(transformer, recipe_of(texts), fused=False)
+    optimizer = Optimizer(transformer, recipe_of(json.loads(texts["recipe"])), fused=False)
     figures: dict[str, list[float]] = {"loss": [], "norm": [], "rate": []}
     for words in inputs["batches"].long():
         with sdpa_kernel(SDPBackend.MATH):
@@ -212,21 +209,6 @@ def trained(inputs: Tensors, texts: Texts, dtype: torch.dtype) -> Tensors:
         **{name: torch.tensor(values, dtype=torch.float64) for name, values in figures.items()},
         **prefixed("trained", parameters),
     }
-
-
-def recipe_of(texts: Texts) -> Recipe:
-    given = json.loads(texts["recipe"])
-    return Recipe(
-        steps=given["steps"],
-        learning_rate=given["learningRate"],
-        floor=given["floor"],
-        warmup=given["warmup"],
-        betas=(given["betas"][0], given["betas"][1]),
-        epsilon=given["epsilon"],
-        decay=given["decay"],
-        decay_embeddings=given["decayEmbeddings"],
-        clip=given["clip"],
-    )
 
 
 @torch.no_grad()
