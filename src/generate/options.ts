@@ -72,9 +72,13 @@ export function checkOptions(options: GenerateOptions): CheckedOptions {
       throw invalidOption(`there is no option ${name}; expected ${Object.keys(RULES).join(', ')}`);
     }
     const { expected, holds } = RULES[name as keyof CheckedOptions];
-    if (!holds(value)) throw invalidOption(`${name} is ${JSON.stringify(value)}; expected ${expected}`);
+    if (!holds(value)) throw invalidOption(`${name} is ${shown(value)}; expected ${expected}`);
   }
   return { ...DEFAULTS, ...Object.fromEntries(given) };
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
 /** An error of what `generate` was given. */
