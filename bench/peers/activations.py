@@ -16,14 +16,17 @@ def normalised(u: Tensor) -> Tensor:
     return u * torch.rsqrt(u.pow(2).mean(-1, keepdim=True) + EPSILON)
 
 
+def powers(x: Tensor, order: int) -> list[Tensor]:
+    """The highest first, as the weights are."""
+    return [*(x**p for p in range(order, 1, -1)), x]
+
+
 def polynorm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    cubic = weight[0] * normalised(x**3)
-    return cubic + weight[1] * normalised(x**2) + weight[2] * normalised(x) + bias
+    return sum(weight[i] * normalised(power) for i, power in enumerate(powers(x, len(weight)))) + bias
 
 
 def polyrelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    s = torch.relu(x)
-    return weight[0] * s**3 + weight[1] * s**2 + weight[2] * s + bias
+    return sum(weight[i] * power for i, power in enumerate(powers(torch.relu(x), len(weight)))) + bias
 
 
 def relu(x: Tensor) -> Tensor:

@@ -8,24 +8,22 @@ status 1. Without PyTorch it says so, and ends with status 0.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import platform
 import re
 import sys
-import warnings
 from typing import Any, Callable, Sequence
 
-warnings.filterwarnings("ignore", message="Failed to initialize NumPy")  # which nothing here uses
-try:
-    import torch
-except ImportError as error:
-    print(f"peers: skipped: PyTorch cannot be imported ({error}); remedy: npm run bench:peers -- --install")
-    sys.exit(0)
+from skip import skip_without_torch
+
+skip_without_torch("peers")
+
+import torch
 
 import polycom
 from activations import ACTIVATIONS, Activation
 from cases import FUSED_BOUND, PEER_BOUNDS, Case, Data, Shape, disagreement
 from document import PASSES, cache_bytes, document, format_table, relate, write_json
+from memory import keep_freed_memory
 from sampling import Contender, Effort, Row, first_line, measure
 
 EAGER, COMPILED = "peer:pytorch-eager", "peer:pytorch-compiled"
@@ -122,13 +120,6 @@ def memory_notes(malloc: str) -> list[str]:
     if malloc == "reuse" and keep_freed_memory():
         return [f"memory: PyTorch allocates its outputs, from a malloc that reuses what was freed; {ours}"]
     return [f"memory: PyTorch allocates its outputs, from the system's malloc as it is; {ours}"]
-
-
-def keep_freed_memory() -> bool:
-    """Has glibc's malloc neither map large blocks afresh nor give freed ones back: what a tuned allocator does."""
-    mmap_max, trim_threshold = -4, -1
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and mallopt(mmap_max, 0) == 1 and mallopt(trim_threshold, -1) == 1
 
 
 def compiler_problem() -> str | None:

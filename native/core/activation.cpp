@@ -1,8 +1,6 @@
 // Every activation's C functions: check the block, fold it into a call, hand it to the device's kernel.
 #include "activation.h"
 
-#include <math.h>
-
 #include "arguments.h"
 #include "cpu/dispatch.h"
 #include "threads.h"
@@ -96,14 +94,6 @@ pc_status check_bias(const signature& sign, int32_t index, const pc_tensor& tens
               tensor_name(sign, index), shape_text(tensor).text, tensor.dtype);
 }
 
-pc_status check_like(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t of,
-                     const pc_tensor& other) {
-  if (tensor.dtype == other.dtype && same_shape(tensor, other)) return PC_OK;
-  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected those of %s, %s and %d",
-              sign.op, tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, tensor_name(sign, of),
-              shape_text(other).text, other.dtype);
-}
-
 // A scalar that is a choice: 0 or 1.
 pc_status check_choice(const signature& sign, const char* name, double value, const char* choices) {
   if (value == 0 || value == 1) return PC_OK;
@@ -113,11 +103,7 @@ pc_status check_choice(const signature& sign, const char* name, double value, co
 pc_status check_scalars(const pass& p, const double* scalars) {
   if (p.approximate()) return check_choice(p.sign, "approximate", scalars[0], "0 (by erf) or 1 (by tanh)");
   if (!p.rowwise()) return PC_OK;
-  const double epsilon = scalars[0];
-  if (!(epsilon >= 0) || !isfinite(float(epsilon))) {
-    return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", p.sign.op,
-                epsilon);
-  }
+  if (pc_status status = check_epsilon(p.sign, scalars[0])) return status;
   return check_choice(p.sign, "norm", scalars[1], "0 (RMS) or 1 (L2)");
 }
 
@@ -129,14 +115,14 @@ pc_status check_inputs(const pass& p, const pc_args* args) {
                 p.sign.inputs[0]);
   }
   if (p.gated()) {
-    if (pc_status status = check_like(p.sign, p.up(), in[p.up()], 0, in[0])) return status;
+    if (pc_status status = check_like(p.sign, p.up(), in[p.up()], p.sign.inputs[0], in[0])) return status;
   }
   if (p.coefficients()) {
     if (pc_status status = check_weight(p.sign, p.weight(), in[p.weight()])) return status;
     if (pc_status status = check_bias(p.sign, p.bias(), in[p.bias()])) return status;
   }
   if (p.backward) {
-    if (pc_status status = check_like(p.sign, p.dy(), in[p.dy()], 0, in[0])) return status;
+    if (pc_status status = check_like(p.sign, p.dy(), in[p.dy()], p.sign.inputs[0], in[0])) return status;
   }
   return check_scalars(p, args->scalars);
 }
@@ -182,19 +168,6 @@ pc_status plan(const pass& p, const pc_queue* queue, pc_args* args) {
   return PC_OK;
 }
 
-pc_status check_workspace(const pass& p, const pc_args* args, int64_t needed) {
-  if (needed == 0) return PC_OK;
-  if (args->workspace_size < needed) {
-    return fail(PC_INVALID_ARGUMENT, "%s: the workspace has %lld bytes; expected at least %lld", p.sign.op,
-                (long long)args->workspace_size, (long long)needed);
-  }
-  if (args->workspace == nullptr || uintptr_t(args->workspace) % 16 != 0) {
-    return fail(PC_INVALID_ARGUMENT, "%s: the workspace is %s; expected a 16-byte aligned address", p.sign.op,
-                args->workspace == nullptr ? "null" : "misaligned");
-  }
-  return PC_OK;
-}
-
 // y like x; each gradient like its input.
 pc_status check_outputs(const pass& p, const pc_args* args) {
   const pc_tensor* in = tensors(args);
@@ -208,7 +181,7 @@ pc_status check_outputs(const pass& p, const pc_args* args) {
     if (p.coefficients() && i == p.weight()) {
       if (pc_status status = check_weight(p.sign, first + i, output)) return status;
     }
-    if (pc_status status = check_like(p.sign, first + i, output, i, in[i])) return status;
+    if (pc_status status = check_like(p.sign, first + i, output, p.sign.inputs[i], in[i])) return status;
   }
   return PC_OK;
 }
@@ -237,7 +210,7 @@ pc_status run(const pass& p, pc_queue* queue, const pc_args* args) {
     call.dweight = static_cast<float*>(outputs[p.weight()].data);
     call.dbias = static_cast<float*>(outputs[p.bias()].data);
     const int64_t needed = workspace_size(p, queue->device, call.rows, call.cols, call.order);
-    if (pc_status status = check_workspace(p, args, needed)) return status;
+    if (pc_status status = check_workspace(p.sign, args, needed)) return status;
     call.partials = static_cast<double*>(args->workspace);
   }
   const activation_kernel kernel = queue->device == PC_CPU ? p.cpu : p.cuda;

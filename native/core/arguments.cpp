@@ -1,5 +1,6 @@
 #include "arguments.h"
 
+#include <math.h>
 #include <stdio.h>
 
 namespace polycom {
@@ -50,7 +51,10 @@ pc_status check_shape(const signature& sign, int32_t index, const pc_tensor& ten
 pc_status check_tensor(const signature& sign, int32_t index, const pc_tensor& tensor, bool output,
                        bool planning) {
   const char* name = tensor_name(sign, index);
-  if (tensor.dtype < PC_F32 || tensor.dtype > PC_BF16) {
+  if ((sign.integers >> index & 1) != 0) {
+    if (tensor.dtype != PC_I32)
+      return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 3 (i32)", sign.op, name, tensor.dtype);
+  } else if (tensor.dtype < PC_F32 || tensor.dtype > PC_BF16) {
     return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 0 (f32), 1 (f16) or 2 (bf16)", sign.op,
                 name, tensor.dtype);
   }
@@ -99,6 +103,56 @@ shape_text::shape_text(const pc_tensor& tensor) {
         snprintf(text + at, sizeof text - size_t(at), i == 0 ? "%lld" : ", %lld", (long long)tensor.shape[i]);
   }
   snprintf(text + at, sizeof text - size_t(at), "]");
+}
+
+pc_status check_like(const signature& sign, int32_t index, const pc_tensor& tensor, const char* of,
+                     const pc_tensor& other) {
+  if (tensor.dtype == other.dtype && same_shape(tensor, other)) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected those of %s, %s and %d",
+              sign.op, tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, of,
+              shape_text(other).text, other.dtype);
+}
+
+pc_status check_contiguous(const signature& sign, int32_t index, const pc_tensor& tensor) {
+  if (is_contiguous(tensor)) return PC_OK;
+  return fail(PC_UNSUPPORTED, "%s: %s is not contiguous", sign.op, tensor_name(sign, index));
+}
+
+pc_status check_plain(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t rank) {
+  const bool integer = (sign.integers >> index & 1) != 0;
+  if (tensor.rank != rank || (!integer && tensor.dtype != PC_F32)) {
+    return fail(tensor.rank != rank ? PC_INVALID_ARGUMENT : PC_UNSUPPORTED,
+                "%s: %s has shape %s and dtype %d; expected rank %d and dtype %d", sign.op,
+                tensor_name(sign, index), shape_text(tensor).text, tensor.dtype, rank,
+                integer ? PC_I32 : PC_F32);
+  }
+  return check_contiguous(sign, index, tensor);
+}
+
+pc_status check_size(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t axis,
+                     int64_t expected) {
+  if (tensor.shape[axis] == expected) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s; expected %lld on axis %d", sign.op,
+              tensor_name(sign, index), shape_text(tensor).text, (long long)expected, axis);
+}
+
+pc_status check_epsilon(const signature& sign, double epsilon) {
+  if (epsilon >= 0 && isfinite(float(epsilon))) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", sign.op,
+              epsilon);
+}
+
+pc_status check_workspace(const signature& sign, const pc_args* args, int64_t needed) {
+  if (needed == 0) return PC_OK;
+  if (args->workspace_size < needed) {
+    return fail(PC_INVALID_ARGUMENT, "%s: the workspace has %lld bytes; expected at least %lld", sign.op,
+                (long long)args->workspace_size, (long long)needed);
+  }
+  if (args->workspace == nullptr || uintptr_t(args->workspace) % 16 != 0) {
+    return fail(PC_INVALID_ARGUMENT, "%s: the workspace is %s; expected a 16-byte aligned address", sign.op,
+                args->workspace == nullptr ? "null" : "misaligned");
+  }
+  return PC_OK;
 }
 
 void shape_like(pc_tensor* tensor, const pc_tensor& like) {

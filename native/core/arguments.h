@@ -13,6 +13,7 @@ struct signature {
   const char* const* outputs;
   int32_t n_outputs;
   int32_t n_scalars;
+  uint64_t integers = 0;  // a bit for each tensor, inputs first: whether it holds i32
 };
 
 inline const pc_tensor* tensors(const pc_args* args) { return reinterpret_cast<const pc_tensor*>(args + 1); }
@@ -25,11 +26,30 @@ pc_status check_block(const pc_queue* queue, const pc_args* args, const signatur
 // The number of elements; every checked tensor has one that fits.
 int64_t element_count(const pc_tensor& tensor);
 
-constexpr int64_t item_size(pc_dtype dtype) { return dtype == PC_F32 ? 4 : 2; }
+constexpr int64_t item_size(pc_dtype dtype) { return dtype == PC_F32 || dtype == PC_I32 ? 4 : 2; }
 
 bool is_contiguous(const pc_tensor& tensor);
 
 bool same_shape(const pc_tensor& a, const pc_tensor& b);
+
+// Whether a tensor has another's dtype and shape, in words if not: `of` names the other.
+pc_status check_like(const signature& sign, int32_t index, const pc_tensor& tensor, const char* of,
+                     const pc_tensor& other);
+
+// Whether a tensor has this rank and is contiguous f32, or i32 where the signature says so.
+pc_status check_plain(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t rank);
+
+pc_status check_contiguous(const signature& sign, int32_t index, const pc_tensor& tensor);
+
+// Whether an axis has this size.
+pc_status check_size(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t axis,
+                     int64_t expected);
+
+// An epsilon: finite in f32, and not negative.
+pc_status check_epsilon(const signature& sign, double epsilon);
+
+// An address of 16 bytes' alignment, and enough behind it, where any is needed.
+pc_status check_workspace(const signature& sign, const pc_args* args, int64_t needed);
 
 // A shape as text, "[2, 3]", for messages.
 struct shape_text {

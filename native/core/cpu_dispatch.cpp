@@ -15,21 +15,28 @@ int64_t coefficient_partials(int64_t rows, int64_t cols, bool rowwise) {
 #define PC_DECLARE(name, traits)                               \
   pc_status name##_forward(pc_queue&, const activation_call&); \
   pc_status name##_backward(pc_queue&, const activation_call&);
+#define PC_DECLARE_FUSED(name)                             \
+  pc_status name##_forward(pc_queue&, const name##_call&); \
+  pc_status name##_backward(pc_queue&, const name##_call&);
 namespace baseline {
 PC_ACTIVATIONS(PC_DECLARE)
+PC_FUSED_OPS(PC_DECLARE_FUSED)
 pc_status copy(pc_queue&, const copy_call&);
 }  // namespace baseline
 #if defined(PC_X86)
 namespace avx2 {
 PC_ACTIVATIONS(PC_DECLARE)
+PC_FUSED_OPS(PC_DECLARE_FUSED)
 pc_status copy(pc_queue&, const copy_call&);
 }  // namespace avx2
 namespace avx512 {
 PC_ACTIVATIONS(PC_DECLARE)
+PC_FUSED_OPS(PC_DECLARE_FUSED)
 pc_status copy(pc_queue&, const copy_call&);
 }  // namespace avx512
 #endif
 #undef PC_DECLARE
+#undef PC_DECLARE_FUSED
 
 namespace {
 
@@ -91,6 +98,12 @@ const char* simd_level() {
     PC_CHOOSE(name##_backward, queue, call)                                                            \
   }
 PC_ACTIVATIONS(PC_DEFINE)
+#define PC_DEFINE_FUSED(name)                                                                             \
+  pc_status name##_forward(pc_queue& queue, const name##_call& call){PC_CHOOSE(                           \
+      name##_forward, queue, call)} pc_status name##_backward(pc_queue& queue, const name##_call& call) { \
+    PC_CHOOSE(name##_backward, queue, call)                                                               \
+  }
+PC_FUSED_OPS(PC_DEFINE_FUSED)
 pc_status copy(pc_queue& queue, const copy_call& call) { PC_CHOOSE(copy, queue, call) }
 
 }  // namespace cpu

@@ -1,6 +1,7 @@
 // The CPU kernels, whichever instruction set they were compiled for.
 #pragma once
 #include "core/activation.h"
+#include "core/rmsnorm.h"
 
 namespace polycom {
 namespace cpu {
@@ -12,6 +13,11 @@ const char* simd_level();
   pc_status name##_forward(pc_queue& queue, const activation_call& call); \
   pc_status name##_backward(pc_queue& queue, const activation_call& call);
 PC_ACTIVATIONS(PC_DECLARE)
+#undef PC_DECLARE
+#define PC_DECLARE(name)                                              \
+  pc_status name##_forward(pc_queue& queue, const name##_call& call); \
+  pc_status name##_backward(pc_queue& queue, const name##_call& call);
+PC_FUSED_OPS(PC_DECLARE)
 #undef PC_DECLARE
 
 struct copy_call {

@@ -36,5 +36,20 @@ static inline chunk chunk_at(const partition& p, int64_t rows, int64_t cols, int
   return {row, row_end < rows ? row_end : rows, col, col_end < cols ? col_end : cols};
 }
 
+// Rows in chunks: enough to share, and few, so that each can leave a row of sums in the workspace.
+struct row_chunks {
+  static constexpr int64_t most = 64;
+  int64_t rows, count;
+};
+
+static inline row_chunks cut_rows(int64_t rows, int64_t cols) {
+  const int64_t target = cols < 1 ? 65536 : cols < 65536 ? 65536 / cols : 1;
+  const int64_t even = (rows + row_chunks::most - 1) / row_chunks::most, size = even > target ? even : target;
+  return {size, (rows + size - 1) / size};
+}
+
+// A row of sums, padded to whole vectors of any instruction set.
+static inline int64_t padded_cols(int64_t cols) { return (cols + 15) / 16 * 16; }
+
 }  // namespace cpu
 }  // namespace polycom

@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised by any change that an older caller would misread. Checked at load. */
-#define PC_ABI_VERSION 2
+#define PC_ABI_VERSION 3
 
 #define PC_MAX_RANK 8
 #define PC_MAX_SCALARS 8
@@ -50,7 +50,7 @@ enum {
 };
 
 typedef int32_t pc_dtype;
-enum { PC_F32 = 0, PC_F16 = 1, PC_BF16 = 2 };
+enum { PC_F32 = 0, PC_F16 = 1, PC_BF16 = 2, PC_I32 = 3 /* ids, labels, positions */ };
 
 typedef int32_t pc_device;
 enum { PC_CPU = 0, PC_CUDA = 1 };
@@ -186,6 +186,23 @@ PC_OP(copy)
 
 #define PC_ACTIVATION(name, traits) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_ACTIVATIONS(PC_ACTIVATION)
+
+/*
+ * A transformer's other ops. A line here declares pc_<name>_forward and pc_<name>_backward. Tensors are f32
+ * and contiguous, unless an op says otherwise; those marked i32 hold whole numbers. Sizes in brackets.
+ *
+ * rmsnorm (Zhang and Sennrich 2019, arXiv 1910.07467): y = x / sqrt(mean(x^2) + epsilon) * weight over the
+ * last axis forward:  (x [.., cols], weight [cols])                       -> (y)                  scalars:
+ * epsilon backward: (x, weight, dy)                                     -> (dx, dweight) addrmsnorm: the same
+ * of sum = x + residual. dx is the gradient of both. forward:  (x, residual, weight) -> (y, sum) scalars:
+ * epsilon backward: (sum, weight, dy, dsum)                             -> (dx, dweight)
+ */
+#define PC_FUSED_OPS(X) \
+  X(rmsnorm)            \
+  X(addrmsnorm)
+
+#define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
+PC_FUSED_OPS(PC_FUSED_OP)
 
 #ifdef __cplusplus
 }

@@ -30,7 +30,7 @@ enum code {
   TF_UNIMPLEMENTED = 12,
   TF_INTERNAL = 13
 };
-enum data_type { TF_FLOAT = 1, TF_UINT8 = 4 };
+enum data_type { TF_FLOAT = 1, TF_INT32 = 3, TF_UINT8 = 4 };
 
 struct allocator_attributes {  // TF_AllocatorAttributes
   size_t struct_size;

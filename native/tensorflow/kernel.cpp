@@ -117,17 +117,18 @@ bool read_input(TF_OpKernelContext* context, const op& of, int index, TF_Tensor*
   tf.GetInput(context, index, held, told);
   if (tf.GetCode(told) != TF_OK) return false;
   const int rank = tf.NumDims(*held);
-  if (tf.TensorType(*held) != TF_FLOAT || rank > PC_MAX_RANK) {
+  if (tf.TensorType(*held) != (input.integer ? TF_INT32 : TF_FLOAT) || rank > PC_MAX_RANK) {
     return passed(
-        fail(PC_INVALID_ARGUMENT, "%s: %s has TensorFlow type %d and rank %d; expected float and at most %d",
-             of.name.c_str(), input.name.c_str(), tf.TensorType(*held), rank, PC_MAX_RANK),
+        fail(PC_INVALID_ARGUMENT, "%s: %s has TensorFlow type %d and rank %d; expected %s and at most %d",
+             of.name.c_str(), input.name.c_str(), tf.TensorType(*held), rank,
+             input.integer ? "int32" : "float", PC_MAX_RANK),
         told);
   }
   pc_tensor shape{}, whole{};
   shape.rank = rank;
   for (int i = 0; i < rank; ++i) shape.shape[i] = tf.Dim(*held, i);
   shape_like(&whole, shape);
-  whole.dtype = PC_F32;
+  whole.dtype = input.integer ? PC_I32 : PC_F32;
   whole.data = tf.TensorData(*held);
   if (input.views == 2 && (rank == 0 || whole.shape[rank - 1] % 2 != 0)) {
     return passed(fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s; expected a last axis of even length",

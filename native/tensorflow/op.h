@@ -18,8 +18,11 @@ constexpr int max_ops = 256;
 struct port {
   std::string name;
   int views;
+  bool integer;  // int32, else float
 
-  bool operator==(const port& other) const { return name == other.name && views == other.views; }
+  bool operator==(const port& other) const {
+    return name == other.name && views == other.views && integer == other.integer;
+  }
 };
 
 // A number that an op takes, as a float attribute of TensorFlow's.

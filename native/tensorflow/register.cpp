@@ -31,13 +31,17 @@ std::vector<std::string> split(const char* names) {
   return parts;
 }
 
-// "gate+up" becomes the port gate_up, of two views.
+// "gate+up" becomes the port gate_up, of two views; "ids:i32" holds whole numbers.
 std::vector<port> ports(const char* names) {
+  const std::string integer = ":i32";
   std::vector<port> made;
   for (std::string& name : split(names)) {
+    const bool is_integer = name.size() > integer.size() &&
+                            name.compare(name.size() - integer.size(), integer.size(), integer) == 0;
+    if (is_integer) name.resize(name.size() - integer.size());
     const size_t plus = name.find('+');
     if (plus != std::string::npos) name[plus] = '_';
-    made.push_back({name, plus == std::string::npos ? 1 : 2});
+    made.push_back({name, plus == std::string::npos ? 1 : 2, is_integer});
   }
   return made;
 }
@@ -62,15 +66,17 @@ std::string attribute_of(const scalar& s) {
   return s.name + text;
 }
 
+const char* type_of(const port& p) { return p.integer ? ": int32" : ": float"; }
+
 pc_status define(const op& made, int index, TF_Status* status) {
   TF_OpDefinitionBuilder* builder = tf.NewOpDefinitionBuilder(made.name.c_str());
   const std::string mark = std::string(index_attribute) + ": int = " + std::to_string(index);
   tf.OpDefinitionBuilderAddAttr(builder, mark.c_str());
   for (const scalar& s : made.scalars) tf.OpDefinitionBuilderAddAttr(builder, attribute_of(s).c_str());
   for (const port& input : made.inputs)
-    tf.OpDefinitionBuilderAddInput(builder, (input.name + ": float").c_str());
+    tf.OpDefinitionBuilderAddInput(builder, (input.name + type_of(input)).c_str());
   for (const port& output : made.outputs)
-    tf.OpDefinitionBuilderAddOutput(builder, (output.name + ": float").c_str());
+    tf.OpDefinitionBuilderAddOutput(builder, (output.name + type_of(output)).c_str());
   tf.RegisterOpDefinition(builder, status);  // takes the builder
   if (tf.GetCode(status) == TF_OK) return PC_OK;
   return fail(PC_INVALID_ARGUMENT, "tensorflow: cannot define %s: %s", made.name.c_str(), tf.Message(status));

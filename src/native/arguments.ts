@@ -1,7 +1,7 @@
 import { PolycomError } from '../errors.js';
 import { ITEM_BYTES } from './dtype.js';
 import { koffi } from './koffi.js';
-import type { Dtype, Memory, NativeTensor } from './types.js';
+import type { Dtype, IntegerTensor, Memory, NativeTensor } from './types.js';
 
 // The layout of pc_args and pc_tensor in native/include/polycom.h.
 const HEADER_BYTES = 104;
@@ -18,7 +18,8 @@ const OFFSET = {
   workspaceSize: 96,
 };
 const TENSOR_OFFSET = { data: 0, dtype: 8, rank: 12, shape: 16, strides: 80 };
-const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16'];
+const DTYPES: readonly (Dtype | 'i32')[] = ['f32', 'f16', 'bf16', 'i32'];
+const ARRAYS = { f32: 'Float32Array', f16: 'Uint16Array', bf16: 'Uint16Array', i32: 'Int32Array' };
 
 /** An argument block of the C ABI: encoded once, passed by address, call after call. */
 export class ArgumentBlock {
@@ -39,7 +40,7 @@ export class ArgumentBlock {
   }
 
   /** Writes tensor `index`, inputs first. */
-  setTensor(index: number, tensor: NativeTensor): void {
+  setTensor(index: number, tensor: NativeTensor | IntegerTensor): void {
     const at = HEADER_BYTES + index * TENSOR_BYTES;
     const { data, dtype = 'f32', shape, strides = contiguousStrides(shape) } = tensor;
     this.#bytes.setBigUint64(at + TENSOR_OFFSET.data, addressOf(data), true);
@@ -58,7 +59,7 @@ export class ArgumentBlock {
     const shape = Array.from({ length: rank }, (_, i) =>
       Number(this.#bytes.getBigInt64(at + TENSOR_OFFSET.shape + 8 * i, true)),
     );
-    return { dtype: DTYPES[this.#bytes.getInt32(at + TENSOR_OFFSET.dtype, true)]!, shape };
+    return { dtype: DTYPES[this.#bytes.getInt32(at + TENSOR_OFFSET.dtype, true)]! as Dtype, shape };
   }
 
   /** The bytes of workspace that the op's plan asked for. */
@@ -72,7 +73,7 @@ export class ArgumentBlock {
 }
 
 /** Checks all that the C side cannot see: that each tensor's elements lie inside its memory. */
-export function checkTensor(op: string, name: string, tensor: NativeTensor): void {
+export function checkTensor(op: string, name: string, tensor: NativeTensor | IntegerTensor): void {
   const { data, dtype = 'f32', shape, strides = contiguousStrides(shape) } = tensor;
   const wrong = (message: string, remedy?: string): never => {
     throw new PolycomError('INVALID_ARGUMENT', `${name} ${message}`, {
@@ -89,13 +90,13 @@ export function checkTensor(op: string, name: string, tensor: NativeTensor): voi
       wrong(`has a size or stride of ${value}; expected a whole number`);
   }
   if (ArrayBuffer.isView(data)) {
-    const expected = dtype === 'f32' ? 'Float32Array' : 'Uint16Array';
+    const expected = ARRAYS[dtype];
     const got = data.constructor.name;
     if (got !== expected && got !== 'Float16Array') wrong(`is a ${got}; expected a ${expected} for ${dtype}`);
   } else if (typeof data?.address !== 'bigint' || !Number.isSafeInteger(data.byteLength)) {
     wrong('has no memory; expected a typed array, or an address (bigint) with its byteLength');
   }
-  const needed = spanOf(shape, strides) * ITEM_BYTES[dtype];
+  const needed = spanOf(shape, strides) * (dtype === 'i32' ? 4 : ITEM_BYTES[dtype]);
   if (needed > data.byteLength) {
     wrong(`needs ${needed} bytes and has ${data.byteLength}`, 'pass an array that holds the whole shape');
   }

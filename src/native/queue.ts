@@ -3,11 +3,11 @@ import { DeviceTensor } from '../device/tensor.js';
 import { PolycomError } from '../errors.js';
 import { ArgumentBlock, allocate, allocateAligned, checkScalars, checkTensor } from './arguments.js';
 import type { NativeLibrary } from './library.js';
-import type { Device, Memory, NativeTensor } from './types.js';
+import type { Device, IntegerTensor, Memory, NativeTensor } from './types.js';
 
 /** What an op is given. */
 export interface CallArguments<T extends NativeTensor = NativeTensor> {
-  readonly inputs: readonly T[];
+  readonly inputs: readonly (T | IntegerTensor)[];
   /**
    * The outputs, or how many to allocate: 1 by default. They become typed arrays, or a {@link DeviceTensor} each on
    * CUDA and where an input is one.
@@ -145,7 +145,7 @@ export class Queue {
   }
 
   /** Checks a tensor, and that its memory is where this queue's ops can reach it. */
-  #checkTensor(op: string, name: string, tensor: NativeTensor): void {
+  #checkTensor(op: string, name: string, tensor: NativeTensor | IntegerTensor): void {
     checkTensor(op, name, tensor);
     this.#checkPlace(op, name, tensor.data);
   }

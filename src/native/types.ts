@@ -18,6 +18,16 @@ export interface NativeTensor {
   readonly dtype?: Dtype;
 }
 
+/** Whole numbers, such as ids and positions: an op's input. */
+export interface IntegerTensor {
+  /** On the queue's device: an Int32Array on the CPU. */
+  readonly data: Memory;
+  readonly shape: readonly number[];
+  /** In elements, one an axis; contiguous by default. */
+  readonly strides?: readonly number[];
+  readonly dtype: 'i32';
+}
+
 /** What a library says of itself. */
 export interface BuildInfo {
   readonly version: string;

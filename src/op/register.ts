@@ -16,7 +16,8 @@ export function registerOp(op: FusedOp, backendName: string, run: RunPass): void
   registerGradients(op);
 }
 
-function registerPass(pass: Pass, backendName: string, run: RunPass): void {
+/** Registers one pass as a tfjs kernel, without a gradient. Doing it again does nothing. */
+export function registerPass(pass: Pass, backendName: string, run: RunPass): void {
   if (tf.getKernel(pass.kernelName, backendName) != null) return;
   tf.registerKernel({
     kernelName: pass.kernelName,

@@ -21,19 +21,19 @@ export function unfused<T>(f: () => T): T {
 
 /** Runs an op: fused where the active backend has its kernel, else composed, which is said once. */
 export function runOp<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tensor[], scalars: Scalars): T {
-  if (composing > 0) return compose(op, inputs, scalars);
-  const backend = activeBackend();
-  if (tf.getKernel(op.kernelName, backend) == null) {
-    sayMissingKernels(backend);
-    return compose(op, inputs, scalars);
-  }
+  if (!hasKernel(op.kernelName)) return tf.tidy(() => op.composed(inputs, scalars)) as T;
   const named: Record<string, tf.Tensor> = {};
   for (let i = 0; i < op.inputs.length; ++i) named[op.inputs[i]!] = inputs[i]!;
   return tf.engine().runKernel(op.kernelName, named, scalars as unknown as tf.NamedAttrMap) as T;
 }
 
-function compose<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tensor[], scalars: Scalars): T {
-  return tf.tidy(() => op.composed(inputs, scalars)) as T;
+/** Whether an op runs fused: its kernel is on the active backend, and it is not inside `unfused`. Says once if not. */
+export function hasKernel(kernelName: string): boolean {
+  if (composing > 0) return false;
+  const backend = activeBackend();
+  if (tf.getKernel(kernelName, backend) != null) return true;
+  sayMissingKernels(backend);
+  return false;
 }
 
 function activeBackend(): string {

@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Sums } from './reference.js';
+import { scalarValues } from './sample.js';
 
 /** The numbers that a call of an op carries beside its tensors, by name: `{ epsilon: 1e-6 }`. */
 export type Scalars = Readonly<Record<string, number>>;
@@ -46,8 +47,16 @@ export interface Pass {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly scalars: readonly string[];
+  /** By the scalars' names: what costs a call nothing to leave as it is. */
+  readonly defaults: Scalars;
   /** As the op's. */
   readonly packed: boolean;
+  /** The inputs that hold int32; the others, and all outputs, are float32. */
+  readonly integers: readonly string[];
+}
+
+function defaultsOf({ scalars }: FusedOp): Scalars {
+  return Object.fromEntries(scalars.map((name) => [name, scalarValues(name)[0]!]));
 }
 
 export function forwardPass(op: FusedOp): Pass {
@@ -57,7 +66,9 @@ export function forwardPass(op: FusedOp): Pass {
     inputs: op.inputs,
     outputs: ['y'],
     scalars: op.scalars,
+    defaults: defaultsOf(op),
     packed: op.packed ?? false,
+    integers: [],
   };
 }
 
@@ -68,6 +79,8 @@ export function backwardPass(op: FusedOp): Pass {
     inputs: [...op.inputs, 'dy'],
     outputs: op.inputs.map((input) => `d${input}`),
     scalars: op.scalars,
+    defaults: defaultsOf(op),
     packed: op.packed ?? false,
+    integers: [],
   };
 }

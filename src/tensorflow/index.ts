@@ -3,6 +3,7 @@
  * in its TensorFlow. What is missing is said once, and the ops then run as compositions; nothing is thrown.
  */
 import { tfjsActivations } from '../activations/table.js';
+import { fusedOps } from '../fused/table.js';
 import { libraryCandidates } from '../native/find.js';
 import { findNative } from '../native/library.js';
 import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
@@ -35,7 +36,7 @@ function register(): TensorflowStatus {
   const native = findNative();
   if (!native.found) return missing(native, known);
   try {
-    registerInTensorflow(tfjsActivations, native, tfjs);
+    registerInTensorflow(tfjsActivations, fusedOps, native, tfjs);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return missing(

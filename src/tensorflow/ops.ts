@@ -1,7 +1,7 @@
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { passesOf, type TransformerOp } from '../fused/types.js';
 import { ABI_VERSION, type NativeLibrary } from '../native/library.js';
-import { type RunPass, registerOp } from '../op/register.js';
-import { scalarValues } from '../op/sample.js';
+import { type RunPass, registerOp, registerPass } from '../op/register.js';
 import { backwardPass, type FusedOp, forwardPass, type Pass, type Scalars } from '../op/types.js';
 import type { TfjsBinding, TfjsNode } from './load.js';
 
@@ -45,13 +45,22 @@ const LIBRARIES = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2', 'lib
 export const STREAM_TIER = 3;
 
 /** Registers every op in tfjs-node's TensorFlow, and over it the tfjs kernels and gradients. */
-export function registerInTensorflow(ops: readonly FusedOp[], native: NativeLibrary, tfjs: TfjsNode): void {
+export function registerInTensorflow(
+  activations: readonly FusedOp[],
+  fused: readonly TransformerOp[],
+  native: NativeLibrary,
+  tfjs: TfjsNode,
+): void {
   const attach = native.function<(names: string) => number>('pc_tensorflow_attach', 'int32_t', ['str']);
   native.check(attach(LIBRARIES.join('\n')));
   const run = runnerFor(tfjs.binding);
-  for (const op of ops) {
+  for (const op of activations) {
     for (const pass of [forwardPass(op), backwardPass(op)]) definePass(pass, native, tfjs.binding);
     registerOp(op, 'tensorflow', run);
+  }
+  for (const pass of fused.flatMap(passesOf)) {
+    definePass(pass, native, tfjs.binding);
+    registerPass(pass, 'tensorflow', run);
   }
 }
 
@@ -72,18 +81,21 @@ function definePass(pass: Pass, native: NativeLibrary, binding: TfjsBinding): vo
     'str',
   ]);
   const [inputs, outputs, scalars] = [
-    halves(pass, pass.inputs),
-    halves(pass, pass.outputs),
-    pass.scalars.map((scalar) => `${scalar}=${scalarValues(scalar)[0]}`),
+    ports(pass, pass.inputs),
+    ports(pass, pass.outputs),
+    pass.scalars.map((scalar) => `${scalar}=${pass.defaults[scalar]}`),
   ].map((names) => names.join(','));
   const [run, plan] = [native.symbol(`pc_${pass.native}`), native.symbol(`pc_${pass.native}_plan`)];
   native.check(register(name, run, plan, inputs!, outputs!, scalars!), pass.native);
 }
 
-/** The names as the library is told them: a packed tensor's are those of the two views that the C function takes. */
-function halves(pass: Pass, names: readonly string[]): string[] {
+/** The names as the library is told them: of a packed tensor the two views that the C function takes, `:i32` after whole numbers. */
+function ports(pass: Pass, names: readonly string[]): string[] {
   const views: Readonly<Record<string, string>> = { packed: 'gate+up', dpacked: 'dgate+dup' };
-  return names.map((name) => (pass.packed ? (views[name] ?? name) : name));
+  return names.map((name) => {
+    if (pass.integers.includes(name)) return `${name}:i32`;
+    return pass.packed ? (views[name] ?? name) : name;
+  });
 }
 
 /** Whether TensorFlow knows an op of this name. Registering it again would abort the process. */
@@ -106,7 +118,7 @@ function runnerFor(binding: TfjsBinding): RunPass {
     if (list === undefined) {
       // Each attribute that is named takes TensorFlow a microsecond or two.
       list = pass.scalars
-        .filter((name) => scalars[name] !== scalarValues(name)[0])
+        .filter((name) => scalars[name] !== pass.defaults[name])
         .map((name) => ({ name, type: binding.TF_ATTR_FLOAT, value: scalars[name]! }));
       attributes.set(key, list);
     }

@@ -1,0 +1,2 @@
+/** The transformer's other fused ops. */
+export { rmsNorm } from './rmsnorm.js';

@@ -1,0 +1,90 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect } from 'vitest';
+import { type OpSample, passesOf, type TransformerOp, type Values } from '../../src/fused/types.js';
+import { allocateAligned } from '../../src/native/arguments.js';
+import type { Queue } from '../../src/native/queue.js';
+import type { IntegerTensor, NativeTensor } from '../../src/native/types.js';
+import { BOUND, errorOf } from '../../src/op/compare.js';
+import type { Sums } from '../../src/op/reference.js';
+import { normal } from '../../src/op/sample.js';
+import type { Scalars } from '../../src/op/types.js';
+
+/** What an op gives: its outputs, and its gradients for {@link upstreamOf}. */
+export interface Results {
+  readonly outputs: Float32Array[];
+  readonly gradients: Float32Array[];
+}
+
+export function scalarsOf(op: TransformerOp, sample: OpSample): Scalars {
+  return { ...op.scalars, ...sample.scalars };
+}
+
+/** The sample's tensors as references take them. */
+export function valuesOf({ tensors }: OpSample): Record<string, Values> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, values }]) => [
+      name,
+      { shape, values: Float64Array.from(values) },
+    ]),
+  );
+}
+
+/** A gradient for each differentiable output, normal. */
+export function upstreamOf(op: TransformerOp, sample: OpSample): Float32Array[] {
+  const outputs = op.reference.forward(valuesOf(sample), scalarsOf(op, sample));
+  return op.differentiable.map((_, i) => normal(outputs[i]!.value.length, 90 + i));
+}
+
+export function expectedOf(op: TransformerOp, sample: OpSample): { outputs: Sums[]; gradients: Sums[] } {
+  const upstream = upstreamOf(op, sample).map((dy) => Float64Array.from(dy));
+  const [values, scalars] = [valuesOf(sample), scalarsOf(op, sample)];
+  return {
+    outputs: op.reference.forward(values, scalars),
+    gradients: op.reference.backward(values, upstream, scalars),
+  };
+}
+
+/** Runs both passes on a queue of the CPU or the emulator, into memory that holds NaN. */
+export function runNative(queue: Queue, op: TransformerOp, sample: OpSample): Results {
+  const [forward, backward] = passesOf(op);
+  const scalars = Object.values(scalarsOf(op, sample));
+  const tensorOf = (name: string): NativeTensor | IntegerTensor => {
+    const { shape, values } = sample.tensors[name]!;
+    return op.integers.includes(name)
+      ? { data: Int32Array.from(values), shape, dtype: 'i32' }
+      : { data: values, shape };
+  };
+  const call = (native: string, inputs: readonly (NativeTensor | IntegerTensor)[], count: number) => {
+    const outputs = queue.prepare(native, { inputs, scalars, outputs: count }).outputs.map(({ shape }) => {
+      const size = shape.reduce((product, axis) => product * axis, 1);
+      return { shape, data: new Float32Array(size).fill(Number.NaN) };
+    });
+    const workspace = allocateAligned(1 << 22).fill(0xff);
+    queue.call(native, { inputs, scalars, outputs, workspace });
+    return outputs;
+  };
+  const outputs = call(forward.native, op.inputs.map(tensorOf), op.outputs.length);
+  const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? tensorOf(name));
+  const upstream = upstreamOf(op, sample).map((data, i) => ({ data, shape: outputs[i]!.shape }));
+  const gradients = call(backward.native, [...kept, ...upstream], op.gradients.length);
+  return { outputs: outputs.map(({ data }) => data), gradients: gradients.map(({ data }) => data) };
+}
+
+/** The sample's tensors as tf's. */
+export function tensorsOf(op: TransformerOp, sample: OpSample): tf.Tensor[] {
+  return op.inputs.map((name) => {
+    const { shape, values } = sample.tensors[name]!;
+    return op.integers.includes(name)
+      ? tf.tensor(Int32Array.from(values), [...shape], 'int32')
+      : tf.tensor(values, [...shape], 'float32');
+  });
+}
+
+/** Expects results as near to the reference as f32 arithmetic lets them be. */
+export function expectClose(got: Results, op: TransformerOp, sample: OpSample, bound: number = BOUND): void {
+  const wanted = expectedOf(op, sample);
+  for (const [i, name] of op.outputs.entries())
+    expect(errorOf(got.outputs[i]!, wanted.outputs[i]!), name).toBeLessThanOrEqual(bound);
+  for (const [i, name] of op.gradients.entries())
+    expect(errorOf(got.gradients[i]!, wanted.gradients[i]!), `d${name}`).toBeLessThanOrEqual(bound);
+}
