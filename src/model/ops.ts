@@ -1,0 +1,3 @@
+export { addrmsnormOp, rmsNorm, rmsnormOp } from '../fused/rmsnorm.js';
+export { runBackward, runForward } from '../fused/run.js';
+export * from './standin.js';
