@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { asHeads, asRows, attentionScale } from './attention.js';
+import { asHeads, asRows } from './attention.js';
 import { runKeeping } from './kept.js';
 import { linear, linearInput, linearWeight, total } from './linear.js';
 import type { Kept, Saved } from './node.js';
@@ -17,8 +17,7 @@ export function attentionForward(
   const [q, k] = [headsForward(n, 'q', parameters, pass), headsForward(n, 'k', parameters, pass)];
   const v = asHeads(linear(n, parameterAt(parameters, 'self_attn.v_proj.weight')), config.kvHeads, pass);
   const [turnedQ, turnedK] = [q, k].map(({ heads }) => runKeeping(rotaryOp, [heads, table, start]));
-  const scalars = { scale: attentionScale(config) };
-  const seen = runKeeping(attentionOp, [turnedQ!.y, turnedK!.y, v, start], scalars);
+  const seen = runKeeping(attentionOp, [turnedQ!.y, turnedK!.y, v, start]);
   const rows = asRows(seen.y);
   return {
     y: linear(rows, parameterAt(parameters, 'self_attn.o_proj.weight')),
@@ -46,9 +45,7 @@ export function attentionBackward(
   const doutput = linearWeight(dy, saved.seen![0]!);
   const dseen = linearInput(dy, weight('o'));
   tf.dispose(saved.seen!);
-  const dheads = runBackward(attentionOp, saved.attention!, [asHeads(dseen, config.heads, pass)], {
-    scale: attentionScale(config),
-  });
+  const dheads = runBackward(attentionOp, saved.attention!, [asHeads(dseen, config.heads, pass)]);
   tf.dispose([dseen, saved.attention!]);
   const gradients: [string, tf.Tensor][] = [['self_attn.o_proj.weight', doutput]];
   const parts = (['q', 'k', 'v'] as const).map((name, i) => {

@@ -1,14 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { ModelConfig } from './config.js';
 import { linear } from './linear.js';
 import { attention, rmsNorm, rotary } from './ops.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import type { Pass } from './pass.js';
-
-/** What the scores are multiplied with. */
-export function attentionScale({ headWidth }: ModelConfig): number {
-  return 1 / Math.sqrt(headWidth);
-}
 
 /** Causal attention with grouped queries, of a block's normalised stream [B T, width], differentiably. */
 export function attentionBranch(
@@ -26,7 +20,7 @@ export function attentionBranch(
   const newV = asHeads(linear(n, weight('v_proj')), config.kvHeads, pass);
   const turned = rotary(newK, table, start) as tf.Tensor4D;
   const { k, v } = cache === undefined ? { k: turned, v: newV } : cache.extend(layer, turned, newV);
-  const y = attention(rotary(q, table, start), k, v, start, { scale: attentionScale(config) });
+  const y = attention(rotary(q, table, start), k, v, start);
   return linear(asRows(y), weight('o_proj'));
 }
 

@@ -52,14 +52,24 @@ export const attentionOp: TransformerOp = row(
   ['q', 'k', 'v', 'start'],
   ['start'],
   ['q', 'k', 'v'],
-  { scale: 1 },
+  { scale: 0 },
   ['q', 'k', 'v', 'start'],
   ([q, k, v, start], { scale }) => {
     const [B, T, H] = q!.shape as [number, number, number, number];
     const [, S, K] = k!.shape as [number, number, number];
     const heads = (x: tf.Tensor) =>
-      tf.gather(tf.transpose(x, [0, 2, 1, 3]), tf.tensor1d(Int32Array.from({ length: H }, (_, h) => Math.floor((h * K) / H)), 'int32'), 1);
-    const scores = tf.mul(tf.matMul(tf.transpose(q!, [0, 2, 1, 3]), heads(k!), false, true), scale!);
+      tf.gather(
+        tf.transpose(x, [0, 2, 1, 3]),
+        tf.tensor1d(
+          Int32Array.from({ length: H }, (_, h) => Math.floor((h * K) / H)),
+          'int32',
+        ),
+        1,
+      );
+    const scores = tf.mul(
+      tf.matMul(tf.transpose(q!, [0, 2, 1, 3]), heads(k!), false, true),
+      scale === 0 ? 1 / Math.sqrt(q!.shape[3]!) : scale!,
+    );
     const limit = tf.add(
       tf.reshape(start!, [B, 1, 1, 1]),
       tf.reshape(tf.range(0, T, 1, 'int32'), [1, 1, T, 1]),
@@ -92,30 +102,26 @@ export const embeddingOp: TransformerOp = row(
   ['table', 'ids'],
   ([table, ids]) => [tf.gather(table!, ids! as tf.Tensor1D)],
 );
-export const dropoutOp: TransformerOp = row(
-  'dropout',
-  'Dropout',
-  ['x', 'seed'],
-  ['seed'],
-  ['x'],
-  { rate: 0 },
-  ['x', 'seed'],
-  ([x, seed], { rate }) => {
-    const [a, b] = seed!.dataSync();
-    return [
-      tf.mul(
-        x!,
-        tf.div(
-          tf.cast(
-            tf.greaterEqual(tf.randomUniform(x!.shape, 0, 1, 'float32', a! * 1000 + b! + 1), rate!),
-            'float32',
-          ),
-          1 - rate!,
-        ),
-      ),
-    ];
-  },
-);
+const maskOf = (shape: number[], seed: tf.Tensor, rate: number): tf.Tensor => {
+  const [a, b] = seed.dataSync();
+  return tf.div(
+    tf.cast(tf.greaterEqual(tf.randomUniform(shape, 0, 1, 'float32', a! * 1000 + b! + 1), rate), 'float32'),
+    1 - rate,
+  );
+};
+export const dropoutOp: TransformerOp = {
+  ...row(
+    'dropout',
+    'Dropout',
+    ['x', 'seed'],
+    ['seed'],
+    ['x'],
+    { rate: 0 },
+    ['seed'],
+    ([x, seed], { rate }) => [tf.mul(x!, maskOf(x!.shape, seed!, rate!))],
+  ),
+  composedGradients: ([seed], [dy], { rate }) => [tf.mul(dy!, maskOf(dy!.shape, seed!, rate!))],
+};
 export const rotary = (x: tf.Tensor, table: tf.Tensor, start: tf.Tensor): tf.Tensor =>
   runFused(rotaryOp, [x, table, start]);
 export const attention = (
@@ -123,7 +129,7 @@ export const attention = (
   k: tf.Tensor,
   v: tf.Tensor,
   start: tf.Tensor,
-  { scale }: { scale: number },
+  { scale = 0 }: { scale?: number } = {},
 ): tf.Tensor => runFused(attentionOp, [q, k, v, start], { scale });
 export const crossEntropy = (logits: tf.Tensor, labels: tf.Tensor): tf.Tensor =>
   runFused(crossentropyOp, [logits, labels]);

@@ -42,7 +42,11 @@ export function modelOf(name: (typeof MODELS)[number]): {
 }
 
 /** A batch of words of no particular pattern. */
-export function batchOf({ vocabulary }: ModelConfig, batch: number, time: number): [tf.Tensor2D, tf.Tensor2D] {
+export function batchOf(
+  { vocabulary }: ModelConfig,
+  batch: number,
+  time: number,
+): [tf.Tensor2D, tf.Tensor2D] {
   const words = (salt: number) =>
     tf.tensor2d(
       Int32Array.from({ length: batch * time }, (_, i) => (i * i * 7 + i * salt + salt) % vocabulary),

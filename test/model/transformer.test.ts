@@ -43,7 +43,9 @@ describe.each(['tensorflow', 'cpu'])('on %s', (backend) => {
         for (const [part, tensor] of Object.entries(losses)) {
           expect(distance(tensor.dataSync(), wanted.get(`losses/${part}`)!.values), part).toBeLessThan(CLOSE);
         }
-        expect(Object.keys(losses)).toHaveLength([...wanted.keys()].filter((key) => key.startsWith('losses/')).length);
+        expect(Object.keys(losses)).toHaveLength(
+          [...wanted.keys()].filter((key) => key.startsWith('losses/')).length,
+        );
         expect([...gradients.keys()]).toEqual([...model.parameters.keys()]);
         for (const [key, gradient] of gradients) {
           expect(gradient.shape).toEqual(known.get(key)!.shape);
