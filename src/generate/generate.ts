@@ -20,8 +20,8 @@ export interface Completion {
  * What a prompt gives depends on it, the model, the options and its seed, not on the prompts beside it (but for the
  * last bit of the logits: a product of more rows may sum in another order).
  *
- * @param prompts may differ in length. Empty text stands for the tokenizer's end-of-text token, behind which a new text
- *   begins
+ * @param prompts may differ in length. An empty one stands for the tokenizer's end-of-text token, behind which a new
+ *   text begins
  * @throws {PolycomError} `INVALID_ARGUMENT` for options that do not fit, a prompt that is longer than the context or has
  *   tokens that the model lacks, or logits that are no distribution
  */
@@ -84,9 +84,9 @@ function tokensOf(
   row: number,
   { encode, endOfText }: Tokenizer,
   { config: { vocabulary, context } }: LanguageModel,
-  { overflow }: CheckedOptions,
+  { overflow, begin }: CheckedOptions,
 ): number[] {
-  const tokens = Array.from(typeof prompt === 'string' ? encode(prompt) : prompt);
+  const tokens = typeof prompt === 'string' ? [...begin, ...encode(prompt)] : Array.from(prompt);
   if (tokens.length === 0 && endOfText !== undefined) tokens.push(endOfText);
   if (tokens.length === 0) {
     throw invalidOption(`prompt ${row} is empty, and the tokenizer has no token that a text begins with`);

@@ -14,12 +14,14 @@ export interface GenerateOptions extends SamplingOptions {
    * of the context is forgotten and the text goes on (`slide`).
    */
   readonly overflow?: 'stop' | 'slide';
-  /** Whether the text goes on after the tokenizer's end-of-text token; false by default. */
-  readonly ignoreEnd?: boolean;
+  /** Tokens that stand before a prompt that is a text; none by default. */
+  readonly begin?: readonly number[];
+  /** Tokens that end a text; the tokenizer's end-of-text token, if it has one, by default. */
+  readonly ends?: readonly number[];
 }
 
-/** Options with their defaults. */
-export type CheckedOptions = Required<GenerateOptions>;
+/** Options with their defaults, but for `ends`, which has the tokenizer's. */
+export type CheckedOptions = Required<Omit<GenerateOptions, 'ends'>> & Pick<GenerateOptions, 'ends'>;
 
 const DEFAULTS: CheckedOptions = {
   temperature: 1,
@@ -30,7 +32,7 @@ const DEFAULTS: CheckedOptions = {
   stop: [],
   seed: 0,
   overflow: 'stop',
-  ignoreEnd: false,
+  begin: [],
 };
 
 interface Rule {
@@ -43,7 +45,12 @@ const number = (expected: string, holds: (value: number) => boolean): Rule => ({
   holds: (value) => typeof value === 'number' && holds(value),
 });
 
-const RULES: Readonly<Record<keyof CheckedOptions, Rule>> = {
+const tokens: Rule = {
+  expected: 'a list of tokens',
+  holds: (value) => Array.isArray(value) && value.every((token) => Number.isSafeInteger(token) && token >= 0),
+};
+
+const RULES: Readonly<Record<keyof GenerateOptions, Rule>> = {
   temperature: number('a number, 0 or more', (value) => value >= 0 && value < Number.POSITIVE_INFINITY),
   topK: number('a whole number, 1 or more', (value) => {
     return value >= 1 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
@@ -57,7 +64,8 @@ const RULES: Readonly<Record<keyof CheckedOptions, Rule>> = {
   },
   seed: number('a whole number', Number.isSafeInteger),
   overflow: { expected: "'stop' or 'slide'", holds: (value) => value === 'stop' || value === 'slide' },
-  ignoreEnd: { expected: 'true or false', holds: (value) => typeof value === 'boolean' },
+  begin: tokens,
+  ends: tokens,
 };
 
 /**
@@ -71,7 +79,7 @@ export function checkOptions(options: GenerateOptions): CheckedOptions {
     if (!Object.hasOwn(RULES, name)) {
       throw invalidOption(`there is no option ${name}; expected ${Object.keys(RULES).join(', ')}`);
     }
-    const { expected, holds } = RULES[name as keyof CheckedOptions];
+    const { expected, holds } = RULES[name as keyof GenerateOptions];
     if (!holds(value)) throw invalidOption(`${name} is ${shown(value)}; expected ${expected}`);
   }
   return { ...DEFAULTS, ...Object.fromEntries(given) };

@@ -34,7 +34,7 @@ export class Sequence {
   readonly #filter: StopFilter;
   readonly #options: CheckedOptions;
   readonly #known: number;
-  readonly #end: number | undefined;
+  readonly #ends: readonly number[];
   /** How many tokens there may be, and how many the context has room for: those of the prompt included. */
   readonly #wanted: number;
   readonly #context: number;
@@ -55,7 +55,7 @@ export class Sequence {
     this.#filter = new StopFilter(options.stop);
     this.#options = options;
     this.#known = tokenizer.vocabulary;
-    this.#end = options.ignoreEnd ? undefined : tokenizer.endOfText;
+    this.#ends = options.ends ?? (tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText]);
     this.#wanted = prompt.length + options.tokens;
     this.#context = context;
   }
@@ -75,8 +75,9 @@ export class Sequence {
     const token = sampleToken(known, this.#seen, this.#options, this.#random);
     this.tokens.push(token);
     this.#seen.add(token);
-    const reason = token === this.#end ? 'end' : this.#limit();
-    const { text, stopped } = this.#filter.push(token === this.#end ? '' : this.#stream.push(token));
+    const ended = this.#ends.includes(token);
+    const reason = ended ? 'end' : this.#limit();
+    const { text, stopped } = this.#filter.push(ended ? '' : this.#stream.push(token));
     if (stopped) return this.#finish(token, text, 'stop');
     if (reason === undefined) return { row: this.row, token, text };
     const rest = this.#filter.push(this.#stream.end());

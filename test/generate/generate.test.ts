@@ -64,8 +64,15 @@ describe('a text', () => {
 
   test('goes on after its end where that is to be ignored', async () => {
     const model = parrot([...learnt('abc'), 97]);
-    const [text] = await complete(model, byteTokenizer, ['b'], { ...GREEDY, tokens: 5, ignoreEnd: true });
+    const [text] = await complete(model, byteTokenizer, ['b'], { ...GREEDY, tokens: 5, ends: [] });
     expect(text).toEqual({ text: 'cabc', tokens: [99, 256, 97, 98, 99], reason: 'tokens' });
+  });
+
+  test('ends and begins with the tokens that are said to', async () => {
+    const model = parrot([3, ...learnt('abc')]);
+    const [text] = await complete(model, byteTokenizer, [''], { ...GREEDY, begin: [7, 3], ends: [1, 99] });
+    expect(text).toEqual({ text: 'ab', tokens: [97, 98, 99], reason: 'end' });
+    expect(model.calls[0]).toEqual([[7, 3]]);
   });
 
   test('begins behind the end of another where the prompt is empty', async () => {
@@ -190,6 +197,7 @@ describe('errors say what is wrong', () => {
     ['a', { repetitionPenalty: 0 }, /repetitionPenalty is 0/],
     ['a', { tokens: 1.5 }, /tokens is 1\.5/],
     ['a', { stop: ['x', ''] }, /stop is \["x",""\]; expected strings that are not empty/],
+    ['a', { ends: [-1] }, /ends is \[-1\]; expected a list of tokens/],
     ['a', { seed: 0.5 }, /seed is 0\.5/],
     ['a', { overflow: 'wrap' as 'stop' }, /overflow is "wrap"; expected 'stop' or 'slide'/],
     ['a', { top: 1 } as GenerateOptions, /no option top; expected temperature/],
