@@ -210,11 +210,18 @@ PC_ACTIVATIONS(PC_ACTIVATION)
  *
  *   forward:  (logits [rows, cols], labels i32 [rows])   -> (loss [rows], lse [rows, 2])
  *   backward: (logits, labels, lse, dloss)               -> (dlogits)
+ *
+ * embedding: row n of y is row ids[n] of the table, whose rows and ids are at most 2^31 - 1. Its gradient
+ * adds up the rows of dy of one id in their order, in double. Any gather of rows.
+ *
+ *   forward:  (table [rows, cols], ids i32 [count])   -> (y [count, cols])
+ *   backward: (table, ids, dy)                        -> (dtable)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
   X(addrmsnorm)         \
-  X(crossentropy)
+  X(crossentropy)       \
+  X(embedding)
 
 #define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_FUSED_OPS(PC_FUSED_OP)

@@ -1,3 +1,4 @@
 /** The transformer's other fused ops. */
 export { crossEntropy } from './crossentropy.js';
+export { embedding } from './embedding.js';
 export { rmsNorm } from './rmsnorm.js';
