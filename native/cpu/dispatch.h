@@ -4,6 +4,7 @@
 #include "core/crossentropy.h"
 #include "core/embedding.h"
 #include "core/rmsnorm.h"
+#include "core/rotary.h"
 
 namespace polycom {
 namespace cpu {

@@ -216,12 +216,20 @@ PC_ACTIVATIONS(PC_ACTIVATION)
  *
  *   forward:  (table [rows, cols], ids i32 [count])   -> (y [count, cols])
  *   backward: (table, ids, dy)                        -> (dtable)
+ *
+ * rotary (Su et al. 2021, arXiv 2104.09864), as LLaMA in Hugging Face's transformers has it: the pairs (i, i
+ * + width / 2) of each head, turned by the angles of position start[b] + t, whose cosines and sines are that
+ * row of the table: [cos | sin], each width / 2.
+ *
+ *   forward:  (x [batch, time, heads, width], table [positions, width], start i32 [batch])   -> (y)
+ *   backward: (table, start, dy)                                                             -> (dx)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
   X(addrmsnorm)         \
   X(crossentropy)       \
-  X(embedding)
+  X(embedding)          \
+  X(rotary)
 
 #define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_FUSED_OPS(PC_FUSED_OP)

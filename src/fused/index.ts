@@ -2,3 +2,4 @@
 export { crossEntropy } from './crossentropy.js';
 export { embedding } from './embedding.js';
 export { rmsNorm } from './rmsnorm.js';
+export { type RotaryTableOptions, rotary, rotaryTable } from './rotary.js';

@@ -1,7 +1,14 @@
 import { crossentropyOp } from './crossentropy.js';
 import { embeddingOp } from './embedding.js';
 import { addrmsnormOp, rmsnormOp } from './rmsnorm.js';
+import { rotaryOp } from './rotary.js';
 import type { TransformerOp } from './types.js';
 
 /** THE list of the transformer's other fused ops. Hosts and tests loop over it. */
-export const fusedOps: readonly TransformerOp[] = [rmsnormOp, addrmsnormOp, crossentropyOp, embeddingOp];
+export const fusedOps: readonly TransformerOp[] = [
+  rmsnormOp,
+  addrmsnormOp,
+  crossentropyOp,
+  embeddingOp,
+  rotaryOp,
+];

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { crossentropyOp } from '../../src/fused/crossentropy.js';
 import { embeddingOp } from '../../src/fused/embedding.js';
+import { rotaryOp } from '../../src/fused/rotary.js';
 import type { OpSample, TransformerOp } from '../../src/fused/types.js';
 import { emulatedCuda, native } from '../native/harness.js';
 import { runNative } from './harness.js';
@@ -42,6 +43,17 @@ const cases: Case[] = [
     output: range(9, 12),
     gradient: range(3, 6), // of the row that nothing else names
     value: 0,
+  },
+  {
+    name: 'rotary',
+    op: rotaryOp,
+    sample: '[2,3,2,10]',
+    integers: 'start',
+    at: 1,
+    bad: [7, -3, 2 ** 31 - 1, -(2 ** 31)],
+    output: range(60, 120),
+    gradient: range(60, 120),
+    value: Number.NaN,
   },
 ];
 
