@@ -2,6 +2,7 @@
 #pragma once
 #include "core/activation.h"
 #include "core/crossentropy.h"
+#include "core/dropout.h"
 #include "core/embedding.h"
 #include "core/rmsnorm.h"
 #include "core/rotary.h"

@@ -223,13 +223,21 @@ PC_ACTIVATIONS(PC_ACTIVATION)
  *
  *   forward:  (x [batch, time, heads, width], table [positions, width], start i32 [batch])   -> (y)
  *   backward: (table, start, dy)                                                             -> (dx)
+ *
+ * dropout: y = x / (1 - rate) or, of the rate's share of elements, x * 0. Random words are those of
+ * Philox4x32-10 under the key `seed`: element i takes word (i / 16) % 4 of the 64-bit counter (i / 64) * 16 +
+ * i % 16, and is kept where that is at least rate * 2^32. Scalars: rate, in [0, 1), as a float.
+ *
+ *   forward:  (x, seed i32 [2])   -> (y)
+ *   backward: (seed, dy)          -> (dx)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
   X(addrmsnorm)         \
   X(crossentropy)       \
   X(embedding)          \
-  X(rotary)
+  X(rotary)             \
+  X(dropout)
 
 #define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_FUSED_OPS(PC_FUSED_OP)

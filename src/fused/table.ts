@@ -1,4 +1,5 @@
 import { crossentropyOp } from './crossentropy.js';
+import { dropoutOp } from './dropout.js';
 import { embeddingOp } from './embedding.js';
 import { addrmsnormOp, rmsnormOp } from './rmsnorm.js';
 import { rotaryOp } from './rotary.js';
@@ -11,4 +12,5 @@ export const fusedOps: readonly TransformerOp[] = [
   crossentropyOp,
   embeddingOp,
   rotaryOp,
+  dropoutOp,
 ];
