@@ -51,8 +51,14 @@ export async function isIntact(folder: string, manifest: Manifest<unknown>): Pro
  * Makes a stored folder: filled aside, described by its manifest, then renamed into place.
  * Whoever renames first wins; a later process keeps the winner's folder. What stands there without being whole
  * is replaced.
+ *
+ * @param isCurrent whether what stands there is what would be made: if not, it is replaced too
  */
-export async function store<T>(folder: string, fill: (aside: string) => Promise<T>): Promise<Manifest<T>> {
+export async function store<T>(
+  folder: string,
+  fill: (aside: string) => Promise<T>,
+  isCurrent: (about: T) => boolean = () => true,
+): Promise<Manifest<T>> {
   const parent = dirname(folder);
   await mkdir(parent, { recursive: true });
   await removeLeftovers(parent);
@@ -62,7 +68,7 @@ export async function store<T>(folder: string, fill: (aside: string) => Promise<
     const about = await fill(aside);
     const manifest: Manifest<T> = { schema: 1, about, files: await describe(aside) };
     await writeFile(join(aside, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
-    return await moveIntoPlace(aside, folder, manifest);
+    return await moveIntoPlace(aside, folder, manifest, isCurrent);
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
@@ -94,10 +100,15 @@ async function readManifest<T>(folder: string): Promise<Manifest<T> | undefined>
   }
 }
 
-async function moveIntoPlace<T>(aside: string, folder: string, manifest: Manifest<T>): Promise<Manifest<T>> {
+async function moveIntoPlace<T>(
+  aside: string,
+  folder: string,
+  manifest: Manifest<T>,
+  isCurrent: (about: T) => boolean,
+): Promise<Manifest<T>> {
   if (await tryRename(aside, folder)) return manifest;
   const winner = await readStored<T>(folder);
-  if (winner !== undefined) return winner;
+  if (winner !== undefined && isCurrent(winner.about)) return winner;
   await moveAway(folder);
   if (await tryRename(aside, folder)) return manifest;
   return (await readStored<T>(folder)) ?? manifest;

@@ -5,6 +5,7 @@ import { packageVersion } from '../package.js';
 import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
 import { registerDoctor } from './doctor.js';
+import { registerPrepare } from './prepare.js';
 import { registerTfLink } from './tf-link.js';
 import { registerVerify } from './verify.js';
 
@@ -16,6 +17,7 @@ registerDoctor(program);
 registerVerify(program);
 registerBuild(program);
 registerTfLink(program);
+registerPrepare(program);
 registerBench(program);
 
 try {

@@ -1,0 +1,79 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ShardsAbout } from '../data/shards.js';
+
+interface PrepareCommandOptions {
+  readonly out: string;
+  readonly tokenizer: string;
+  readonly heldOut: number;
+  readonly field: string;
+  readonly shardTokens?: number;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Adds `prepare`: text becomes token shards. */
+export function registerPrepare(program: Command): void {
+  program
+    .command('prepare')
+    .description('turn text into token shards, to train on more than fits memory')
+    .argument('<inputs...>', 'text files, JSON lines (.jsonl, .ndjson), or folders of them')
+    .requiredOption('--out <folder>', 'the folder to make')
+    .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json of Hugging Face", 'bytes')
+    .option('--held-out <share>', 'of the text, kept from training', share, 0.05)
+    .option('--field <name>', 'of each JSON line, which has the text', 'text')
+    .option('--shard-tokens <count>', 'most tokens of a file (default: 67108864)', count)
+    .option('--json', 'print the manifest as JSON')
+    .option('--quiet', 'show no progress')
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+const HELP = `
+Each file of text is one document, and so is each JSON line. A document that is larger than the whole held-out share
+gives its own tail; of smaller ones, every so many are held out whole. The folder gets train-*.bin, heldout-*.bin, the
+tokenizer and manifest.json, and appears once it is whole. The same command again checks its checksums, and makes it anew
+only where the inputs have changed or it is damaged.
+
+  npx polycom prepare book.txt --out book
+  npx polycom prepare corpus/ more.jsonl --tokenizer gpt2/tokenizer.json --field content --out tokens`;
+
+async function run(inputs: string[], options: PrepareCommandOptions): Promise<void> {
+  const { out, tokenizer: name, heldOut, field, shardTokens, json, quiet } = options;
+  const { prepareShards } = await import('../data/prepare.js');
+  const { loadTokenizer } = await import('../data/tokenizer.js');
+  const { progressOn } = await import('../bench/progress.js');
+  const tokenizer = await loadTokenizer(name);
+  const progress = progressOn(process.stderr, quiet || !process.stderr.isTTY ? { quiet: true } : {});
+  const manifest = await prepareShards(inputs, out, {
+    tokenizer,
+    heldOut,
+    field,
+    ...(shardTokens === undefined ? {} : { shardTokens }),
+    onProgress: (done, total) => progress.step('reading', `${((100 * done) / total).toFixed(0)} %`),
+  }).finally(progress.end);
+  process.stdout.write(json ? `${JSON.stringify(manifest)}\n` : summary(out, manifest.about));
+}
+
+function summary(out: string, { sides, documents, tokenizer, ignored }: ShardsAbout): string {
+  const { train, heldout } = sides;
+  const files = train.shards.length + heldout.shards.length;
+  const number = (value: number): string => value.toLocaleString('en-US');
+  const lines = [
+    `${out}: ${number(train.tokens)} tokens to train with, ${number(heldout.tokens)} held out, in ${number(files)} files`,
+    `${number(documents)} documents, tokenizer ${tokenizer.name} of ${number(tokenizer.vocabulary)} tokens`,
+    ...(ignored > 0 ? [`${number(ignored)} files of other kinds were not read`] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError('expected a number from 0 to below 1, such as 0.05.');
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('expected a whole number from 1 on.');
+}

@@ -1,0 +1,88 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PolycomError } from '../errors.js';
+import type { TextStream, Tokenizer } from './tokenizer.js';
+
+const END_OF_TEXT = 256;
+
+/** A token for every byte of UTF-8, and 256 for the end of a text. It needs no file and knows every language. */
+export const byteTokenizer: Tokenizer = {
+  name: 'bytes',
+  vocabulary: 257,
+  endOfText: END_OF_TEXT,
+  encode: (text) => Uint32Array.from(new TextEncoder().encode(text)),
+  decode: (ids) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(ids)),
+  stream: byteStream,
+  save: async (folder) => {
+    await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(byteTokenizerJson()));
+    const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: endOfTextToken.content };
+    await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+  },
+};
+
+function byteStream(): TextStream {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  return {
+    push: (id) => decoder.decode(bytesOf([id]), { stream: true }),
+    end: () => decoder.decode(),
+  };
+}
+
+function bytesOf(ids: ArrayLike<number>): Uint8Array {
+  const bytes = new Uint8Array(ids.length);
+  let count = 0;
+  for (let i = 0; i < ids.length; ++i) {
+    const id = ids[i]!;
+    if (id === END_OF_TEXT) continue;
+    if (!(id >= 0 && id < END_OF_TEXT && Number.isInteger(id))) {
+      throw new PolycomError('INVALID_ARGUMENT', `token ${id}; expected a byte, or ${END_OF_TEXT}`);
+    }
+    bytes[count++] = id;
+  }
+  return bytes.subarray(0, count);
+}
+
+const endOfTextToken = {
+  id: END_OF_TEXT,
+  content: '<|endoftext|>',
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+  special: true,
+};
+
+/** The byte tokenizer as Hugging Face's libraries read it: byte-level BPE that merges nothing. */
+export function byteTokenizerJson(): object {
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [endOfTextToken],
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: null,
+    decoder: byteLevel,
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab: Object.fromEntries(byteLetters().map((letter, byte) => [letter, byte])),
+      merges: [],
+    },
+  };
+}
+
+/** The letter that stands for each byte in byte-level BPE: printable ones themselves, the others from U+0100 on. */
+function byteLetters(): string[] {
+  let others = 0;
+  return Array.from({ length: 256 }, (_, byte) => {
+    const printable = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
+    return String.fromCharCode(printable ? byte : 256 + others++);
+  });
+}

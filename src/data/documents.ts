@@ -1,0 +1,163 @@
+import { createReadStream } from 'node:fs';
+import { PolycomError } from '../errors.js';
+import type { InputFile } from './inputs.js';
+
+/** One text among many: a file of text, or one of JSON lines. */
+export interface Document {
+  /** In bytes of UTF-8. */
+  readonly size: number;
+  /** Its text, piece by piece; to be read before the next document is asked for. */
+  readonly pieces: AsyncIterable<string>;
+}
+
+const PIECE = 1 << 20;
+const LONGEST_LINE = 1 << 28;
+const NEWLINE = 10;
+
+/**
+ * The documents of a file, in pieces that fit memory however large the file is. A byte order mark is left out.
+ *
+ * @param field which string of each JSON line is the text
+ * @throws {PolycomError} `INVALID_ARGUMENT` where the file is not UTF-8, a line is not such an object, or the file
+ *   changes meanwhile
+ */
+export async function* documentsOf(file: InputFile, field: string): AsyncGenerator<Document> {
+  if (file.kind === 'text') yield { size: file.size, pieces: textPieces(file) };
+  else yield* jsonDocuments(file, field);
+}
+
+async function* chunks(file: InputFile): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  try {
+    for await (const chunk of createReadStream(file.path, { highWaterMark: PIECE })) {
+      bytes += (chunk as Buffer).length;
+      yield chunk as Buffer;
+    }
+  } catch (cause) {
+    if (cause instanceof PolycomError || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
+    throw new PolycomError('INVALID_ARGUMENT', `${file.path} cannot be read`, { cause });
+  }
+  if (bytes === file.size) return;
+  throw new PolycomError(
+    'INVALID_ARGUMENT',
+    `${file.path} changed while it was read: ${bytes} bytes; expected ${file.size}`,
+    { remedy: 'the same again, once nothing writes to it' },
+  );
+}
+
+async function* textPieces(file: InputFile): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let start = 0;
+  for await (const chunk of chunks(file)) {
+    const text = decodePiece(decoder, chunk, file, start);
+    start += chunk.length;
+    if (text !== '') yield text;
+  }
+  if (decodesAtAll(() => decoder.decode())) return;
+  throw notText(file, `it ends inside a character, at byte ${file.size}`);
+}
+
+function decodePiece(decoder: TextDecoder, chunk: Buffer, file: InputFile, start: number): string {
+  try {
+    return decoder.decode(chunk, { stream: true });
+  } catch {
+    throw notText(file, `byte ${start + firstBadByte(chunk)} or one shortly before it is none of UTF-8`);
+  }
+}
+
+/** The length of the longest start of a chunk that decodes: a chunk may begin inside a character. */
+function firstBadByte(chunk: Buffer): number {
+  let begin = 0;
+  while (begin < 3 && (chunk[begin]! & 0xc0) === 0x80) ++begin;
+  let [good, bad] = [begin, chunk.length];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    const part = chunk.subarray(begin, middle);
+    const fits = decodesAtAll(() => new TextDecoder('utf-8', { fatal: true }).decode(part, { stream: true }));
+    if (fits) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
+
+function decodesAtAll(decode: () => string): boolean {
+  try {
+    decode();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function notText(file: InputFile, why: string): PolycomError {
+  return new PolycomError('INVALID_ARGUMENT', `${file.path} is no UTF-8 text: ${why}`, {
+    remedy: 'unpack it if it is compressed; convert other encodings: iconv -f <encoding> -t UTF-8',
+  });
+}
+
+async function* jsonDocuments(file: InputFile, field: string): AsyncGenerator<Document> {
+  let number = 0;
+  for await (const line of lines(file)) {
+    ++number;
+    const text = textOf(line, field, `${file.path}:${number}`);
+    if (text !== '') yield { size: Buffer.byteLength(text), pieces: once(text) };
+  }
+}
+
+async function* once(text: string): AsyncGenerator<string> {
+  yield text;
+}
+
+async function* lines(file: InputFile): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  let held = 0;
+  for await (const chunk of chunks(file)) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      yield Buffer.concat([...parts, chunk.subarray(start, end)]);
+      [parts, held, start] = [[], 0, end + 1];
+    }
+    parts.push(chunk.subarray(start));
+    held += chunk.length - start;
+    if (held > LONGEST_LINE) {
+      throw new PolycomError(
+        'INVALID_ARGUMENT',
+        `${file.path} has a line of more than ${LONGEST_LINE >> 20} MiB: these are no JSON lines`,
+        { remedy: 'one object a line; as plain text, it should not be called .jsonl' },
+      );
+    }
+  }
+  if (held > 0) yield Buffer.concat(parts);
+}
+
+/** The text of a line; nothing for a blank one. */
+function textOf(line: Buffer, field: string, where: string): string {
+  const row = parseLine(line, where);
+  if (row === undefined) return '';
+  const text = typeof row === 'object' && row !== null ? (row as Record<string, unknown>)[field] : undefined;
+  if (typeof text === 'string') return text;
+  throw new PolycomError('INVALID_ARGUMENT', `${where}: no text '${field}'; the line has ${fieldsOf(row)}`, {
+    remedy: 'name the field that has the text: --field <name>',
+  });
+}
+
+function parseLine(line: Buffer, where: string): unknown {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(line).trim();
+    return text === '' ? undefined : JSON.parse(text);
+  } catch (cause) {
+    const why = cause instanceof SyntaxError ? cause.message : 'it is no UTF-8';
+    throw new PolycomError('INVALID_ARGUMENT', `${where} is no JSON: ${why}`, {
+      remedy: 'one JSON object a line; a broken last line means that the file was cut off',
+      cause,
+    });
+  }
+}
+
+function fieldsOf(row: unknown): string {
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) {
+    return `no object: ${JSON.stringify(row).slice(0, 40)}`;
+  }
+  const names = Object.entries(row).map(([name, value]) => `${name} (${typeof value})`);
+  return names.length === 0 ? 'no fields' : names.slice(0, 20).join(', ');
+}

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Tokenizer as Library } from '@huggingface/tokenizers';
+import { PolycomError } from '../errors.js';
+import type { Tokenizer } from './tokenizer.js';
+
+/** What ends a text in the tokenizers of the day, where `tokenizer_config.json` does not say. */
+const ENDS = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos>'];
+
+/** The models that the library runs; it would take others for one of these. */
+const MODELS: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', undefined];
+
+/**
+ * The tokenizer that a `tokenizer.json` describes, run by `@huggingface/tokenizers`.
+ *
+ * @param file its path; a `tokenizer_config.json` beside it may name the end-of-text token
+ * @param text what it holds
+ * @param json the same, parsed
+ * @throws {PolycomError} `UNSUPPORTED` where the library is not installed; `INVALID_ARGUMENT` where it rejects the file
+ */
+export async function huggingFaceTokenizer(
+  file: string,
+  text: string,
+  json: Record<string, unknown>,
+): Promise<Tokenizer> {
+  const { Tokenizer: Library } = await load(file);
+  const configText = await readFile(join(dirname(file), 'tokenizer_config.json'), 'utf8').catch(
+    () => undefined,
+  );
+  const config = configText === undefined ? {} : parseConfig(configText, file);
+  const library = construct(() => {
+    const { type } = (json.model ?? {}) as { type?: unknown };
+    if (!MODELS.includes(type)) throw new Error(`its model is a ${type}; expected BPE, WordPiece or Unigram`);
+    return new Library(json, config);
+  }, file);
+  const vocabulary = construct(() => vocabularyOf(library), file);
+  const endOfText = endOf(library, config);
+  return {
+    name: `huggingface-${createHash('sha256')
+      .update(text)
+      .update(configText ?? '')
+      .digest('hex')
+      .slice(0, 16)}`,
+    vocabulary,
+    ...(endOfText === undefined ? {} : { endOfText }),
+    encode: (input) => {
+      if (input === '') return new Uint32Array(0);
+      const { ids } = library.encode(input, { add_special_tokens: false });
+      return Uint32Array.from(ids, (id) => checked(id, vocabulary, file));
+    },
+    decode: (ids) => {
+      if (ids.length === 0) return '';
+      const list = Array.from(ids, (id) => checked(id, vocabulary, file));
+      return library.decode(list, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    },
+    save: async (folder) => {
+      await writeFile(join(folder, 'tokenizer.json'), text);
+      if (configText !== undefined) await writeFile(join(folder, 'tokenizer_config.json'), configText);
+    },
+  };
+}
+
+async function load(file: string): Promise<typeof import('@huggingface/tokenizers')> {
+  try {
+    return await import('@huggingface/tokenizers');
+  } catch (cause) {
+    throw new PolycomError('UNSUPPORTED', `the library that reads ${file} is not installed`, {
+      remedy: 'npm install @huggingface/tokenizers',
+      cause,
+    });
+  }
+}
+
+function construct<T>(make: () => T, file: string): T {
+  try {
+    return make();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new PolycomError('INVALID_ARGUMENT', `${file} is not a tokenizer.json that can be used: ${why}`, {
+      remedy: 'expected what save_pretrained of a fast tokenizer of transformers writes',
+      cause,
+    });
+  }
+}
+
+function parseConfig(text: string, file: string): Record<string, unknown> {
+  const parse = (): unknown => JSON.parse(text);
+  const config = construct(parse, join(dirname(file), 'tokenizer_config.json'));
+  return typeof config === 'object' && config !== null ? (config as Record<string, unknown>) : {};
+}
+
+/** One more than the largest token: numbers may have gaps. */
+function vocabularyOf(library: Library): number {
+  let largest = -1;
+  for (const id of library.get_vocab(true).values()) largest = Math.max(largest, id);
+  if (Number.isInteger(largest) && largest >= 0) return largest + 1;
+  throw new Error('its vocabulary is empty');
+}
+
+function endOf(library: Library, config: Record<string, unknown>): number | undefined {
+  const token = config.eos_token as string | { content?: string } | null | undefined;
+  const named = typeof token === 'string' ? token : token?.content;
+  const special = new Map(
+    [...library.get_added_tokens_decoder()].map(([id, { content }]) => [content, id] as const),
+  );
+  if (named !== undefined) return special.get(named) ?? library.token_to_id(named);
+  return ENDS.map((end) => special.get(end)).find((id) => id !== undefined);
+}
+
+function checked(id: unknown, vocabulary: number, file: string): number {
+  if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary) return id;
+  throw new PolycomError(
+    'INVALID_ARGUMENT',
+    `token ${id} is not in the vocabulary of ${file}; expected 0 to ${vocabulary - 1}`,
+  );
+}

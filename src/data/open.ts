@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { cacheDirectory } from '../cache.js';
+import { PolycomError } from '../errors.js';
+import { numberTokenizer } from './numbers.js';
+import { type PrepareOptions, prepareShards } from './prepare.js';
+import { isShardsFolder, openShards, readManifest, type TokenSource } from './shards.js';
+import { type SyntheticOptions, syntheticLanguage } from './synthetic.js';
+import { loadTokenizer, TOKENIZER_FILE, type Tokenizer } from './tokenizer.js';
+
+/** How data is opened. */
+export interface OpenDataOptions extends Omit<PrepareOptions, 'tokenizer'> {
+  /** `bytes` (the default), the path of a `tokenizer.json` or of its folder, or a tokenizer. */
+  readonly tokenizer?: string | Tokenizer;
+  /** The folder that the shards are kept in; by default, one in the user's cache for each input and settings. */
+  readonly directory?: string;
+  /** Of the language, where the data is `synthetic`. */
+  readonly synthetic?: Omit<SyntheticOptions, 'side'>;
+}
+
+/** Data to train with. Nothing of `heldOut` is in `train`. */
+export interface Data {
+  readonly train: TokenSource;
+  /** Of length 0 where nothing is held out. */
+  readonly heldOut: TokenSource;
+  readonly tokenizer: Tokenizer;
+  /** In nats per token; of the synthetic language only. */
+  readonly entropy?: number;
+  /** Where the shards are; not of the synthetic language. */
+  readonly directory?: string;
+  close(): void;
+}
+
+const SYNTHETIC_HELD_OUT = 2 ** 17;
+
+/**
+ * Opens data to train with: a file of text or JSON lines, or a folder of them, of which shards are prepared where
+ * they are absent or older than it; a folder that `polycom prepare` made, as it is; or `synthetic`, the built-in
+ * language (`./synthetic` is a file).
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` where it cannot be read, is damaged, or was prepared otherwise than asked
+ */
+export async function openData(
+  path: string | readonly string[],
+  options: OpenDataOptions = {},
+): Promise<Data> {
+  if (path === 'synthetic') return openSynthetic(options);
+  if (typeof path === 'string' && looksPrepared(path)) return openPrepared(path, options);
+  const tokenizer = await tokenizerOf(options.tokenizer ?? 'bytes');
+  const directory = options.directory ?? cacheFolder(path, tokenizer, options);
+  await prepareShards(path, directory, { ...options, tokenizer });
+  return openFolder(directory, tokenizer);
+}
+
+/** Whether it is a folder of shards, be they damaged: then the error should say so, not that it has no text. */
+function looksPrepared(path: string): boolean {
+  return isShardsFolder(path) || existsSync(join(path, 'train-00000.bin'));
+}
+
+function openSynthetic({ synthetic = {}, tokenizer }: OpenDataOptions): Data {
+  if (tokenizer !== undefined) {
+    throw new PolycomError('INVALID_ARGUMENT', 'the synthetic language has its own tokenizer; expected none');
+  }
+  const train = syntheticLanguage(synthetic);
+  const length = Math.min(SYNTHETIC_HELD_OUT, train.length);
+  const heldOut = syntheticLanguage({ ...synthetic, side: 'heldout', length });
+  const { entropy, vocabulary } = train;
+  return { train, heldOut, tokenizer: numberTokenizer(vocabulary), entropy, close: () => undefined };
+}
+
+async function openPrepared(folder: string, options: OpenDataOptions): Promise<Data> {
+  const { about } = readManifest(folder);
+  const kept = existsSync(join(folder, TOKENIZER_FILE)) ? folder : undefined;
+  const wanted = options.tokenizer ?? kept;
+  if (wanted === undefined) {
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `${folder} does not hold its tokenizer, ${about.tokenizer.name}`,
+      {
+        remedy: 'give the tokenizer that prepared it',
+      },
+    );
+  }
+  const tokenizer = await tokenizerOf(wanted);
+  if (tokenizer.name !== about.tokenizer.name || tokenizer.vocabulary !== about.tokenizer.vocabulary) {
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `${folder} was prepared with tokenizer ${about.tokenizer.name}; expected ${tokenizer.name}`,
+      { remedy: 'leave the tokenizer out, or prepare the text again with it' },
+    );
+  }
+  if (options.heldOut !== undefined && options.heldOut !== about.share) {
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `${folder} was prepared with a held-out share of ${about.share}; expected ${options.heldOut}`,
+      { remedy: 'leave the share out, or prepare the text again with it' },
+    );
+  }
+  return openFolder(folder, tokenizer);
+}
+
+function openFolder(directory: string, tokenizer: Tokenizer): Data {
+  const train = openShards(directory, 'train');
+  const heldOut = openShards(directory, 'heldout');
+  const close = (): void => {
+    train.close();
+    heldOut.close();
+  };
+  return { train, heldOut, tokenizer, directory, close };
+}
+
+async function tokenizerOf(tokenizer: string | Tokenizer): Promise<Tokenizer> {
+  return typeof tokenizer === 'string' ? loadTokenizer(tokenizer) : tokenizer;
+}
+
+function cacheFolder(
+  path: string | readonly string[],
+  { name }: Tokenizer,
+  options: OpenDataOptions,
+): string {
+  const paths = (typeof path === 'string' ? [path] : path).map((item) => resolve(item));
+  const key = JSON.stringify([paths, name, options.heldOut, options.field]);
+  return cacheDirectory('tokens', createHash('sha256').update(key).digest('hex').slice(0, 16));
+}

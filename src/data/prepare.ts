@@ -1,0 +1,187 @@
+import { readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { PolycomError } from '../errors.js';
+import { isIntact, readStored, store } from '../store.js';
+import { documentsOf } from './documents.js';
+import { findInputs, type Inputs } from './inputs.js';
+import { isShardsFolder, type ShardsAbout, type ShardsManifest, type Side } from './shards.js';
+import { cutNear, HeldOutSplit } from './split.js';
+import type { Tokenizer } from './tokenizer.js';
+import { bitsOf, type Shard, ShardWriter } from './writer.js';
+
+/** How text becomes shards. */
+export interface PrepareOptions {
+  readonly tokenizer: Tokenizer;
+  /** The share of the text that is held out of training; 0.05. */
+  readonly heldOut?: number;
+  /** The field of JSON lines that has the text; `text`. */
+  readonly field?: string;
+  /** Most tokens of a shard; 2^26. */
+  readonly shardTokens?: number;
+  /** Is told, now and then, how many of how many bytes have been read. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+const SHARD_TOKENS = 2 ** 26;
+/** The files that such a folder has. */
+const OURS = /^(manifest|tokenizer|tokenizer_config)\.json$|^(train|heldout)-\d+\.bin$/;
+
+/**
+ * Makes a folder of token shards of text files, folders and JSON lines: `train-*.bin`, `heldout-*.bin`, the
+ * tokenizer, and `manifest.json` with sizes and checksums. Each document ends with the tokenizer's end-of-text token. Text
+ * is streamed, so neither text nor tokens need fit memory. The folder is filled aside and renamed: a killed run leaves
+ * no half folder. One that already holds the same, by its inputs' sizes and times and by its own checksums, is kept;
+ * an older or damaged one is replaced; a folder that holds anything else is not touched.
+ *
+ * @param inputs paths; see {@link findInputs}
+ * @param folder the folder to make
+ * @throws {PolycomError} `INVALID_ARGUMENT` where an input cannot be read as text, or nothing is in it
+ */
+export async function prepareShards(
+  inputs: string | readonly string[],
+  folder: string,
+  options: PrepareOptions,
+): Promise<ShardsManifest> {
+  const out = resolve(folder);
+  const settings = checkOptions(options);
+  const found = await findInputs(typeof inputs === 'string' ? [inputs] : inputs);
+  await checkFolder(out);
+  const known = await readStored<ShardsAbout>(out);
+  const isCurrent = (about: ShardsAbout): boolean => isSame(about, found, settings);
+  const stands = known !== undefined && isCurrent(known.about);
+  if (stands && (await isIntact(out, known))) return known;
+  try {
+    return await store(out, (aside) => fill(aside, found, settings), stands ? () => false : isCurrent);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
+    throw new PolycomError('INVALID_ARGUMENT', `${out} cannot be written: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+type Settings = Required<Omit<PrepareOptions, 'onProgress'>> & Pick<PrepareOptions, 'onProgress'>;
+
+function checkOptions(options: PrepareOptions): Settings {
+  const { tokenizer, heldOut = 0.05, field = 'text', shardTokens = SHARD_TOKENS, onProgress } = options;
+  if (!(heldOut >= 0 && heldOut < 1)) {
+    throw new PolycomError('INVALID_ARGUMENT', `a held-out share of ${heldOut}; expected 0 to below 1`);
+  }
+  if (!Number.isSafeInteger(shardTokens) || shardTokens < 1) {
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `${shardTokens} tokens a shard; expected a whole number from 1 on`,
+    );
+  }
+  return { tokenizer, heldOut, field, shardTokens, ...(onProgress === undefined ? {} : { onProgress }) };
+}
+
+/** Nothing that this function has not made may be lost. */
+async function checkFolder(out: string): Promise<void> {
+  const names = await readdir(out).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new PolycomError('INVALID_ARGUMENT', `${out} cannot be the folder of the shards`, { cause: error });
+  });
+  if (names.length === 0 || (isShardsFolder(out) && names.every((name) => OURS.test(name)))) return;
+  throw new PolycomError(
+    'INVALID_ARGUMENT',
+    `${out} is not empty, and holds other things than token shards`,
+    {
+      remedy: 'name a folder that is new, empty, or made by polycom prepare',
+    },
+  );
+}
+
+/** Whether a folder was made of these inputs with these settings. */
+function isSame(about: ShardsAbout, { files }: Inputs, { tokenizer, heldOut, field }: Settings): boolean {
+  const made = [about.version, about.tokenizer?.name, about.share, about.field, about.inputs];
+  return JSON.stringify(made) === JSON.stringify([1, tokenizer.name, heldOut, field, files]);
+}
+
+async function fill(folder: string, { files, ignored }: Inputs, settings: Settings): Promise<ShardsAbout> {
+  const { tokenizer, heldOut, field, shardTokens, onProgress } = settings;
+  const { name, vocabulary, endOfText } = tokenizer;
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  const split = new HeldOutSplit(heldOut, total);
+  const writers = {
+    train: new ShardWriter(folder, 'train', tokenizer, shardTokens),
+    heldout: new ShardWriter(folder, 'heldout', tokenizer, shardTokens),
+  };
+  let [documents, done] = [0, 0];
+  try {
+    for (const file of files) {
+      for await (const { size, pieces } of documentsOf(file, field)) {
+        await writeDocument(size, pieces, split, writers, (bytes) => {
+          done += bytes;
+          onProgress?.(Math.min(done, total), total);
+        });
+        ++documents;
+      }
+    }
+    const sides = {
+      train: describe(await writers.train.close()),
+      heldout: describe(await writers.heldout.close()),
+    };
+    checkSides(sides, heldOut);
+    await tokenizer.save?.(folder);
+    return {
+      kind: 'polycom tokens',
+      version: 1,
+      tokenizer: { name, vocabulary, ...(endOfText === undefined ? {} : { endOfText }) },
+      bits: bitsOf(vocabulary),
+      share: heldOut,
+      field,
+      inputs: files,
+      ignored,
+      documents,
+      sides,
+    };
+  } finally {
+    await writers.train.abandon();
+    await writers.heldout.abandon();
+  }
+}
+
+async function writeDocument(
+  size: number,
+  pieces: AsyncIterable<string>,
+  split: HeldOutSplit,
+  writers: Readonly<Record<Side, ShardWriter>>,
+  onPiece: (bytes: number) => void,
+): Promise<void> {
+  const part = split.next(size);
+  let side: Side = part === 'heldout' ? 'heldout' : 'train';
+  const cut = typeof part === 'string' ? Number.POSITIVE_INFINITY : part.tailFrom;
+  let read = 0;
+  for await (const piece of pieces) {
+    const bytes = Buffer.byteLength(piece);
+    onPiece(bytes);
+    if (side === 'heldout' || read + bytes <= cut) await writers[side].write(piece);
+    else {
+      const scale = piece.length / bytes;
+      const at = cutNear(piece, Math.floor((cut - read) * scale), ((size - cut) / 2) * scale);
+      await writers.train.write(piece.slice(0, at));
+      await writers.train.endText();
+      side = 'heldout';
+      await writers.heldout.write(piece.slice(at));
+    }
+    read += bytes;
+  }
+  await writers[side].endText();
+}
+
+function describe(shards: readonly Shard[]): { tokens: number; shards: readonly Shard[] } {
+  return { tokens: shards.reduce((sum, { tokens }) => sum + tokens, 0), shards };
+}
+
+function checkSides(sides: ShardsAbout['sides'], heldOut: number): void {
+  if (sides.train.tokens === 0) {
+    throw new PolycomError('INVALID_ARGUMENT', 'the inputs have no text', {
+      remedy: 'check the files, and the field of JSON lines that has the text',
+    });
+  }
+  if (sides.heldout.tokens > 0 || heldOut === 0) return;
+  throw new PolycomError('INVALID_ARGUMENT', `a share of ${heldOut} of so little text holds nothing out`, {
+    remedy: 'give more text, a larger --held-out, or 0 to hold nothing out',
+  });
+}

@@ -1,0 +1,113 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PolycomError } from '../errors.js';
+import { byteTokenizer, byteTokenizerJson } from './bytes.js';
+import { huggingFaceTokenizer } from './huggingface.js';
+import { numberTokenizer, numberTokenizerJson } from './numbers.js';
+
+/** The file that holds a tokenizer, in Hugging Face's format. */
+export const TOKENIZER_FILE = 'tokenizer.json';
+
+/** Turns text into tokens and back. */
+export interface Tokenizer {
+  /** Two tokenizers of one name give the same tokens. */
+  readonly name: string;
+  /** Tokens are below it. */
+  readonly vocabulary: number;
+  /** The token that stands between documents. */
+  readonly endOfText?: number;
+  /** The tokens of a text; no special ones are added. */
+  encode(text: string): Uint32Array;
+  /** The text of tokens; special ones are left out, bytes that are not UTF-8 become U+FFFD. */
+  decode(ids: ArrayLike<number>): string;
+  /** A decoder for tokens that come one by one, where `decode` alone cannot tell what is complete. */
+  stream?(): TextStream;
+  /** Writes `tokenizer.json`, and what Hugging Face's transformers wants beside it, into an existing folder. */
+  save?(folder: string): Promise<void>;
+}
+
+/** Makes text of tokens that come one by one. */
+export interface TextStream {
+  /** What the token completes: nothing, while a character still lacks bytes. */
+  push(id: number): string;
+  /** What was held back: an incomplete character becomes U+FFFD. */
+  end(): string;
+}
+
+/** So many tokens cannot all end inside a character, unless U+FFFD is what the model wrote. */
+const MOST_HELD_BACK = 16;
+
+/** Decodes tokens as they come, holding back characters whose bytes are not all there. */
+export function streamText(tokenizer: Tokenizer): TextStream {
+  if (tokenizer.stream !== undefined) return tokenizer.stream();
+  // Decoding depends on what stands before (a first space may be dropped): the last emitted tokens are kept for that.
+  let ids: number[] = [];
+  let emitted = 0;
+  const flush = (): string => {
+    const before = tokenizer.decode(ids.slice(0, emitted));
+    const text = tokenizer.decode(ids);
+    ids = ids.slice(emitted);
+    emitted = ids.length;
+    return text.slice(before.length);
+  };
+  return {
+    push: (id) => {
+      ids.push(id);
+      const pending = ids.length - emitted;
+      if (pending < MOST_HELD_BACK && tokenizer.decode(ids).endsWith('\ufffd')) return '';
+      return flush();
+    },
+    end: () => (ids.length > emitted ? flush() : ''),
+  };
+}
+
+/**
+ * The tokenizer of that name, file or folder.
+ *
+ * @param from `bytes`, the path of a `tokenizer.json`, or a folder that holds one
+ * @throws {PolycomError} `INVALID_ARGUMENT` where there is none or it is damaged; `UNSUPPORTED` where its library is
+ *   not installed
+ */
+export async function loadTokenizer(from: string): Promise<Tokenizer> {
+  if (from === byteTokenizer.name) return byteTokenizer;
+  const file = (await isFolder(from)) ? join(from, TOKENIZER_FILE) : from;
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new PolycomError('INVALID_ARGUMENT', `tokenizer '${from}' cannot be read`, {
+      remedy: `give '${byteTokenizer.name}', or the path of a ${TOKENIZER_FILE}`,
+      cause,
+    });
+  });
+  const json = parse(text, file);
+  return builtIn(json) ?? huggingFaceTokenizer(file, text, json);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}
+
+function parse(text: string, file: string): Record<string, unknown> {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json === 'object' && json !== null && !Array.isArray(json)) {
+      return json as Record<string, unknown>;
+    }
+  } catch (cause) {
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `${file} is not JSON: it is damaged, or no ${TOKENIZER_FILE}`,
+      {
+        cause,
+      },
+    );
+  }
+  throw new PolycomError('INVALID_ARGUMENT', `${file} is no ${TOKENIZER_FILE}: expected a JSON object`);
+}
+
+/** The built-in tokenizer that was saved as this: it needs no library. */
+function builtIn(json: Record<string, unknown>): Tokenizer | undefined {
+  const { model } = json as { model?: { vocab?: object } };
+  const same = (other: unknown): boolean => JSON.stringify(other) === JSON.stringify(json);
+  if (same(byteTokenizerJson())) return byteTokenizer;
+  const count = Object.keys(model?.vocab ?? {}).length;
+  return same(numberTokenizerJson(count)) ? numberTokenizer(count) : undefined;
+}

@@ -1,0 +1,153 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PolycomError } from '../errors.js';
+import { characterStart } from './split.js';
+import type { Tokenizer } from './tokenizer.js';
+
+/** One file of tokens: `tokens` little-endian whole numbers and nothing else. */
+export interface Shard {
+  readonly file: string;
+  readonly tokens: number;
+}
+
+const BUFFER_TOKENS = 1 << 18;
+/** Characters that are given to the tokenizer at a time. */
+const CHUNK = 1 << 17;
+
+/**
+ * Writes the tokens of one side, shard after shard, of texts that come in pieces. A tokenizer is given about 130,000
+ * characters at a time, cut where byte-level ones cut too; one that marks the start of a text does so at each cut.
+ */
+export class ShardWriter {
+  readonly #folder: string;
+  readonly #name: string;
+  readonly #tokenizer: Tokenizer;
+  readonly #limit: number;
+  readonly #buffer: Uint16Array | Uint32Array;
+  readonly #shards: { file: string; tokens: number }[] = [];
+  #filled = 0;
+  #file: FileHandle | undefined;
+  #text = '';
+  /** Whether the text at hand has any. */
+  #begun = false;
+
+  /**
+   * @param name first part of the files' names
+   * @param limit most tokens of a shard
+   */
+  constructor(folder: string, name: string, tokenizer: Tokenizer, limit: number) {
+    this.#folder = folder;
+    this.#name = name;
+    this.#tokenizer = tokenizer;
+    this.#limit = limit;
+    const length = Math.min(BUFFER_TOKENS, limit);
+    this.#buffer = bitsOf(tokenizer.vocabulary) === 16 ? new Uint16Array(length) : new Uint32Array(length);
+  }
+
+  /** More of a text. */
+  async write(piece: string): Promise<void> {
+    this.#text += piece;
+    this.#begun ||= piece !== '';
+    while (this.#text.length >= 2 * CHUNK) {
+      const cut = chunkEnd(this.#text, CHUNK);
+      await this.#encode(this.#text.slice(0, cut));
+      this.#text = this.#text.slice(cut);
+    }
+  }
+
+  /** The end of a text: what comes next has nothing to do with it. An empty one leaves nothing. */
+  async endText(): Promise<void> {
+    if (!this.#begun) return;
+    this.#begun = false;
+    await this.#encode(this.#text);
+    this.#text = '';
+    const { endOfText } = this.#tokenizer;
+    if (endOfText !== undefined) await this.#put([endOfText]);
+  }
+
+  /** Writes what is left, and says which files there are. */
+  async close(): Promise<readonly Shard[]> {
+    await this.#flush();
+    await this.#closeFile();
+    return this.#shards;
+  }
+
+  /** Lets go of the file, of which nothing more is wanted. */
+  async abandon(): Promise<void> {
+    await this.#file?.close().catch(() => undefined);
+    this.#file = undefined;
+  }
+
+  async #encode(text: string): Promise<void> {
+    if (text !== '') await this.#put(this.#tokenizer.encode(text));
+  }
+
+  async #put(ids: ArrayLike<number>): Promise<void> {
+    const { vocabulary, name } = this.#tokenizer;
+    for (let i = 0; i < ids.length; ++i) {
+      const id = ids[i]!;
+      if (!(id < vocabulary)) {
+        throw new PolycomError(
+          'INVALID_ARGUMENT',
+          `tokenizer ${name} gave token ${id}; expected < ${vocabulary}`,
+        );
+      }
+      this.#buffer[this.#filled++] = id;
+      if (this.#filled === this.#room()) await this.#flush();
+    }
+  }
+
+  /** How many tokens the buffer may hold before its shard, or itself, is full. */
+  #room(): number {
+    const written = this.#file === undefined ? 0 : this.#shards.at(-1)!.tokens;
+    return Math.min(this.#buffer.length, this.#limit - written);
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#filled === 0) return;
+    if (this.#file === undefined) {
+      const file = `${this.#name}-${String(this.#shards.length).padStart(5, '0')}.bin`;
+      this.#file = await open(join(this.#folder, file), 'wx');
+      this.#shards.push({ file, tokens: 0 });
+    }
+    const shard = this.#shards.at(-1)!;
+    const part = this.#buffer.subarray(0, this.#filled);
+    await writeAll(this.#file, new Uint8Array(part.buffer, 0, part.byteLength));
+    shard.tokens += this.#filled;
+    this.#filled = 0;
+    if (shard.tokens === this.#limit) await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
+    if (this.#file === undefined) return;
+    await this.#file.sync();
+    await this.#file.close();
+    this.#file = undefined;
+  }
+}
+
+/** Bits of a stored token. */
+export function bitsOf(vocabulary: number): 16 | 32 {
+  return vocabulary <= 2 ** 16 ? 16 : 32;
+}
+
+/**
+ * Where to end a chunk of about `length` characters so that its tokens are those that it has in the whole text: after
+ * a single line break between visible characters, where tokenizers split too; else after any line break or space;
+ * else between characters.
+ */
+export function chunkEnd(text: string, length: number): number {
+  for (let cut = length; cut > 1; --cut) {
+    if (text[cut - 1] === '\n' && /\S/.test(text[cut]!) && /\S/.test(text[cut - 2]!)) return cut;
+  }
+  const line = text.lastIndexOf('\n', length - 1) + 1;
+  if (line > 0) return line;
+  const space = text.lastIndexOf(' ', length - 1);
+  return space > 0 ? space : characterStart(text, length);
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
+  }
+}

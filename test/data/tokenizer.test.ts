@@ -1,0 +1,189 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, type TestContext, test } from 'vitest';
+import { byteTokenizer } from '../../src/data/bytes.js';
+import { numberTokenizer } from '../../src/data/numbers.js';
+import { loadTokenizer, streamText, type Tokenizer } from '../../src/data/tokenizer.js';
+import { bpeJson } from './bpe.js';
+import { expectError, fresh, write } from './harness.js';
+
+const library = await import('@huggingface/tokenizers').catch(() => undefined);
+if (library === undefined) console.warn('skipped: the tests of tokenizer.json: no @huggingface/tokenizers');
+const texts = fc.string({
+  unit: fc.oneof(
+    fc.constantFrom('the', ' the', '\n', 'é', 'aé', '😀', '漢', ' '),
+    fc.string({ unit: 'binary' }),
+  ),
+});
+
+function needsLibrary(context: TestContext): void {
+  if (library === undefined) context.skip('no @huggingface/tokenizers');
+}
+
+function streamed(tokenizer: Tokenizer, ids: Iterable<number>): string {
+  const stream = streamText(tokenizer);
+  return Array.from(ids, (id) => stream.push(id)).join('') + stream.end();
+}
+
+describe('bytes', () => {
+  test('any text comes back, whole and token by token', () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        const ids = byteTokenizer.encode(text);
+        expect(ids.length).toBe(Buffer.byteLength(text));
+        expect(byteTokenizer.decode(ids)).toBe(text);
+        expect(streamed(byteTokenizer, ids)).toBe(text);
+      }),
+    );
+  });
+
+  test('what is not UTF-8 becomes U+FFFD, the end of text nothing, and no token is lost when streamed', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 256 })), (ids) => {
+        const bytes = Buffer.from(ids.filter((id) => id < 256));
+        const expected = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+        expect(byteTokenizer.decode(ids)).toBe(expected);
+        expect(streamed(byteTokenizer, ids)).toBe(expected);
+      }),
+    );
+  });
+
+  test('a character is held back until its last byte', () => {
+    const stream = streamText(byteTokenizer);
+    expect(Array.from(byteTokenizer.encode('a😀é'), (id) => stream.push(id))).toEqual([
+      'a',
+      '',
+      '',
+      '',
+      '😀',
+      '',
+      'é',
+    ]);
+    stream.push(0xf0);
+    expect(stream.end()).toBe('\ufffd');
+  });
+
+  test.each([257, -1, 1.5, Number.NaN])('there is no token %d', (id) =>
+    expectError(() => byteTokenizer.decode([id]), /expected a byte, or 256/),
+  );
+});
+
+test('the synthetic language is written in numbers', async () => {
+  const tokenizer = numberTokenizer(64);
+  expect([...tokenizer.encode(' 12 7\n63 ')]).toEqual([12, 7, 63]);
+  expect(tokenizer.decode([12, 7, 63])).toBe('12 7 63');
+  expect(streamed(tokenizer, [12, 7, 63])).toBe('12 7 63');
+  await expectError(() => tokenizer.encode('12 64'), /'64' is no token; expected numbers below 64/);
+  await expectError(() => tokenizer.encode('the'), /'the' is no token/);
+});
+
+describe('a saved tokenizer', () => {
+  test.each([byteTokenizer, numberTokenizer(30)])(
+    '$name is found again without a library',
+    async (tokenizer) => {
+      const folder = fresh();
+      mkdirSync(folder);
+      await tokenizer.save!(folder);
+      const { name, vocabulary, endOfText } = await loadTokenizer(folder);
+      expect({ name, vocabulary, endOfText }).toEqual({
+        name: tokenizer.name,
+        vocabulary: tokenizer.vocabulary,
+        endOfText: tokenizer.endOfText,
+      });
+    },
+  );
+
+  test('the byte tokenizer is the same one for the library of Hugging Face', async (context) => {
+    needsLibrary(context);
+    const folder = fresh();
+    mkdirSync(folder);
+    await byteTokenizer.save!(folder);
+    const { readFileSync } = await import('node:fs');
+    const json = JSON.parse(readFileSync(join(folder, 'tokenizer.json'), 'utf8')) as object;
+    const theirs = new library!.Tokenizer(json, {});
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(theirs.encode(text).ids).toEqual([...byteTokenizer.encode(text)]);
+      }),
+    );
+    expect(theirs.encode('a<|endoftext|>').ids).toEqual([97, 256]);
+  });
+});
+
+describe('tokenizer.json', () => {
+  test('text becomes its tokens and comes back, whole and token by token', async (context) => {
+    needsLibrary(context);
+    const tokenizer = await loadTokenizer(write('bpe/tokenizer.json', JSON.stringify(bpeJson())));
+    expect(tokenizer).toMatchObject({ vocabulary: 266, endOfText: 256 });
+    expect([...tokenizer.encode('the in the')]).toEqual([116, 257, 32, 260, 259]);
+    expect(tokenizer.encode('')).toHaveLength(0);
+    expect(tokenizer.decode([])).toBe('');
+    expect(tokenizer.decode([97, 256, 98])).toBe('ab');
+    fc.assert(
+      fc.property(texts, (text) => {
+        const ids = tokenizer.encode(text);
+        expect(tokenizer.decode(ids)).toBe(text);
+        expect(streamed(tokenizer, ids)).toBe(text);
+      }),
+    );
+    await expectError(() => tokenizer.decode([266]), /token 266 is not in the vocabulary/);
+  });
+
+  test('a stream of broken characters is not held back for ever', async (context) => {
+    needsLibrary(context);
+    const tokenizer = await loadTokenizer(write('bpe/tokenizer.json', JSON.stringify(bpeJson())));
+    const stream = streamText(tokenizer);
+    const text = Array.from({ length: 100 }, () => stream.push(0x80)).join('');
+    expect(text.length).toBeGreaterThan(80);
+    expect(text).toMatch(/^\ufffd+$/);
+  });
+
+  test('tokenizer_config.json names the end of text, and makes it another tokenizer', async (context) => {
+    needsLibrary(context);
+    const json = bpeJson();
+    const plain = await loadTokenizer(write('plain/tokenizer.json', JSON.stringify(json)));
+    const path = write('named/tokenizer.json', JSON.stringify(json));
+    write('named/tokenizer_config.json', JSON.stringify({ eos_token: { content: 'he' } }));
+    const named = await loadTokenizer(path);
+    expect(named.endOfText).toBe(257);
+    expect(named.name).not.toBe(plain.name);
+    const copy = fresh();
+    mkdirSync(copy);
+    await named.save!(copy);
+    expect(await loadTokenizer(copy)).toMatchObject({ name: named.name, endOfText: 257 });
+    write('named/tokenizer_config.json', '{');
+    await expectError(() => loadTokenizer(path), /tokenizer_config\.json is not/);
+  });
+
+  test.each([
+    ['no JSON', '{"model"', /not JSON/],
+    ['no object', '[]', /expected a JSON object/],
+    ['an empty file', '', /not JSON/],
+  ])('%s is refused', (name, text, message) =>
+    expectError(() => loadTokenizer(write(`${name}.json`, text)), message),
+  );
+
+  test.each([
+    ['of something else', {}],
+    [
+      'without a vocabulary',
+      { ...bpeJson(), model: { type: 'BPE', vocab: {}, merges: [] }, added_tokens: [] },
+    ],
+    ['of an unknown model', { ...bpeJson(), model: { type: 'Other', vocab: { a: 0 } } }],
+  ])('one %s is refused', async (name, json) => {
+    if (library === undefined) return expectNoLibrary(write(`${name}.json`, JSON.stringify(json)));
+    await expectError(
+      () => loadTokenizer(write(`${name}.json`, JSON.stringify(json))),
+      /not a tokenizer\.json that can be used/,
+    );
+  });
+
+  test('none is an error, with what can be given', () =>
+    expectError(() => loadTokenizer('nowhere/tokenizer.json'), /remedy: give 'bytes', or the path/));
+});
+
+/** Where the library is absent, a `tokenizer.json` that needs it says so. */
+async function expectNoLibrary(path: string): Promise<void> {
+  await expectError(() => loadTokenizer(path), /npm install @huggingface\/tokenizers/, 'UNSUPPORTED');
+}
