@@ -18,6 +18,10 @@ interface Layer {
  * Each sequence has its own length, which is where its next token is written. So sequences that are read together are
  * filled up behind their end: what the filling leaves in the buffers lies beyond what the sequence's own tokens see, and
  * its next tokens overwrite it. No mask is needed, and no sequence sees another.
+ *
+ * tfjs has no writing in place, so that each step copies the buffers: bytes in proportion to what attention reads of
+ * them in that step when they are full, where appending by `tf.concat` would copy as much and change memory's size with
+ * every token.
  */
 export class KeyValueBuffers implements KeyValueCache {
   readonly capacity: number;
