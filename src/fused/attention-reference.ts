@@ -38,7 +38,11 @@ export function forward(call: AttentionInputs): Sums[] {
       const value = y.value[row.q + d]!;
       // An error of the score moves y by as much as v is away from it.
       for (const [i, key] of row.keys.entries())
-        y.add(row.q + d, 0, row.p[i]! * row.terms[i]! * Math.abs(call.v.values[key + d]! - value));
+        y.add(
+          row.q + d,
+          0,
+          Math.min(1, row.p[i]! * row.terms[i]!) * Math.abs(call.v.values[key + d]! - value),
+        );
     }
   });
   return [y, lse];
@@ -60,18 +64,20 @@ export function backward(call: AttentionInputs, dy: Float64Array): Sums[] {
       deltaTerms += p * dp[i]!.terms;
     }
     let moved = 0; // delta, by the scores' errors
-    for (const [i, p] of row.p.entries()) moved += p * row.terms[i]! * Math.abs(dp[i]!.value - delta);
+    for (const [i, p] of row.p.entries())
+      moved += Math.min(1, p * row.terms[i]!) * Math.abs(dp[i]!.value - delta);
     for (const [i, key] of row.keys.entries()) {
       const p = row.p[i]!;
-      const slack = row.terms[i]! + row.meanTerms;
+      const moves = Math.min(1, p * (row.terms[i]! + row.meanTerms)); // p itself; it never leaves [0, 1]
       const difference = dp[i]!.value - delta;
       const ds = scale * p * difference;
-      const terms = Math.abs(scale) * p * (dp[i]!.terms + deltaTerms + moved + Math.abs(difference) * slack);
+      const terms =
+        Math.abs(scale) * (p * (dp[i]!.terms + deltaTerms + moved) + moves * Math.abs(difference));
       for (let d = 0; d < width; ++d) {
         const g = dy[row.q + d]!;
         dq.add(row.q + d, ds * k.values[key + d]!, terms * Math.abs(k.values[key + d]!));
         dk.add(key + d, ds * q.values[row.q + d]!, terms * Math.abs(q.values[row.q + d]!));
-        dv.add(key + d, p * g, p * Math.abs(g) * (1 + slack));
+        dv.add(key + d, p * g, (p + moves) * Math.abs(g));
       }
     }
   });
