@@ -9,6 +9,10 @@ export type PolycomErrorCode =
   | 'ABI_MISMATCH'
   | 'TENSORFLOW_NOT_FOUND'
   | 'BUILD_FAILED'
+  /** A file is damaged, cut off, or of another kind. */
+  | 'INVALID_FILE'
+  /** The system refused to read or write a file. */
+  | 'FILE_ERROR'
   | 'INTERNAL';
 
 /** The particulars of a {@link PolycomError}. */
