@@ -1,9 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { attentionOp } from '../fused/attention.js';
+import { rmsnormOp } from '../fused/rmsnorm.js';
+import { rotaryOp } from '../fused/rotary.js';
+import { runBackward } from '../fused/run.js';
 import { asHeads, asRows } from './attention.js';
 import { runKeeping } from './kept.js';
 import { linear, linearInput, linearWeight, total } from './linear.js';
 import type { Kept, Saved } from './node.js';
-import { attentionOp, rmsnormOp, rotaryOp, runBackward } from './ops.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import type { Pass } from './pass.js';
 

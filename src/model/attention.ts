@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { attention, rmsNorm, rotary } from '../fused/index.js';
 import { linear } from './linear.js';
-import { attention, rmsNorm, rotary } from './ops.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import type { Pass } from './pass.js';
 

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { addrmsnormOp, rmsnormOp } from '../fused/rmsnorm.js';
+import { runBackward, runForward } from '../fused/run.js';
 import { attentionBackward, attentionForward } from './attention-gradient.js';
 import type { BlockOutput } from './block.js';
 import { feedForwardBackward, feedForwardForward } from './feed-forward-gradient.js';
 import { mixture, type RoutingMemo } from './mixture.js';
 import { mixtureBackward } from './mixture-gradient.js';
 import { type Kept, node, type Saved } from './node.js';
-import { addrmsnormOp, rmsnormOp, runBackward, runForward } from './ops.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import { branchSite, dropBackward, dropForward, type Pass } from './pass.js';
 

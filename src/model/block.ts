@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { rmsNorm } from '../fused/index.js';
 import { attentionBranch } from './attention.js';
 import { feedForward } from './feed-forward.js';
 import { mixture, type RoutingMemo } from './mixture.js';
-import { rmsNorm } from './ops.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import { branchSite, drop, type Pass } from './pass.js';
 

@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { crossentropyOp } from '../fused/crossentropy.js';
+import { crossEntropy, rmsNorm } from '../fused/index.js';
+import { rmsnormOp } from '../fused/rmsnorm.js';
+import { runBackward, runForward } from '../fused/run.js';
 import { runKeeping } from './kept.js';
 import { linear, linearInput, linearWeight, meanOf, spread } from './linear.js';
 import { node } from './node.js';
-import { crossEntropy, crossentropyOp, rmsNorm, rmsnormOp, runBackward, runForward } from './ops.js';
 
 /** The weights of the model's end: its last norm and its output matrix, [vocabulary, width]. */
 export interface HeadWeights {

@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../errors.js';
+import { runForward } from '../fused/run.js';
 import type { TransformerOp } from '../fused/types.js';
 import type { Scalars } from '../op/types.js';
-import { runForward } from './ops.js';
 
 /** Runs an op forward, off any tape. */
 export function runKeeping(

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { embedding } from '../fused/index.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 import { activate, projections } from './feed-forward.js';
 import { linear, meanOf } from './linear.js';
-import { embedding } from './ops.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import { type Routing, routeTokens } from './routing.js';
 

@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { dropoutOp } from '../fused/dropout.js';
+import { dropout } from '../fused/index.js';
+import { runBackward, runForward } from '../fused/run.js';
 import type { ModelConfig } from './config.js';
 import { mixed } from './generator.js';
-import { dropout, dropoutOp, runBackward, runForward } from './ops.js';
 
 /** The keys and values of the tokens that a model has read, which the tokens to come look back at. */
 export interface KeyValueCache {
@@ -57,21 +59,4 @@ export function dropBackward(dy: tf.Tensor, site: number, { config, drops }: Pas
 
 function seedOf(site: number, { seed, step }: { seed: number; step: number }): tf.Tensor1D {
   return tf.tensor1d(Int32Array.of(mixed(seed) ^ mixed(Math.imul(site + 1, 0x9e3779b9)), step), 'int32');
-}
-
-/**
- * cos and sin of position · base^(-2i / headWidth), [positions, headWidth]: the cosines of the pairs, then the sines.
- * Rounded once, from f64.
- */
-export function rotaryTable({ context, headWidth, ropeBase }: ModelConfig): tf.Tensor2D {
-  const half = headWidth / 2;
-  const values = new Float32Array(context * headWidth);
-  for (let position = 0; position < context; ++position) {
-    for (let i = 0; i < half; ++i) {
-      const angle = position * ropeBase ** (-i / half);
-      values[position * headWidth + i] = Math.cos(angle);
-      values[position * headWidth + half + i] = Math.sin(angle);
-    }
-  }
-  return tf.tensor2d(values, [context, headWidth]);
 }

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { embedding, rotaryTable } from '../fused/index.js';
 import { block } from './block.js';
 import { handwrittenBlock } from './block-gradient.js';
 import { checkpoint } from './checkpoint.js';
 import { checkConfig, type ModelConfig } from './config.js';
 import { type HeadWeights, handwrittenHeadLoss, headLogits, headLoss } from './head.js';
 import { checkTargets, checkTokens } from './inputs.js';
-import { embedding } from './ops.js';
 import {
   createParameters,
   initialValues,
@@ -15,7 +15,7 @@ import {
   type Parameters,
   parameterAt,
 } from './parameters.js';
-import { drop, EMBEDDING_SITE, type KeyValueCache, type Pass, rotaryTable } from './pass.js';
+import { drop, EMBEDDING_SITE, type KeyValueCache, type Pass } from './pass.js';
 
 /**
  * What the tape keeps of a block: `tape` everything, as tfjs does; `checkpoint` its input, from which the block runs
@@ -29,7 +29,7 @@ export interface LossOptions {
   readonly memory?: Memory;
   /**
    * With `block` alone: whether the outputs of norms and activations are computed again rather than kept, which takes
-   * a little time and saves about a third of what is kept. False by default.
+   * a little time and saves about a quarter of the peak. False by default.
    */
   readonly recompute?: boolean;
   /** The number of the step, which chooses what dropout drops. Without one nothing is dropped. */
@@ -67,7 +67,8 @@ export class Transformer {
       norm: parameterAt(this.parameters, 'model.norm.weight'),
       output: parameterAt(this.parameters, output),
     };
-    this.#table = tf.keep(tf.tidy(() => rotaryTable(config)));
+    const { context, headWidth, ropeBase } = config;
+    this.#table = tf.keep(rotaryTable({ positions: context, width: headWidth, base: ropeBase }));
   }
 
   /**
