@@ -189,17 +189,32 @@ PC_ACTIVATIONS(PC_ACTIVATION)
 
 /*
  * A transformer's other ops. A line here declares pc_<name>_forward and pc_<name>_backward. Tensors are f32
- * and contiguous, unless an op says otherwise; those marked i32 hold whole numbers. Sizes in brackets.
+ * and contiguous, unless an op says otherwise; those marked i32 hold whole numbers. Sizes in brackets. A
+ * whole number out of its range is never used as an index: on the CPU it is an invalid argument, and on
+ * CUDA, where it is seen too late for that, what it would have chosen is NaN.
  *
  * rmsnorm (Zhang and Sennrich 2019, arXiv 1910.07467): y = x / sqrt(mean(x^2) + epsilon) * weight over the
- * last axis forward:  (x [.., cols], weight [cols])                       -> (y)                  scalars:
- * epsilon backward: (x, weight, dy)                                     -> (dx, dweight) addrmsnorm: the same
- * of sum = x + residual. dx is the gradient of both. forward:  (x, residual, weight) -> (y, sum) scalars:
- * epsilon backward: (sum, weight, dy, dsum)                             -> (dx, dweight)
+ * last axis. Scalars: epsilon.
+ *
+ *   forward:  (x [.., cols], weight [cols])   -> (y)
+ *   backward: (x, weight, dy)                 -> (dx, dweight)
+ *
+ * addrmsnorm: the same of sum = x + residual. dx is the gradient of both. Scalars: epsilon.
+ *
+ *   forward:  (x, residual, weight)           -> (y, sum)
+ *   backward: (sum, weight, dy, dsum)         -> (dx, dweight)
+ *
+ * crossentropy: loss = log(sum of exp(logits)) - logits[label] of each row; 0 where the label is -1, as is
+ * its gradient. A row of lse is the largest logit, and log(sum of exp(logits - that)): apart, because their
+ * sum, rounded, would lose the digits of small losses of large logits.
+ *
+ *   forward:  (logits [rows, cols], labels i32 [rows])   -> (loss [rows], lse [rows, 2])
+ *   backward: (logits, labels, lse, dloss)               -> (dlogits)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
-  X(addrmsnorm)
+  X(addrmsnorm)         \
+  X(crossentropy)
 
 #define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_FUSED_OPS(PC_FUSED_OP)

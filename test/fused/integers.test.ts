@@ -1,0 +1,74 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { crossentropyOp } from '../../src/fused/crossentropy.js';
+import type { OpSample, TransformerOp } from '../../src/fused/types.js';
+import { emulatedCuda, native } from '../native/harness.js';
+import { runNative } from './harness.js';
+
+/** An op, the sample that is broken, its integers, and an element of theirs that each of `bad` is put in. */
+interface Case {
+  readonly name: string;
+  readonly op: TransformerOp;
+  readonly sample: string;
+  readonly integers: string;
+  readonly at: number;
+  readonly bad: readonly number[];
+  /** The elements of the first output, and of the gradient, that the bad number spoils. */
+  readonly spoilt: { readonly output: readonly number[]; readonly gradient: readonly number[] };
+}
+
+const cases: Case[] = [
+  {
+    name: 'crossentropy',
+    op: crossentropyOp,
+    sample: '[4, 7]',
+    integers: 'labels',
+    at: 2,
+    bad: [7, -2, 2 ** 31 - 1, -(2 ** 31)],
+    spoilt: { output: [2], gradient: range(14, 21) },
+  },
+];
+
+function range(first: number, past: number): number[] {
+  return Array.from({ length: past - first }, (_, i) => first + i);
+}
+
+const emulated = await emulatedCuda();
+const cpu = native?.createQueue({ threads: 2 });
+const cuda = emulated?.createQueue({ device: 'cuda' });
+afterAll(() => {
+  for (const queue of [cpu, cuda]) queue?.dispose();
+});
+
+describe.each(cases)('whole numbers out of range, in $integers of $name', (of) => {
+  const { op, integers, at, bad } = of;
+  const good = op.samples().find(({ title }) => title === of.sample)!;
+  const broken = (value: number): OpSample => {
+    const { shape, values } = good.tensors[integers]!;
+    // Doubles: a float does not hold every int32.
+    const wide = Float64Array.from(values) as unknown as Float32Array;
+    wide[at] = value;
+    return { ...good, tensors: { ...good.tensors, [integers]: { shape, values: wide } } };
+  };
+
+  test.skipIf(cpu === undefined).each(bad)('are refused on the CPU, with the index: %d', (value) => {
+    const refusal = (pass: string) =>
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(`${op.name}_${pass}: ${integers}\\[${at}\\] is ${value}; expected `),
+      });
+    expect(() => runNative(cpu!, op, broken(value))).toThrow(refusal('forward'));
+    expect(() => runNative(cpu!, op, good, broken(value))).toThrow(refusal('backward'));
+  });
+
+  test.skipIf(cuda === undefined).each(bad)('give NaN, and nothing else wrong, on CUDA: %d', (value) => {
+    const [wanted, got] = [runNative(cuda!, op, good), runNative(cuda!, op, broken(value))];
+    expectSpoilt(got.outputs[0]!, wanted.outputs[0]!, of.spoilt.output);
+    expectSpoilt(got.gradients[0]!, wanted.gradients[0]!, of.spoilt.gradient);
+  });
+});
+
+function expectSpoilt(got: Float32Array, wanted: Float32Array, elements: readonly number[]): void {
+  const expected = Float32Array.from(wanted);
+  for (const i of elements) expected[i] = Number.NaN;
+  expect(got).toEqual(expected);
+}
