@@ -9,7 +9,8 @@
 #pragma once
 #include "math/portable.h"
 #include "polycom.h"
-#include "queue.h"
+
+struct pc_queue;
 
 namespace polycom {
 
@@ -47,14 +48,13 @@ struct attention_call {
   }
 };
 
-using attention_kernel = pc_status (*)(pc_queue& queue, const attention_call& call);
-
-// The bytes of workspace that a call, of which only the sizes are read, needs on a queue.
+// The bytes of workspace that a call needs, of which only the sizes are read.
 namespace cpu {
-int64_t attention_workspace(const attention_call& call, int32_t threads, bool backward);
-}
-namespace cuda {
 int64_t attention_workspace(const attention_call& call, bool backward);
 }
+namespace cuda {
+pc_status attention_forward(pc_queue& queue, const attention_call& call);
+pc_status attention_backward(pc_queue& queue, const attention_call& call);
+}  // namespace cuda
 
 }  // namespace polycom

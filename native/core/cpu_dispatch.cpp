@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/optimizer.h"
+#include "cpu/attention_cut.h"
 #include "cpu/dispatch.h"
 #include "cpu/partition.h"
 
@@ -11,6 +12,11 @@ namespace cpu {
 
 int64_t coefficient_partials(int64_t rows, int64_t cols, bool rowwise) {
   return cut(rows, cols, rowwise).count;
+}
+
+int64_t attention_workspace(const attention_call& call, bool backward) {
+  if (backward) return cut_backward(call).bytes();
+  return is_decoding(call) ? cut_decoding(call).bytes() : cut_forward(call).bytes();
 }
 
 #define PC_DECLARE(name, traits)                               \

@@ -177,7 +177,7 @@ void finish_decoding(const attention_call& call, const attention_cut& cut, int64
 }
 
 pc_status decode(pc_queue& queue, const attention_call& call) {
-  const attention_cut cut = cut_decoding(call, queue.threads);
+  const attention_cut cut = cut_decoding(call);
   for_each_item(queue, call, cut, [&](int64_t item, float* slot) { decode_slab(call, cut, item, slot); });
   for (int64_t b = 0; b < call.batch; ++b) {
     for (int64_t head = 0; head < call.heads; ++head) finish_decoding(call, cut, b, head);
@@ -189,7 +189,7 @@ pc_status decode(pc_queue& queue, const attention_call& call) {
 
 pc_status attention_forward(pc_queue& queue, const attention_call& call) {
   if (is_decoding(call)) return decode(queue, call);
-  const attention_cut cut = cut_forward(call, queue.threads);
+  const attention_cut cut = cut_forward(call);
   for_each_item(queue, call, cut,
                 [&](int64_t item, float* slot) { forward_item(call, cut, item, slot).run(); });
   return PC_OK;

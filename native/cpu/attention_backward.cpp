@@ -158,7 +158,7 @@ void sum_dq(const pc_queue& queue, const attention_call& call, const attention_c
 }  // namespace
 
 pc_status attention_backward(pc_queue& queue, const attention_call& call) {
-  const attention_cut cut = cut_backward(call, queue.threads);
+  const attention_cut cut = cut_backward(call);
   for_each_item(queue, call, cut,
                 [&](int64_t item, float* slot) { backward_item(call, cut, item, slot).run(); });
   if (cut.slabs > 1) sum_dq(queue, call, cut);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/attention.h"
+#include "core/threads.h"
 
 namespace polycom {
 namespace cpu {
@@ -17,7 +18,7 @@ struct attention_cut {
   int64_t slabs;    // that a head of k and v is cut into: of queries forward, of keys backward and decoding
   int64_t slab;     // queries, or keys, of one
   int64_t items;    // batch * kv_heads * slabs
-  int64_t workers;  // that take items
+  int64_t workers;  // that take items: as many as the pool has threads
   int64_t slot;     // floats that a worker has for itself
   int64_t shared;   // floats that the items leave their partial results in
 
@@ -26,7 +27,7 @@ struct attention_cut {
 
 // Slabs of at least `least`, as many as it takes for `wanted` items.
 static inline attention_cut cut_into(const attention_call& call, int64_t length, int64_t least,
-                                     int64_t wanted, int32_t threads) {
+                                     int64_t wanted) {
   const int64_t heads = call.batch * call.kv_heads;
   if (heads == 0 || length == 0) return {1, 1, 0, 0, 0, 0};
   const int64_t most = divide_up(length, least), fewest = divide_up(wanted, heads);
@@ -34,15 +35,15 @@ static inline attention_cut cut_into(const attention_call& call, int64_t length,
   cut.slab = pad(divide_up(length, std::min(most, fewest)));
   cut.slabs = divide_up(length, cut.slab);
   cut.items = heads * cut.slabs;
-  cut.workers = std::min<int64_t>(threads, cut.items);
+  cut.workers = std::min<int64_t>(pool_threads(), cut.items);
   return cut;
 }
 
 // One query: what is to be had is the memory's bandwidth, and keys need no packing.
 static inline bool is_decoding(const attention_call& call) { return call.time == 1; }
 
-static inline attention_cut cut_forward(const attention_call& call, int32_t threads) {
-  attention_cut cut = cut_into(call, call.time, 64, 32, threads);
+static inline attention_cut cut_forward(const attention_call& call) {
+  attention_cut cut = cut_into(call, call.time, 64, 32);
   const int64_t keys = pad(call.keys), width = pad(call.width);
   cut.slot = 2 * keys * width + 3 * most_lanes * width;
   return cut;
@@ -52,15 +53,15 @@ static inline attention_cut cut_forward(const attention_call& call, int32_t thre
 constexpr int64_t decoding_slab = 256;
 static inline int64_t partial_size(const attention_call& call) { return pad(call.width) + most_lanes; }
 
-static inline attention_cut cut_decoding(const attention_call& call, int32_t threads) {
-  attention_cut cut = cut_into(call, call.keys, decoding_slab, INT32_MAX, threads);
+static inline attention_cut cut_decoding(const attention_call& call) {
+  attention_cut cut = cut_into(call, call.keys, decoding_slab, INT32_MAX);
   cut.slot = call.group() * pad(call.width);
   cut.shared = call.batch * call.heads * cut.slabs * partial_size(call);
   return cut;
 }
 
-static inline attention_cut cut_backward(const attention_call& call, int32_t threads) {
-  attention_cut cut = cut_into(call, call.keys, 128, 16, threads);
+static inline attention_cut cut_backward(const attention_call& call) {
+  attention_cut cut = cut_into(call, call.keys, 128, 16);
   const int64_t width = pad(call.width);
   cut.slot = 5 * cut.slab * width + 6 * most_lanes * width;
   cut.shared = cut.slabs == 1 ? 0 : cut.slabs * call.batch * call.time * call.heads * width;

@@ -129,11 +129,6 @@ __global__ void __launch_bounds__(tile_threads)
 
 // --- launchers ---
 
-// delta.
-int64_t attention_workspace(const attention_call& call, bool backward) {
-  return backward ? call.batch * call.heads * call.time * int64_t(sizeof(float)) : 0;
-}
-
 pc_status attention_backward(pc_queue& queue, const attention_call& call) {
   float* const delta = static_cast<float*>(call.workspace);
   return with_tile<32, 16>(call, "attention_backward", [&](auto tag) -> pc_status {

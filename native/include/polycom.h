@@ -210,11 +210,21 @@ PC_ACTIVATIONS(PC_ACTIVATION)
  *
  *   forward:  (logits [rows, cols], labels i32 [rows])   -> (loss [rows], lse [rows, 2])
  *   backward: (logits, labels, lse, dloss)               -> (dlogits)
+ *
+ * attention: causal, of grouped queries (Ainslie et al. 2023, arXiv 2305.13245), never time x keys in memory
+ * (Dao et al. 2022, arXiv 2205.14135). y = softmax(scale q k^T) v, lse the logarithm of the sum of the
+ * scores' exponentials. Query t of batch b sees the keys 0 .. max(start[b], 0) + t, as far as there are any;
+ * head h of q belongs to head h / (heads / kv_heads) of k and v. Inputs may be strided but for their last
+ * axis, start and lse not. On CUDA a width up to 128. forward:  (q [batch, time, heads, width], k, v [batch,
+ * keys, kv_heads, width], start i32 [batch])
+ *             -> (y, lse [batch, heads, time])    scalars: scale (0: 1 / sqrt(width))
+ *   backward: (q, k, v, start, y, lse, dy)        -> (dq, dk, dv)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
   X(addrmsnorm)         \
-  X(crossentropy)
+  X(crossentropy)       \
+  X(attention)
 
 /*
  * The optimizer, over any number of tensors at once; f32, contiguous, any shapes.

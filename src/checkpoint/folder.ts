@@ -170,14 +170,14 @@ function findSteps(run: string): Promise<number[]> {
   return typed(run, 'read', async () => {
     const found = await stat(run).catch(() => undefined);
     if (found === undefined) return [];
-    await tidyUp(run).catch(ignoreReadOnly);
+    await tidyUp(run).catch(ignoreHarmless);
     return await stepsOf(run);
   });
 }
 
-/** Who may only read a run reads it as it is. */
-function ignoreReadOnly(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EROFS' && error.code !== 'EACCES' && error.code !== 'EPERM') throw error;
+/** Who may only read a run reads it as it is; and the process that trains may have tidied up itself meanwhile. */
+function ignoreHarmless(error: NodeJS.ErrnoException): void {
+  if (!['EROFS', 'EACCES', 'EPERM', 'ENOENT'].includes(error.code ?? '')) throw error;
 }
 
 /** Removes what killed processes left, and puts back what one was about to replace. */

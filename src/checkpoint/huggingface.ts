@@ -17,6 +17,8 @@ export interface ImportedModel {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** A parameter's values. */
   read(name: string): Promise<Float32Array>;
+  /** All parameters, in their order. */
+  readAll(): Promise<Map<string, FloatTensor>>;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,12 @@ export async function importHuggingFace(folder: string): Promise<ImportedModel> 
     config,
     shapes,
     read: (name) => weights.readFloats(name),
+    async readAll() {
+      const parameters = new Map<string, FloatTensor>();
+      for (const [name, shape] of shapes)
+        parameters.set(name, { shape, data: await weights.readFloats(name) });
+      return parameters;
+    },
     close: () => weights.close(),
   };
 }

@@ -5,6 +5,7 @@ import { packageVersion } from '../package.js';
 import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
 import { registerDoctor } from './doctor.js';
+import { registerGenerate } from './generate.js';
 import { registerPrepare } from './prepare.js';
 import { registerTfLink } from './tf-link.js';
 import { registerVerify } from './verify.js';
@@ -18,6 +19,7 @@ registerVerify(program);
 registerBuild(program);
 registerTfLink(program);
 registerPrepare(program);
+registerGenerate(program);
 registerBench(program);
 
 try {

@@ -1,6 +1,7 @@
+import { attentionOp } from './attention.js';
 import { crossentropyOp } from './crossentropy.js';
 import { addrmsnormOp, rmsnormOp } from './rmsnorm.js';
 import type { TransformerOp } from './types.js';
 
 /** THE list of the transformer's other fused ops. Hosts and tests loop over it. */
-export const fusedOps: readonly TransformerOp[] = [rmsnormOp, addrmsnormOp, crossentropyOp];
+export const fusedOps: readonly TransformerOp[] = [rmsnormOp, addrmsnormOp, crossentropyOp, attentionOp];

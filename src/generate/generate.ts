@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Tokenizer } from '../data/tokenizer.js';
 import { Decoder, type LanguageModel } from './decoder.js';
 import { type CheckedOptions, checkOptions, type GenerateOptions, invalidOption } from './options.js';
@@ -53,6 +54,7 @@ export async function* generate(
       const rows = [...running.keys()].filter((i) => !running[i]!.finished);
       if (rows.length === 0) return;
       running = rows.map((i) => running[i]!);
+      await setImmediate(); // a backend that computes at once would leave the rest of the process no turn
       decoder.select(rows);
       if (sliding) await forget(decoder, running, context);
       logits = await decoder.step(running.map(({ tokens }) => tokens.at(-1)!));

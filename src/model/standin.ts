@@ -46,39 +46,6 @@ export const rotaryOp: TransformerOp = row(
     return [tf.concat([tf.sub(tf.mul(a, c), tf.mul(b, s)), tf.add(tf.mul(b, c), tf.mul(a, s))], -1)];
   },
 );
-export const attentionOp: TransformerOp = row(
-  'attention',
-  'Attention',
-  ['q', 'k', 'v', 'start'],
-  ['start'],
-  ['q', 'k', 'v'],
-  { scale: 0 },
-  ['q', 'k', 'v', 'start'],
-  ([q, k, v, start], { scale }) => {
-    const [B, T, H] = q!.shape as [number, number, number, number];
-    const [, S, K] = k!.shape as [number, number, number];
-    const heads = (x: tf.Tensor) =>
-      tf.gather(
-        tf.transpose(x, [0, 2, 1, 3]),
-        tf.tensor1d(
-          Int32Array.from({ length: H }, (_, h) => Math.floor((h * K) / H)),
-          'int32',
-        ),
-        1,
-      );
-    const scores = tf.mul(
-      tf.matMul(tf.transpose(q!, [0, 2, 1, 3]), heads(k!), false, true),
-      scale === 0 ? 1 / Math.sqrt(q!.shape[3]!) : scale!,
-    );
-    const limit = tf.add(
-      tf.reshape(start!, [B, 1, 1, 1]),
-      tf.reshape(tf.range(0, T, 1, 'int32'), [1, 1, T, 1]),
-    );
-    const mask = tf.lessEqual(tf.reshape(tf.range(0, S, 1, 'int32'), [1, 1, 1, S]), limit);
-    const p = tf.softmax(tf.add(scores, tf.mul(tf.sub(tf.cast(mask, 'float32'), 1), 1e9)));
-    return [tf.transpose(tf.matMul(p, heads(v!)), [0, 2, 1, 3])];
-  },
-);
 export const crossentropyOp: TransformerOp = row(
   'crossentropy',
   'CrossEntropy',
@@ -124,13 +91,6 @@ export const dropoutOp: TransformerOp = {
 };
 export const rotary = (x: tf.Tensor, table: tf.Tensor, start: tf.Tensor): tf.Tensor =>
   runFused(rotaryOp, [x, table, start]);
-export const attention = (
-  q: tf.Tensor,
-  k: tf.Tensor,
-  v: tf.Tensor,
-  start: tf.Tensor,
-  { scale = 0 }: { scale?: number } = {},
-): tf.Tensor => runFused(attentionOp, [q, k, v, start], { scale });
 export const crossEntropy = (logits: tf.Tensor, labels: tf.Tensor): tf.Tensor =>
   runFused(crossentropyOp, [logits, labels]);
 export const embedding = (table: tf.Tensor, ids: tf.Tensor): tf.Tensor => runFused(embeddingOp, [table, ids]);

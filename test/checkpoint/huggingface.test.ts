@@ -1,5 +1,7 @@
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { activations } from '../../src/activations/table.js';
 import type { FloatTensor } from '../../src/checkpoint/folder.js';
@@ -10,6 +12,7 @@ import { type ConfigOverrides, configOf, type ModelConfig } from '../../src/mode
 import { isLlamaForm } from '../../src/model/huggingface.js';
 import { peersPython } from '../../tools/python.js';
 import { temporaryFolder } from './folders.js';
+import { distance, logitsOf } from './logits.js';
 import { parametersOf } from './parameters.js';
 
 const MINUTES = 60_000;
@@ -24,6 +27,10 @@ if (!hasTransformers) {
     `skipped: the tests beside PyTorch's transformers: ${python} lacks them (pip install torch transformers)`,
   );
 }
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
 
 interface Case {
   readonly name: string;
@@ -46,9 +53,8 @@ async function peer<T>(command: string, cases: readonly Case[]): Promise<Record<
 }
 
 async function readAll(path: string): Promise<Map<string, FloatTensor>> {
-  const { shapes, read, close } = await importHuggingFace(path);
-  const tensors = new Map<string, FloatTensor>();
-  for (const [name, shape] of shapes) tensors.set(name, { shape, data: await read(name) });
+  const { readAll, close } = await importHuggingFace(path);
+  const tensors = await readAll();
   await close();
   return tensors;
 }
@@ -231,6 +237,17 @@ describe('our models', () => {
       await close();
       expect(read).toEqual(config);
       expect(await readAll(again)).toEqual(parametersOf(config));
+    },
+  );
+
+  test.skipIf(!hasTransformers).each(cases)(
+    '$name: our logits are those of transformers',
+    async ({ name }) => {
+      const expected = await openSafetensors(join(folder, name, 'expected.logits'));
+      const tokens = new Int32Array((await expected.read('tokens')).buffer);
+      const logits = await logitsOf(join(folder, name), tokens, 2);
+      expect(distance(logits, await expected.readFloats('logits'))).toBeLessThan(CLOSE);
+      await expected.close();
     },
   );
 });
