@@ -215,15 +215,39 @@ PC_ACTIVATIONS(PC_ACTIVATION)
  * (Dao et al. 2022, arXiv 2205.14135). y = softmax(scale q k^T) v, lse the logarithm of the sum of the
  * scores' exponentials. Query t of batch b sees the keys 0 .. max(start[b], 0) + t, as far as there are any;
  * head h of q belongs to head h / (heads / kv_heads) of k and v. Inputs may be strided but for their last
- * axis, start and lse not. On CUDA a width up to 128. forward:  (q [batch, time, heads, width], k, v [batch,
- * keys, kv_heads, width], start i32 [batch])
- *             -> (y, lse [batch, heads, time])    scalars: scale (0: 1 / sqrt(width))
+ * axis, start and lse not. On CUDA a width up to 128. Scalars: scale (0: 1 / sqrt(width)).
+ *
+ *   forward:  (q [batch, time, heads, width], k, v [batch, keys, kv_heads, width], start i32 [batch])
+ *             -> (y, lse [batch, heads, time])
  *   backward: (q, k, v, start, y, lse, dy)        -> (dq, dk, dv)
+ *
+ * embedding: row n of y is row ids[n] of the table, whose rows and ids are at most 2^31 - 1. Its gradient
+ * adds up the rows of dy of one id in their order, in double. Any gather of rows.
+ *
+ *   forward:  (table [rows, cols], ids i32 [count])   -> (y [count, cols])
+ *   backward: (table, ids, dy)                        -> (dtable)
+ *
+ * rotary (Su et al. 2021, arXiv 2104.09864), as LLaMA in Hugging Face's transformers has it: the pairs (i, i
+ * + width / 2) of each head, turned by the angles of position start[b] + t, whose cosines and sines are that
+ * row of the table: [cos | sin], each width / 2.
+ *
+ *   forward:  (x [batch, time, heads, width], table [positions, width], start i32 [batch])   -> (y)
+ *   backward: (table, start, dy)                                                             -> (dx)
+ *
+ * dropout: y = x / (1 - rate) or, of the rate's share of elements, x * 0. Random words are those of
+ * Philox4x32-10 under the key `seed`: element i takes word (i / 16) % 4 of the 64-bit counter (i / 64) * 16 +
+ * i % 16, and is kept where that is at least rate * 2^32. Scalars: rate, in [0, 1), as a float.
+ *
+ *   forward:  (x, seed i32 [2])   -> (y)
+ *   backward: (seed, dy)          -> (dx)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
   X(addrmsnorm)         \
   X(crossentropy)       \
+  X(embedding)          \
+  X(rotary)             \
+  X(dropout)            \
   X(attention)
 
 /*

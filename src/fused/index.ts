@@ -1,4 +1,7 @@
 /** The transformer's other fused ops. */
 export { crossEntropy } from './crossentropy.js';
 export { type AttentionOptions, attention } from './attention.js';
+export { dropout } from './dropout.js';
+export { embedding } from './embedding.js';
 export { rmsNorm } from './rmsnorm.js';
+export { type RotaryTableOptions, rotary, rotaryTable } from './rotary.js';

@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { crossentropyOp } from '../../src/fused/crossentropy.js';
+import { embeddingOp } from '../../src/fused/embedding.js';
+import { rotaryOp } from '../../src/fused/rotary.js';
 import type { OpSample, TransformerOp } from '../../src/fused/types.js';
 import { emulatedCuda, native } from '../native/harness.js';
 import { runNative } from './harness.js';
@@ -12,8 +14,11 @@ interface Case {
   readonly integers: string;
   readonly at: number;
   readonly bad: readonly number[];
-  /** The elements of the first output, and of the gradient, that the bad number spoils. */
-  readonly spoilt: { readonly output: readonly number[]; readonly gradient: readonly number[] };
+  /** The elements of the output that the bad number makes NaN on CUDA. */
+  readonly output: readonly number[];
+  /** The elements of the gradient that it changes there, and what they are then. */
+  readonly gradient: readonly number[];
+  readonly value: number;
 }
 
 const cases: Case[] = [
@@ -24,7 +29,31 @@ const cases: Case[] = [
     integers: 'labels',
     at: 2,
     bad: [7, -2, 2 ** 31 - 1, -(2 ** 31)],
-    spoilt: { output: [2], gradient: range(14, 21) },
+    output: [2],
+    gradient: range(14, 21),
+    value: Number.NaN,
+  },
+  {
+    name: 'embedding',
+    op: embeddingOp,
+    sample: 'ids that come again',
+    integers: 'ids',
+    at: 3,
+    bad: [4, -1, 2 ** 31 - 1, -(2 ** 31)],
+    output: range(9, 12),
+    gradient: range(3, 6), // of the row that nothing else names
+    value: 0,
+  },
+  {
+    name: 'rotary',
+    op: rotaryOp,
+    sample: '[2,3,2,10]',
+    integers: 'start',
+    at: 1,
+    bad: [7, -3, 2 ** 31 - 1, -(2 ** 31)],
+    output: range(60, 120),
+    gradient: range(60, 120),
+    value: Number.NaN,
   },
 ];
 
@@ -62,13 +91,19 @@ describe.each(cases)('whole numbers out of range, in $integers of $name', (of) =
 
   test.skipIf(cuda === undefined).each(bad)('give NaN, and nothing else wrong, on CUDA: %d', (value) => {
     const [wanted, got] = [runNative(cuda!, op, good), runNative(cuda!, op, broken(value))];
-    expectSpoilt(got.outputs[0]!, wanted.outputs[0]!, of.spoilt.output);
-    expectSpoilt(got.gradients[0]!, wanted.gradients[0]!, of.spoilt.gradient);
+    expectBut(got.outputs[0]!, wanted.outputs[0]!, of.output, Number.NaN);
+    expectBut(got.gradients[0]!, wanted.gradients[0]!, of.gradient, of.value);
   });
 });
 
-function expectSpoilt(got: Float32Array, wanted: Float32Array, elements: readonly number[]): void {
+/** Expects the bits that are wanted, but `value` in some elements. */
+function expectBut(
+  got: Float32Array,
+  wanted: Float32Array,
+  elements: readonly number[],
+  value: number,
+): void {
   const expected = Float32Array.from(wanted);
-  for (const i of elements) expected[i] = Number.NaN;
+  for (const i of elements) expected[i] = value;
   expect(got).toEqual(expected);
 }
