@@ -7,7 +7,6 @@ import type { TokenSource } from '../data/shards.js';
 import type { Tokenizer } from '../data/tokenizer.js';
 import type { Transformer } from '../model/transformer.js';
 
-
 /** How well a model foretells tokens. */
 export interface Evaluation {
   /** The mean cross-entropy, in nats a token. */

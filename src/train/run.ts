@@ -114,7 +114,7 @@ async function begin(run: TrainRun, settings: TrainSettings): Promise<Trainer> {
 
 /** Nothing that was not ours may be written over. */
 async function checkFolder(out: string): Promise<void> {
-  const names = await readdir(out).catch((error: NodeJS.ErrnoException) => {
+  const names = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
     throw new PolycomError('FILE_ERROR', `${out} cannot be the folder of a training run`, { cause: error });
   });
@@ -125,7 +125,11 @@ async function checkFolder(out: string): Promise<void> {
   });
 }
 
-async function takeSteps(trainer: Trainer, log: RunLog, run: TrainRun): Promise<Omit<TrainResult, 'resumedFrom'>> {
+async function takeSteps(
+  trainer: Trainer,
+  log: RunLog,
+  run: TrainRun,
+): Promise<Omit<TrainResult, 'resumedFrom'>> {
   const { out, signal, peak, tensorboard } = run;
   const { steps, evalEvery, saveEvery } = trainer.settings;
   let [loss, evaluation]: [number?, Evaluation?] = [];
@@ -155,7 +159,7 @@ async function takeSteps(trainer: Trainer, log: RunLog, run: TrainRun): Promise<
       await trainer.save(out);
     }
   }
-  const checkpoint = trainer.saved?.folder ?? (await trainer.save(out));
+  const checkpoint = (trainer.saved ?? (await trainer.save(out))).folder;
   return {
     step: trainer.step,
     tokens: trainer.tokens,

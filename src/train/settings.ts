@@ -1,6 +1,7 @@
 import { PolycomError } from '../errors.js';
 import { type Field, type Fields, flag, notNegative, positive, real, whole } from '../model/check.js';
 import type { Memory } from '../model/transformer.js';
+import type { Decay } from './schedule.js';
 
 /** How a model is trained: all that decides the result beside the model, the data and the machine. */
 export interface TrainSettings {
@@ -18,12 +19,14 @@ export interface TrainSettings {
   readonly learningRate: number;
   /** At the last step, as a share of the highest; 0.1. */
   readonly finalShare: number;
+  /** How the learning rate goes from the highest to the last; `cosine`. */
+  readonly decay: Decay;
   /** Steps on which the learning rate rises from 0; a twentieth of all, at most 1000. */
   readonly warmup: number;
   /** Of matrices, decoupled (AdamW); 0.1. */
   readonly weightDecay: number;
-  /** Whether the embedding and an untied output decay too; true. */
-  readonly decayEmbeddings: boolean;
+  /** Whether the embedding decays too; false. */
+  readonly decayEmbedding: boolean;
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
@@ -46,6 +49,10 @@ export interface TrainSettings {
 const share = real('a number from 0 to 1', (value) => value >= 0 && value <= 1);
 const beta = real('a number from 0 to below 1', (value) => value >= 0 && value < 1);
 
+function oneOf(...names: readonly string[]): Field {
+  return { expected: `one of ${names.join(', ')}`, holds: (value) => names.includes(value as string) };
+}
+
 const FIELDS: Fields<TrainSettings> = {
   steps: whole(1),
   batch: whole(1),
@@ -54,17 +61,15 @@ const FIELDS: Fields<TrainSettings> = {
   seed: whole(0),
   learningRate: positive,
   finalShare: share,
+  decay: oneOf('cosine', 'linear', 'constant'),
   warmup: whole(0),
   weightDecay: notNegative,
-  decayEmbeddings: flag,
+  decayEmbedding: flag,
   beta1: beta,
   beta2: beta,
   epsilon: positive,
   clip: notNegative,
-  memory: {
-    expected: "'block', 'checkpoint' or 'tape'",
-    holds: (value) => ['block', 'checkpoint', 'tape'].includes(value as string),
-  },
+  memory: oneOf('block', 'checkpoint', 'tape'),
   recompute: flag,
   evalEvery: whole(0),
   evalBatches: whole(1),
@@ -91,9 +96,10 @@ export function settingsOf(given: SomeSettings, context: number): TrainSettings 
     seed: 0,
     learningRate: 1e-3,
     finalShare: 0.1,
+    decay: 'cosine',
     warmup: Math.min(1000, Math.floor(steps / 20)),
     weightDecay: 0.1,
-    decayEmbeddings: true,
+    decayEmbedding: false,
     beta1: 0.9,
     beta2: 0.95,
     epsilon: 1e-8,
@@ -112,6 +118,9 @@ export function settingsOf(given: SomeSettings, context: number): TrainSettings 
     const { expected, holds }: Field = FIELDS[name as keyof TrainSettings];
     const value = settings[name as keyof TrainSettings];
     if (!holds(value)) throw invalid(`${name} is ${JSON.stringify(value)}; expected ${expected}`);
+  }
+  if (settings.warmup > settings.steps) {
+    throw invalid(`warmup is ${settings.warmup}; expected at most the number of steps, ${settings.steps}`);
   }
   if (settings.time <= context) return settings;
   throw invalid(`time is ${settings.time}; expected at most the context of the model, ${context}`);

@@ -1,0 +1,43 @@
+import { type Command, Option } from 'commander';
+import { presets } from '../model/presets.js';
+import type { Resume, SomeSettings, TrainResult, TrainRun } from '../train/index.js';
+import { configFileOption, readConfigFile } from './config-file.js';
+import { collect, real, share, whole } from './options.js';
+
+interface TrainCommandOptions {
+  readonly data?: string[];
+  readonly out?: string;
+  readonly tokenizer?: string;
+  readonly heldOut?: number;
+  readonly field?: string;
+  readonly preset: string;
+  readonly activation: string;
+  readonly set?: string[];
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly time?: number;
+  readonly accumulate?: number;
+  readonly seed?: number;
+  readonly lr?: number;
+  readonly finalShare?: number;
+  readonly decay?: SomeSettings['decay'];
+  readonly warmup?: number;
+  readonly weightDecay?: number;
+  readonly decayEmbedding?: boolean;
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+  readonly clip?: number;
+  readonly memory?: SomeSettings['memory'];
+  readonly recompute?: boolean;
+  readonly evalEvery?: number;
+  readonly evalBatches?: number;
+  readonly saveEvery?: number;
+  readonly keep?: number;
+  readonly resume: Resume;
+  readonly backend?: 'tensorflow' | 'cpu';
+  readonly peak?: string;
+  readonly tensorboard?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
