@@ -1,6 +1,6 @@
 /** The transformer's other fused ops. */
-export { crossEntropy } from './crossentropy.js';
 export { type AttentionOptions, attention } from './attention.js';
+export { crossEntropy } from './crossentropy.js';
 export { dropout } from './dropout.js';
 export { embedding } from './embedding.js';
 export { rmsNorm } from './rmsnorm.js';

@@ -10,9 +10,9 @@ import type { TransformerOp } from './types.js';
 export const fusedOps: readonly TransformerOp[] = [
   rmsnormOp,
   addrmsnormOp,
+  attentionOp,
   crossentropyOp,
   embeddingOp,
   rotaryOp,
   dropoutOp,
-  attentionOp,
 ];
