@@ -4,7 +4,10 @@ import { PolycomError } from '../errors.js';
 
 /** `--config <file>`. */
 export function configFileOption(): Option {
-  return new Option('--config <file>', 'a JSON object of these options, such as {"steps": 500, "evalEvery": 50}');
+  return new Option(
+    '--config <file>',
+    'a JSON object of these options, such as {"steps": 500, "evalEvery": 50}',
+  );
 }
 
 /**
@@ -33,7 +36,9 @@ function readObject(path: string): object {
   try {
     json = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    throw new PolycomError('INVALID_ARGUMENT', `${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new PolycomError('INVALID_ARGUMENT', `${path} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   if (isObject(json)) return json;
   throw invalid(`${path} is no JSON object`);

@@ -50,6 +50,13 @@ export function real(text: string): number {
   throw new InvalidArgumentError('expected a number.');
 }
 
+/** Parses a number above 0. */
+export function positive(text: string): number {
+  const value = real(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError('expected a number above 0.');
+}
+
 /** Parses a share from 0 to below 1. */
 export function share(text: string): number {
   const value = Number(text);

@@ -1,13 +1,15 @@
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { activations } from '../activations/table.js';
-import type { Data } from '../data/open.js';
+import type { OpenDataOptions } from '../data/open.js';
 import { PolycomError } from '../errors.js';
 import { presets } from '../model/presets.js';
-import type { Resume, SomeSettings, TrainResult } from '../train/index.js';
+import type { Peak, Resume, SomeSettings, TrainResult } from '../train/index.js';
 import { configFileOption, readConfigFile } from './config-file.js';
+import { evaluationDocument, evaluationText } from './evaluation-text.js';
 import { modelOf } from './model-options.js';
-import { collect, real, share, tfjsBackendOption, whole } from './options.js';
-import { trainProgress } from './train-progress.js';
+import { collect, positive, real, share, tfjsBackendOption, whole } from './options.js';
+import { StopSignals } from './stop-signals.js';
 
 interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly data?: string[];
@@ -21,7 +23,7 @@ interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly lr?: number;
   readonly resume: Resume;
   readonly backend?: 'tensorflow' | 'cpu';
-  readonly peak?: number | 'measure';
+  readonly peak?: Peak | 'measure';
   readonly tensorboard?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -64,9 +66,7 @@ export function registerTrain(program: Command): void {
     .option('--held-out <share>', 'of the text, kept from training (default: 0.05)', share)
     .option('--field <name>', 'of each JSON line, which has the text (default: text)')
     .optionsGroup('Model:')
-    .addOption(
-      new Option('--preset <name>', 'its size').choices(Object.keys(presets)).default('small'),
-    )
+    .addOption(new Option('--preset <name>', 'its size').choices(Object.keys(presets)).default('small'))
     .addOption(
       new Option('--activation <name>', 'of its feed-forward networks')
         .choices(activations.map(({ name }) => name))
@@ -114,7 +114,7 @@ export function registerTrain(program: Command): void {
         .default('auto'),
     )
     .addOption(tfjsBackendOption())
-    .option('--peak <flops>', "a second, of which the use is shown; or 'measure'", peak)
+    .option('--peak <flops>', "a second, of which the use is shown; or 'measure'", peakOf)
     .option('--tensorboard', 'write event files too, with tfjs-node')
     .option('--json', 'print how it ended as JSON')
     .option('--quiet', 'show no progress')
@@ -144,38 +144,89 @@ loss or a gradient that is NaN or infinite. A --config has the options as keys: 
 The paper's models have --lr 3e-4 (dense-1.3b, with --final-share 0.1) and 4e-4 (moe-1b-7b); small ones learn faster with more.
 `.trimEnd();
 
-async function run(_: TrainCommandOptions, command: Command): Promise<void> {
+async function run(_: unknown, command: Command): Promise<void> {
   readConfigFile(command, command.opts<{ config?: string }>().config);
   const options = command.opts<TrainCommandOptions>();
-  const { out, resume, peak, tensorboard, json, quiet } = options;
-  const sources = required(options.data, 'data', command);
-  const folder = required(out, 'out', command);
+  const { resume, tensorboard, json, quiet = false } = options;
+  const [sources, out] = [required('data', options.data), required('out', options.out)];
   const { chooseBackend } = await import('./backend.js');
-  const training = await import('../train/index.js');
+  const { measureMatmulPeak, openTensorboard, train } = await import('../train/index.js');
+  const { openData } = await import('../data/open.js');
+  const { trainProgress } = await import('./train-progress.js');
   await chooseBackend(options.backend);
-  const data = await dataOf(sources, options);
+  const peak = options.peak === 'measure' ? await measureMatmulPeak() : options.peak;
+  const writer = tensorboard ? openTensorboard(join(out, 'tensorboard')) : undefined;
+  const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options));
   const stop = new StopSignals();
-  const progress = trainProgress(process.stderr, quiet ?? false);
+  const progress = trainProgress(process.stderr, quiet, peak);
   try {
-    const result = await training.train({
+    const result = await train({
       config: modelOf(options, data),
       data,
-      out: folder,
+      out,
       settings: settingsIn(options),
       resume,
       signal: stop.signal,
-      ...(peak === undefined
-        ? {}
-        : { peak: peak === 'measure' ? await training.measureMatmulPeak() : { flops: peak, named: 'given' } }),
-      ...writerIn(tensorboard ? training.openTensorboard(join(folder, 'tensorboard')) : undefined),
+      ...(peak === undefined ? {} : { peak }),
+      ...(writer === undefined ? {} : { tensorboard: writer }),
       ...progress,
-    });
-    progress.end();
-    process.stdout.write(json ? `${JSON.stringify(documentOf(folder, result, data))}\n` : summary(folder, result, options, data));
+    }).finally(progress.end);
+    const { steps = 1000 } = options;
+    process.stdout.write(json ? `${JSON.stringify(documentOf(out, result))}\n` : summary(out, result, steps));
     if (result.interrupted) process.exitCode = stop.exitCode;
   } finally {
-    progress.end();
     stop.end();
     data.close();
   }
+}
+
+function required<T>(name: string, value: T | undefined): T {
+  if (value !== undefined) return value;
+  throw new PolycomError('INVALID_ARGUMENT', `--${name} is missing`, {
+    remedy: 'give it, or name a --config that has it; polycom train --help shows how',
+  });
+}
+
+function dataOptions({ tokenizer, heldOut, field }: TrainCommandOptions): OpenDataOptions {
+  const options = { tokenizer, heldOut, field };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+function settingsIn(options: TrainCommandOptions): SomeSettings {
+  const same = SETTINGS.map((name) => [name, options[name]]);
+  return { ...Object.fromEntries(same), learningRate: options.lr };
+}
+
+function documentOf(out: string, result: TrainResult): object {
+  const { step, tokens, loss, evaluation, checkpoint, resumedFrom, interrupted, tokensPerSecond } = result;
+  return {
+    schema: 1,
+    run: out,
+    step,
+    tokens,
+    loss,
+    heldout: evaluation && evaluationDocument(evaluation),
+    checkpoint,
+    resumed_from: resumedFrom,
+    interrupted,
+    tok_per_s: tokensPerSecond && Number(tokensPerSecond.toPrecision(4)),
+  };
+}
+
+function summary(out: string, result: TrainResult, steps: number): string {
+  const { step, loss, evaluation, checkpoint, tokensPerSecond, interrupted } = result;
+  const parts = [
+    `${out}: step ${step} of ${steps}`,
+    ...(loss === undefined ? ['nothing was left to do: more --steps go on'] : [`loss ${loss.toFixed(4)}`]),
+    ...(evaluation === undefined ? [] : [`held out: ${evaluationText(evaluation)}`]),
+    ...(tokensPerSecond === undefined
+      ? []
+      : [`${Math.round(tokensPerSecond).toLocaleString('en-US')} tokens a second`]),
+  ];
+  const next = interrupted ? 'the same command goes on' : `npx polycom generate --model ${out}`;
+  return `${parts.join('; ')}\nsaved ${checkpoint}; ${next}\n`;
+}
+
+function peakOf(text: string): Peak | 'measure' {
+  return text === 'measure' ? text : { flops: positive(text), named: 'given' };
 }

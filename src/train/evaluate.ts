@@ -5,6 +5,8 @@ import { byteTokenizer } from '../data/bytes.js';
 import type { Data } from '../data/open.js';
 import type { TokenSource } from '../data/shards.js';
 import type { Tokenizer } from '../data/tokenizer.js';
+import { PolycomError } from '../errors.js';
+import type { ModelConfig } from '../model/config.js';
 import type { Transformer } from '../model/transformer.js';
 
 /** How well a model foretells tokens. */
@@ -38,13 +40,14 @@ export interface EvaluateOptions {
 /**
  * Evaluates a model on tokens: always on the same windows, in the same order, with nothing dropped.
  *
- * @throws {PolycomError} `INVALID_ARGUMENT` where the tokens do not fill one window
+ * @throws {PolycomError} `INVALID_ARGUMENT` where the tokens do not fill one window, or are not the model's
  */
 export async function evaluate(
   model: Transformer,
   source: TokenSource,
   { batch, time, batches = Number.POSITIVE_INFINITY, tokenizer, signal }: EvaluateOptions,
 ): Promise<Evaluation> {
+  checkVocabulary(model.config, source);
   let [nats, tokens, bytes] = [0, 0, 0];
   for (const { inputs, targets, rows } of windowsInOrder(source, { batch, time, limit: batches * batch })) {
     const crossEntropy = tf.tidy(() => {
@@ -74,4 +77,14 @@ function bytesOf(ids: Int32Array, tokenizer: Tokenizer): number {
   if (tokenizer.name !== byteTokenizer.name) return Buffer.byteLength(tokenizer.decode(ids));
   // Counted, for a window may begin or end inside a character, which decodes to more bytes.
   return ids.reduce((count, id) => (id === byteTokenizer.endOfText ? count : count + 1), 0);
+}
+
+/** @throws {PolycomError} `INVALID_ARGUMENT` where there may be tokens that the model does not know */
+export function checkVocabulary({ vocabulary }: ModelConfig, source: TokenSource): void {
+  if (source.vocabulary <= vocabulary) return;
+  throw new PolycomError(
+    'INVALID_ARGUMENT',
+    `the data has a vocabulary of ${source.vocabulary}; expected one of the model's, ${vocabulary}`,
+    { remedy: 'use the tokenizer of the model, or a model with the vocabulary of the data' },
+  );
 }

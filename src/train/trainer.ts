@@ -7,7 +7,7 @@ import { PolycomError } from '../errors.js';
 import type { ModelConfig } from '../model/config.js';
 import { Transformer } from '../model/transformer.js';
 import { accumulate, type LossValues, notFinite } from './accumulate.js';
-import { type Evaluation, evaluate, textTokenizer } from './evaluate.js';
+import { checkVocabulary, type Evaluation, evaluate, textTokenizer } from './evaluate.js';
 import { AdamW, decaysByDefault } from './optimizer.js';
 import { learningRateAt } from './schedule.js';
 import type { TrainSettings } from './settings.js';
@@ -64,7 +64,7 @@ export class Trainer {
    * @throws {PolycomError} `INVALID_ARGUMENT` where the data does not fit the model or the settings
    */
   static create(config: ModelConfig, data: Data, settings: TrainSettings): Trainer {
-    checkVocabulary(config, data);
+    checkVocabulary(config, data.train);
     const model = Transformer.create(config, settings);
     return disposingOnError(model, () => new Trainer(model, data, settings, identityOf(data)));
   }
@@ -81,7 +81,7 @@ export class Trainer {
     data: Data,
     settings: TrainSettings,
   ): Trainer {
-    checkVocabulary(config, data);
+    checkVocabulary(config, data.train);
     const identity = identityOf(data);
     const state = checkState(checkpoint, { config, data: identity, settings });
     const { folder, step } = checkpoint;
@@ -216,14 +216,6 @@ export class Trainer {
         'a lower learning rate, a longer warm-up or tighter clipping; then the same command goes on from there',
     });
   }
-}
-
-function checkVocabulary({ vocabulary }: ModelConfig, { train, tokenizer }: Data): void {
-  if (train.vocabulary <= vocabulary) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `the data has tokens up to ${train.vocabulary - 1} (${tokenizer.name}); expected a model of that vocabulary, it has ${vocabulary}`,
-  );
 }
 
 function valuesOf(checkpoint: LoadedCheckpoint, part: 'model' | 'optimizer', name: string): Float32Array {
