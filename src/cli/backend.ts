@@ -22,7 +22,6 @@ export async function chooseBackend(wanted?: 'tensorflow' | 'cpu'): Promise<stri
 async function useJavaScript(reason?: string, remedy?: string): Promise<string> {
   try {
     await import('@tensorflow/tfjs-backend-cpu');
-    await import('@tensorflow/tfjs-core/dist/register_all_gradients.js');
   } catch (cause) {
     throw notFound(`there is no backend for tfjs: ${reason}`, remedy, cause);
   }
@@ -30,6 +29,22 @@ async function useJavaScript(reason?: string, remedy?: string): Promise<string> 
   tf.enableProdMode(); // or tfjs says the same, in a box of its own
   await tf.setBackend('cpu');
   return 'cpu';
+}
+
+/**
+ * Likewise, with the gradients of tfjs's own ops, which tfjs-node brings and tfjs's backend for the CPU does not.
+ *
+ * @throws {PolycomError} `TENSORFLOW_NOT_FOUND` where there is no such backend, or there are no gradients
+ */
+export async function chooseTrainingBackend(wanted?: 'tensorflow' | 'cpu'): Promise<string> {
+  const name = await chooseBackend(wanted);
+  if (tf.getGradient('MatMul') !== undefined) return name;
+  try {
+    await import('@tensorflow/tfjs');
+    return name;
+  } catch (cause) {
+    throw notFound('training needs the gradients of tfjs', 'npm install @tensorflow/tfjs@4.22.0', cause);
+  }
 }
 
 function notFound(message: string, remedy?: string, cause?: unknown): PolycomError {

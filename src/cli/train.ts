@@ -149,11 +149,11 @@ async function run(_: unknown, command: Command): Promise<void> {
   const options = command.opts<TrainCommandOptions>();
   const { resume, tensorboard, json, quiet = false } = options;
   const [sources, out] = [required('data', options.data), required('out', options.out)];
-  const { chooseBackend } = await import('./backend.js');
+  const { chooseTrainingBackend } = await import('./backend.js');
   const { measureMatmulPeak, openTensorboard, train } = await import('../train/index.js');
   const { openData } = await import('../data/open.js');
   const { trainProgress } = await import('./train-progress.js');
-  await chooseBackend(options.backend);
+  await chooseTrainingBackend(options.backend);
   const peak = options.peak === 'measure' ? await measureMatmulPeak() : options.peak;
   const writer = tensorboard ? openTensorboard(join(out, 'tensorboard')) : undefined;
   const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options));

@@ -78,7 +78,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     const log = await RunLog.open(join(out, LOG_FILE), trainer.step);
     try {
       await data.tokenizer.save?.(out);
-      log.write(startRecord(trainer, peak));
+      if (trainer.step < settings.steps) log.write(startRecord(trainer, peak));
       run.onStart?.(trainer);
       const result = await takeSteps(trainer, log, run);
       return { ...result, ...(resumedFrom === undefined ? {} : { resumedFrom }) };
