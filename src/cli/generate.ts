@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { PolycomError } from '../errors.js';
 import type { FinishReason, GenerateOptions, LoadedModel } from '../generate/index.js';
+import { collect, real, whole } from './options.js';
 import { TextPrinter } from './printer.js';
 
 interface GenerateCommandOptions {
@@ -205,22 +206,4 @@ function promptsOf({ prompt, promptFile }: GenerateCommandOptions): string[] {
     const why = (cause as Error).message;
     throw new PolycomError('FILE_ERROR', `the prompt cannot be read from ${promptFile}: ${why}`, { cause });
   }
-}
-
-function collect(text: string, before: string[] = []): string[] {
-  return [...before, text];
-}
-
-function whole(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`expected a whole number from ${least} on.`);
-  };
-}
-
-function real(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError('expected a number.');
 }
