@@ -211,6 +211,20 @@ PC_ACTIVATIONS(PC_ACTIVATION)
   X(addrmsnorm)         \
   X(attention)
 
+/*
+ * The optimizer, over any number of tensors at once; f32, contiguous, any shapes.
+ *
+ * squaresum: (x, ...) -> (sum []): of the squares of all elements, accumulated in double in a fixed order.
+ * adamw (Loshchilov and Hutter 2019, arXiv 1711.05101), in place: the one op that writes its inputs.
+ *   (hyper [10], then parameter, gradient, m, v of each tensor) -> ()
+ *   hyper: learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, weight decay, what gradients are
+ * multiplied by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so multiplied: p -= rate decay p;  m =
+ * beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2 p -= rate m / (1 - beta1^t) / (sqrt(v) / sqrt(1 -
+ * beta2^t) + epsilon)
+ */
+PC_OP(squaresum)
+PC_OP(adamw)
+
 #define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_FUSED_OPS(PC_FUSED_OP)
 

@@ -1,0 +1,103 @@
+import '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { normal } from '../../src/op/sample.js';
+import { tensorflowStatus } from '../../src/tensorflow/index.js';
+import { AdamW, decaysByDefault } from '../../src/train/optimizer.js';
+
+const backend = tensorflowStatus.fused ? 'tensorflow' : 'cpu';
+beforeAll(async () => void (await tf.setBackend(backend)));
+
+function parameters(): Map<string, tf.Variable> {
+  return new Map([
+    ['w', tf.variable(tf.tensor(normal(12, 1), [3, 4]))],
+    ['norm', tf.variable(tf.tensor(normal(4, 2), [4]))],
+  ]);
+}
+
+const gradients = (seed: number, scale = 1) =>
+  new Map([
+    ['w', tf.tensor(normal(12, seed, scale), [3, 4])],
+    ['norm', tf.tensor(normal(4, seed + 1, scale), [4])],
+  ]);
+
+const valuesOf = (all: ReadonlyMap<string, tf.Tensor>) => Array.from(all.values(), (t) => [...t.dataSync()]);
+
+describe(`AdamW on ${backend}`, () => {
+  test('clips the norm of all gradients together', () => {
+    const [a, b] = [parameters(), parameters()];
+    const [plain, clipped] = [new AdamW(a, { clip: 0 }), new AdamW(b, { clip: 1 })];
+    const grads = gradients(5, 10);
+    const { gradientNorm } = clipped.apply(grads, { learningRate: 0.1 });
+    const norm = Math.hypot(...valuesOf(grads).flat());
+    expect(gradientNorm / norm).toBeCloseTo(1, 6);
+    plain.apply(grads, { learningRate: 0.1, scale: 1 / (norm + 1e-6) });
+    for (const [i, values] of valuesOf(a).entries())
+      for (const [k, value] of values.entries()) expect(valuesOf(b)[i]![k]).toBeCloseTo(value, 5);
+  });
+
+  test('decays matrices, but norms and embeddings only where it is asked to', () => {
+    const all = parameters();
+    const before = valuesOf(all);
+    const zeros = new Map(Array.from(all, ([name, p]) => [name, tf.zerosLike(p)]));
+    new AdamW(all, { weightDecay: 0.5 }).apply(zeros, { learningRate: 0.1 });
+    const [w, norm] = valuesOf(all);
+    for (const [i, value] of w!.entries()) expect(value).toBeCloseTo(before[0]![i]! * 0.95, 6);
+    expect(norm).toEqual(before[1]);
+    const table = tf.zeros([2, 2]);
+    expect(decaysByDefault('model.embed_tokens.weight', table)).toBe(false);
+    expect(decaysByDefault('model.embed_tokens.weight', table, true)).toBe(true);
+  });
+
+  test('changes nothing where a gradient is no number, and says so', () => {
+    const all = parameters();
+    const before = valuesOf(all);
+    const optimizer = new AdamW(all);
+    const bad = gradients(3);
+    bad.set('norm', tf.tensor([1, Number.NaN, 0, 0]));
+    expect(optimizer.apply(bad, { learningRate: 0.1 })).toEqual({ gradientNorm: Number.NaN, applied: false });
+    expect(valuesOf(all)).toEqual(before);
+    expect(optimizer.step).toBe(0);
+  });
+
+  test('goes on from its state to the same bits', () => {
+    const [a, b] = [parameters(), parameters()];
+    const [one, other] = [new AdamW(a), new AdamW(b)];
+    for (let step = 0; step < 3; ++step) one.apply(gradients(step), { learningRate: 0.1 });
+    const state = one.state();
+    for (const [name, p] of b) p.assign(tf.clone(a.get(name)!).add(0) as tf.Tensor);
+    other.restore(state);
+    for (const optimizer of [one, other]) optimizer.apply(gradients(9), { learningRate: 0.1 });
+    expect(valuesOf(b)).toEqual(valuesOf(a));
+    expect(other.state()).toEqual(one.state());
+    expect(() => new AdamW(new Map([['x', tf.variable(tf.zeros([2]))]])).restore(state)).toThrow(
+      /no moments of x/,
+    );
+  });
+
+  test('leaves nothing behind', () => {
+    const all = parameters();
+    const start = tf.memory().numTensors;
+    const optimizer = new AdamW(all);
+    const grads = gradients(1);
+    const before = tf.memory().numTensors;
+    for (let step = 0; step < 50; ++step) optimizer.apply(grads, { learningRate: 0.01 });
+    expect(tf.memory().numTensors).toBe(before);
+    optimizer.dispose();
+    tf.dispose([...grads.values()]);
+    expect(tf.memory().numTensors).toBe(start);
+  });
+
+  test('wants a gradient of the right shape for every parameter, and options in range', () => {
+    const all = parameters();
+    const some = gradients(1);
+    some.delete('norm');
+    expect(() => new AdamW(all).apply(some, { learningRate: 1 })).toThrow(/norm has no gradient/);
+    some.set('norm', tf.zeros([5]));
+    expect(() => new AdamW(all).apply(some, { learningRate: 1 })).toThrow(
+      /shape \[5\]; expected one of \[4\]/,
+    );
+    expect(() => new AdamW(all, { betas: [1, 0.9] })).toThrow(/betas are 1,0.9/);
+    expect(() => new AdamW(all, { clip: Number.NaN })).toThrow(/clip is NaN/);
+  });
+});
