@@ -140,6 +140,24 @@ pc_status check_size(const signature& sign, int32_t index, const pc_tensor& tens
               tensor_name(sign, index), shape_text(tensor).text, (long long)expected, axis);
 }
 
+pc_status check_integers(const signature& sign, int32_t index, const int32_t* values, int64_t count,
+                         int64_t low, int64_t past) {
+  for (int64_t i = 0; i < count; ++i) {
+    if (values[i] >= low && values[i] < past) continue;
+    return fail(PC_INVALID_ARGUMENT, "%s: %s[%lld] is %d; expected %lld to %lld", sign.op,
+                tensor_name(sign, index), (long long)i, values[i], (long long)low, (long long)past - 1);
+  }
+  return PC_OK;
+}
+
+pc_status check_product(const signature& sign, int32_t index, int64_t rows, int64_t cols) {
+  int64_t bytes;
+  if (!__builtin_mul_overflow(rows, cols, &bytes) && !__builtin_mul_overflow(bytes, int64_t(8), &bytes))
+    return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s would be larger than 64-bit offsets reach", sign.op,
+              tensor_name(sign, index));
+}
+
 pc_status check_epsilon(const signature& sign, double epsilon) {
   if (epsilon >= 0 && isfinite(float(epsilon))) return PC_OK;
   return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", sign.op,

@@ -45,6 +45,14 @@ pc_status check_contiguous(const signature& sign, int32_t index, const pc_tensor
 pc_status check_size(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t axis,
                      int64_t expected);
 
+// Whether whole numbers that lie on the CPU are in [low, past). The text has the first that is not, and its
+// index.
+pc_status check_integers(const signature& sign, int32_t index, const int32_t* values, int64_t count,
+                         int64_t low, int64_t past);
+
+// Whether a tensor of rows * cols elements, which an op is to make, can be counted.
+pc_status check_product(const signature& sign, int32_t index, int64_t rows, int64_t cols);
+
 // An epsilon: finite in f32, and not negative.
 pc_status check_epsilon(const signature& sign, double epsilon);
 

@@ -6,6 +6,8 @@ namespace cpu {
 namespace PC_ISA {
 namespace {
 
+using strip = score_rows<strip_rows, 512>;
+
 // A strip's running softmax: each row's largest score so far, and its sum of exponentials.
 struct softmax_state {
   float most[strip_rows], sum[strip_rows];
@@ -74,16 +76,17 @@ class forward_item {
     for (int64_t i = 0; i < strip_rows * width_; i += lanes) store(sums_ + i, vec{});
     const int64_t seen = call_.seen(batch_, t + rows - 1);
     softmax_state state;
-    for (int64_t j = 0; j < seen; j += strip_columns) {
+    for (int64_t j = 0; j < seen; j += strip::columns) {
       strip_counts counts;
       for (int r = 0; r < strip_rows; ++r) {
         // The rows that the last strip lacks are as its last one.
         const int64_t of_row = call_.seen(batch_, t + std::min<int64_t>(r, rows - 1)) - j;
-        counts.of[r] = std::max<int64_t>(0, std::min(of_row, strip_columns));
+        counts.of[r] = std::max<int64_t>(0, std::min(of_row, strip::columns));
       }
-      multiply_transposed(columns_, panels_ + j * call_.width, call_.width, counts.most(), scores_);
+      multiply_transposed<strip::pitch>(columns_, panels_ + j * call_.width, call_.width, counts.most(),
+                                        scores_.at);
       add_to_softmax(scores_, counts, state, sums_, width_);
-      multiply_add(scores_, counts, values_ + j * width_, width_, sums_);
+      multiply_add<strip::pitch>(scores_.at, counts, values_ + j * width_, width_, sums_);
     }
     for (int64_t r = 0; r < rows; ++r) write(head, t + r, sums_ + r * width_, state.most[r], state.sum[r]);
   }

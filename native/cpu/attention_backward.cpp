@@ -1,4 +1,4 @@
-// Attention backward, on the CPU: the probabilities are computed again, a strip of queries at a time; every
+// Attention backward, on the CPU: the probabilities are computed again, a block of queries at a time; every
 // item owns the gradients of its keys.
 #include "cpu/attention_tiles.h"
 
@@ -24,6 +24,8 @@ void to_gradients(float* p, float* dp, int64_t n, float lse, float delta) {
   }
 }
 
+using block = score_rows<block_rows, 128>;
+
 // One item: a slab of keys of one head of k and v, and every query that sees them.
 class backward_item {
  public:
@@ -34,16 +36,16 @@ class backward_item {
     count_ = std::min(cut.slab, call.keys - first_);
     kv_head_ = item / cut.slabs % call.kv_heads;
     batch_ = item / cut.slabs / call.kv_heads;
-    const int64_t room = cut.slab * pad(call.width), strip_room = most_lanes * pad(call.width);
+    const int64_t room = cut.slab * pad(call.width), block_room = block_rows * pad(call.width);
     v_panels_ = k_panels_ + room;
     k_ = v_panels_ + room;
     dk_ = k_ + room;
     dv_ = dk_ + room;
     q_ = dv_ + room;
-    dy_ = q_ + strip_room;
-    q_columns_ = dy_ + strip_room;
-    dy_columns_ = q_columns_ + strip_room;
-    dq_ = dy_columns_ + strip_room;
+    dy_ = q_ + block_room;
+    q_columns_ = dy_ + block_room;
+    dy_columns_ = q_columns_ + block_room;
+    dq_ = dy_columns_ + block_room;
   }
 
   void run() {
@@ -58,7 +60,7 @@ class backward_item {
     }
     const int64_t from = call_.first_to_see(batch_, first_);
     for (int64_t head = kv_head_ * call_.group(); head < (kv_head_ + 1) * call_.group(); ++head) {
-      for (int64_t t = from; t < call_.time; t += strip_rows) run_strip(head, t);
+      for (int64_t t = from; t < call_.time; t += block_rows) run_block(head, t);
     }
     for (int64_t j = 0; j < count_; ++j) {
       write(dk_ + j * width_, 1, call_.dk.row(batch_, first_ + j, kv_head_));
@@ -67,45 +69,50 @@ class backward_item {
   }
 
  private:
-  void run_strip(int64_t head, int64_t t) {
-    const int64_t rows = std::min<int64_t>(strip_rows, call_.time - t);
+  void run_block(int64_t head, int64_t t) {
+    const int64_t rows = std::min(block_rows, call_.time - t);
     pack_rows(call_.q, batch_, head, t, rows, call_.width, width_, call_.scale, q_);
     pack_rows(call_.dy, batch_, head, t, rows, call_.width, width_, 1, dy_);
-    for (int64_t i = 0; i < strip_rows * width_; i += lanes) {
-      store(dq_ + i, vec{});
-      if (i < rows * width_) continue;
-      store(q_ + i, vec{});
-      store(dy_ + i, vec{});
-    }
     transpose_rows<strip_rows>(q_, width_, rows, call_.width, q_columns_);
     transpose_rows<strip_rows>(dy_, width_, rows, call_.width, dy_columns_);
-    float lse[strip_rows], delta[strip_rows];
-    for (int r = 0; r < strip_rows; ++r) {
-      // The rows that the last strip lacks have no probability: exp(-infinity).
+    for (int64_t i = 0; i < block_rows * width_; i += lanes) store(dq_ + i, vec{});
+    float lse[block_rows], delta[block_rows];
+    for (int64_t r = 0; r < block_rows; ++r) {
+      // The rows that the last block lacks have no probability: exp(-infinity).
       lse[r] = r < rows ? call_.lse[(batch_ * call_.heads + head) * call_.time + t + r] : INFINITY;
       delta[r] = r < rows ? delta_of(call_.y.row(batch_, t + r, head), dy_ + r * width_) : 0;
     }
     const int64_t seen = std::min(call_.seen(batch_, t + rows - 1) - first_, count_);
-    for (int64_t j = 0; j < seen; j += strip_columns) {
-      strip_counts counts;
-      for (int r = 0; r < strip_rows; ++r) {
-        const int64_t of_row = call_.seen(batch_, t + std::min<int64_t>(r, rows - 1)) - first_ - j;
-        counts.of[r] = std::max<int64_t>(0, std::min({of_row, count_ - j, strip_columns}));
+    for (int64_t j = 0; j < seen; j += block::columns) {
+      int64_t counts[block_rows];
+      for (int64_t r = 0; r < block_rows; ++r) {
+        // The rows that it lacks are as its last one.
+        const int64_t of_row = call_.seen(batch_, t + std::min(r, rows - 1)) - first_ - j;
+        counts[r] = std::max<int64_t>(0, std::min({of_row, count_ - j, block::columns}));
       }
-      multiply_transposed(q_columns_, k_panels_ + j * call_.width, call_.width, counts.most(), p_);
-      multiply_transposed(dy_columns_, v_panels_ + j * call_.width, call_.width, counts.most(), ds_);
-      for (int r = 0; r < strip_rows; ++r) {
-        to_gradients(p_.row(r), ds_.row(r), counts.of[r], lse[r], delta[r]);
-      }
-      multiply_add(ds_, counts, k_ + j * width_, width_, dq_);
-      multiply_transposed_add(p_, counts, dy_, width_, dv_ + j * width_);
-      multiply_transposed_add(ds_, counts, q_, width_, dk_ + j * width_);
+      for (int64_t r = 0; r < rows; r += strip_rows) run_strip(r, j, counts + r, lse + r, delta + r);
+      multiply_transposed_add<block::pitch>(p_.at, counts, rows, dy_, width_, dv_ + j * width_);
+      multiply_transposed_add<block::pitch>(ds_.at, counts, rows, q_, width_, dk_ + j * width_);
     }
     for (int64_t r = 0; r < rows; ++r) {
       float* const to = cut_.slabs == 1 ? call_.dq.row(batch_, t + r, head)
                                         : dq_share(call_, cut_, slab_, batch_, t + r, head);
       write(dq_ + r * width_, call_.scale, to);
     }
+  }
+
+  // p and ds of a strip, and what they add to dq: the block's rows from r, the slab's keys from j.
+  void run_strip(int64_t r, int64_t j, const int64_t* seen, const float* lse, const float* delta) {
+    strip_counts counts;
+    std::copy_n(seen, strip_rows, counts.of);
+    const float *q = q_columns_ + r * call_.width, *dy = dy_columns_ + r * call_.width;
+    const int64_t at = j * call_.width, columns = counts.most();
+    multiply_transposed<block::pitch>(q, k_panels_ + at, call_.width, columns, p_.row(r));
+    multiply_transposed<block::pitch>(dy, v_panels_ + at, call_.width, columns, ds_.row(r));
+    for (int i = 0; i < strip_rows; ++i) {
+      to_gradients(p_.row(r + i), ds_.row(r + i), counts.of[i], lse[i], delta[i]);
+    }
+    multiply_add<block::pitch>(ds_.row(r), counts, k_ + j * width_, width_, dq_ + r * width_);
   }
 
   float delta_of(const float* y, const float* dy) const {
@@ -127,10 +134,10 @@ class backward_item {
   int64_t slab_, first_, count_, kv_head_, batch_;
   float *k_panels_, *v_panels_;     // k and v, transposed
   float *k_, *dk_, *dv_;            // as rows
-  float *q_, *dy_;                  // a strip of each, q scaled
+  float *q_, *dy_;                  // a block of each, q scaled
   float *q_columns_, *dy_columns_;  // the same, transposed
   float* dq_;
-  strip p_, ds_;
+  block p_, ds_;
 };
 
 // dq from the slabs' shares, in their order; those of keys that a query does not see were not written.

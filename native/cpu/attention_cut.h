@@ -60,10 +60,14 @@ static inline attention_cut cut_decoding(const attention_call& call) {
   return cut;
 }
 
+// Queries that backward takes at once: the gradients of k and v are read and written once for each such
+// block.
+constexpr int64_t block_rows = 32;
+
 static inline attention_cut cut_backward(const attention_call& call) {
   attention_cut cut = cut_into(call, call.keys, 128, 16);
   const int64_t width = pad(call.width);
-  cut.slot = 5 * cut.slab * width + 6 * most_lanes * width;
+  cut.slot = 5 * cut.slab * width + 5 * block_rows * width;
   cut.shared = cut.slabs == 1 ? 0 : cut.slabs * call.batch * call.time * call.heads * width;
   return cut;
 }

@@ -1,6 +1,6 @@
-// The attention's matrix products, in registers, over strips: `strip_rows` queries by up to `strip_columns`
-// keys. Packed operands: a matrix as its rows, padded to `width`; its transpose as panels of `lanes` rows,
-// [rows / lanes][depth][lanes]; a strip's rows transposed as [depth][strip_rows].
+// The attention's matrix products, in registers, over strips: `strip_rows` queries by some columns of keys,
+// rows `Pitch` apart. Packed operands: a matrix as its rows, padded to `width`; its transpose as panels of
+// `lanes` rows, [rows / lanes][depth][lanes]; a strip's rows transposed as [depth][strip_rows].
 #pragma once
 #include <math.h>
 
@@ -18,13 +18,15 @@ namespace {
 
 // What the registers hold of accumulators: 8 x 3 vectors of 32, or 4 x 3 of 16.
 constexpr int strip_rows = lanes == 16 ? 8 : 4;
-constexpr int64_t strip_columns = 512;
-constexpr int64_t strip_pitch = strip_columns + most_lanes;  // no power of two: rows fall into different sets
 
-struct strip {
-  alignas(64) float at[strip_rows * strip_pitch];
+// Rows of scores by queries, and of what becomes of them.
+template <int Rows, int64_t Columns>
+struct score_rows {
+  static constexpr int64_t columns = Columns;
+  static constexpr int64_t pitch = Columns + most_lanes;  // no power of two: rows fall into different sets
+  alignas(64) float at[Rows * pitch];
 
-  float* row(int r) { return at + r * strip_pitch; }
+  float* row(int64_t r) { return at + r * pitch; }
 };
 
 // How many of a strip's columns each of its rows sees; they do not decrease from row to row.
@@ -96,7 +98,7 @@ inline void transpose_rows(const float* from, int64_t pitch, int64_t count, int6
 // --- products ---
 
 // The columns of N panels, times the strip's rows: a is [depth][strip_rows].
-template <int N>
+template <int N, int64_t Pitch>
 PC_INLINE void multiply_panels(const float* a, const float* panels, int64_t depth, float* out) {
   vec sums[strip_rows][N] = {};
   for (int64_t d = 0; d < depth; ++d) {
@@ -110,23 +112,28 @@ PC_INLINE void multiply_panels(const float* a, const float* panels, int64_t dept
   }
 #pragma GCC unroll 8
   for (int r = 0; r < strip_rows; ++r) {
-    for (int n = 0; n < N; ++n) store(out + r * strip_pitch + n * lanes, sums[r][n]);
+    for (int n = 0; n < N; ++n) store(out + r * Pitch + n * lanes, sums[r][n]);
   }
 }
 
 // out = a b^T, for `columns` columns, rounded up to a vector: q k^T and dy v^T.
+template <int64_t Pitch>
 inline void multiply_transposed(const float* a, const float* panels, int64_t depth, int64_t columns,
-                                strip& out) {
+                                float* out) {
   int64_t left = divide_up(columns, lanes);
-  float* to = out.at;
-  for (; left >= 3; left -= 3, to += 3 * lanes, panels += 3 * depth * lanes) {
-    multiply_panels<3>(a, panels, depth, to);
+  for (; left >= 3; left -= 3, out += 3 * lanes, panels += 3 * depth * lanes) {
+    multiply_panels<3, Pitch>(a, panels, depth, out);
   }
-  if (left == 2) multiply_panels<2>(a, panels, depth, to);
-  if (left == 1) multiply_panels<1>(a, panels, depth, to);
+  if (left == 2) multiply_panels<2, Pitch>(a, panels, depth, out);
+  if (left == 1) multiply_panels<1, Pitch>(a, panels, depth, out);
 }
 
-template <int N>
+// How many of the vectors that are left of a row the accumulators take at once: 4 as 2 and 2.
+PC_INLINE int64_t next_vectors(int64_t left) {
+  return left == 3 || left > 4 ? 3 : std::min<int64_t>(left, 2);
+}
+
+template <int N, int64_t Pitch>
 PC_INLINE void add_rows(const float* a, const float* b, int64_t count, int64_t width, float* out) {
   vec sums[strip_rows][N];
 #pragma GCC unroll 8
@@ -138,7 +145,7 @@ PC_INLINE void add_rows(const float* a, const float* b, int64_t count, int64_t w
     for (int n = 0; n < N; ++n) row[n] = load(b + j * width + n * lanes);
 #pragma GCC unroll 8
     for (int r = 0; r < strip_rows; ++r) {
-      const float factor = a[r * strip_pitch + j];
+      const float factor = a[r * Pitch + j];
       for (int n = 0; n < N; ++n) sums[r][n] += factor * row[n];
     }
   }
@@ -155,53 +162,66 @@ PC_INLINE void add_row(float factor, const float* from, int64_t width, float* to
 
 // out += a b over the columns that each row sees, and no other: p v and ds k. A key that a query does not see
 // must not reach it, even if it is NaN. out: [strip_rows][width].
-inline void multiply_add(strip& a, const strip_counts& counts, const float* b, int64_t width, float* out) {
-  int64_t left = width / lanes, d = 0;
-  while (left > 0) {
-    // 4 vectors as 2 and 2.
-    const int64_t n = left == 3 || left > 4 ? 3 : std::min<int64_t>(left, 2);
-    if (n == 3) add_rows<3>(a.at, b + d, counts.common(), width, out + d);
-    if (n == 2) add_rows<2>(a.at, b + d, counts.common(), width, out + d);
-    if (n == 1) add_rows<1>(a.at, b + d, counts.common(), width, out + d);
-    left -= n;
-    d += n * lanes;
+template <int64_t Pitch>
+inline void multiply_add(const float* a, const strip_counts& counts, const float* b, int64_t width,
+                         float* out) {
+  for (int64_t d = 0, n; d < width; d += n * lanes) {
+    n = next_vectors((width - d) / lanes);
+    if (n == 3) add_rows<3, Pitch>(a, b + d, counts.common(), width, out + d);
+    if (n == 2) add_rows<2, Pitch>(a, b + d, counts.common(), width, out + d);
+    if (n == 1) add_rows<1, Pitch>(a, b + d, counts.common(), width, out + d);
   }
   for (int r = 1; r < strip_rows; ++r) {
     for (int64_t j = counts.common(); j < counts.of[r]; ++j) {
-      add_row(a.row(r)[j], b + j * width, width, out + r * width);
+      add_row(a[r * Pitch + j], b + j * width, width, out + r * width);
     }
   }
 }
 
-template <int N>
-PC_INLINE void add_columns(const float* a, const float* b, int64_t count, int64_t width, float* out) {
-  vec rows[strip_rows][N];
+template <int N, int64_t Pitch>
+PC_INLINE void add_columns(const float* a, const float* b, int64_t rows, int64_t width, float* out) {
+  vec sums[strip_rows][N];
 #pragma GCC unroll 8
-  for (int r = 0; r < strip_rows; ++r) {
-    for (int n = 0; n < N; ++n) rows[r][n] = load(b + r * width + n * lanes);
+  for (int j = 0; j < strip_rows; ++j) {
+    for (int n = 0; n < N; ++n) sums[j][n] = load(out + j * width + n * lanes);
   }
-  for (int64_t j = 0; j < count; ++j) {
-    vec sums[N];
-    for (int n = 0; n < N; ++n) sums[n] = load(out + j * width + n * lanes);
+  for (int64_t r = 0; r < rows; ++r) {
+    vec row[N];
+    for (int n = 0; n < N; ++n) row[n] = load(b + r * width + n * lanes);
 #pragma GCC unroll 8
-    for (int r = 0; r < strip_rows; ++r) {
-      const float factor = a[r * strip_pitch + j];
-      for (int n = 0; n < N; ++n) sums[n] += factor * rows[r][n];
+    for (int j = 0; j < strip_rows; ++j) {
+      const float factor = a[r * Pitch + j];
+      for (int n = 0; n < N; ++n) sums[j][n] += factor * row[n];
     }
-    for (int n = 0; n < N; ++n) store(out + j * width + n * lanes, sums[n]);
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < strip_rows; ++j) {
+    for (int n = 0; n < N; ++n) store(out + j * width + n * lanes, sums[j][n]);
   }
 }
 
-// out += a^T b over the columns that each row sees, and no other: p^T dy and ds^T q. b: [strip_rows][width],
-// in registers; out: a row a column.
-inline void multiply_transposed_add(strip& a, const strip_counts& counts, const float* b, int64_t width,
-                                    float* out) {
-  int64_t d = 0;
-  for (; d + 2 * lanes <= width; d += 2 * lanes) add_columns<2>(a.at, b + d, counts.common(), width, out + d);
-  if (d < width) add_columns<1>(a.at, b + d, counts.common(), width, out + d);
-  for (int r = 1; r < strip_rows; ++r) {
-    for (int64_t j = counts.common(); j < counts.of[r]; ++j) {
-      add_row(a.row(r)[j], b + r * width, width, out + j * width);
+// out += a^T b over the columns that each row sees, counts[row], and no other: p^T dy and ds^T q. The counts
+// do not decrease. b: [rows][width]; out: a row a column.
+template <int64_t Pitch>
+inline void multiply_transposed_add(const float* a, const int64_t* counts, int64_t rows, const float* b,
+                                    int64_t width, float* out) {
+  for (int64_t j = 0, whole = 0; j < counts[rows - 1]; j += strip_rows) {
+    // The rows that see only some of these columns.
+    for (; whole < rows && counts[whole] < j + strip_rows; ++whole) {
+    }
+    for (int64_t r = 0; r < whole; ++r) {
+      for (int64_t i = j; i < counts[r]; ++i)
+        add_row(a[r * Pitch + i], b + r * width, width, out + i * width);
+    }
+    if (whole == rows) continue;
+    const float* const from = a + whole * Pitch + j;
+    for (int64_t d = 0, n; d < width; d += n * lanes) {
+      n = next_vectors((width - d) / lanes);
+      const float* const right = b + whole * width + d;
+      float* const to = out + j * width + d;
+      if (n == 3) add_columns<3, Pitch>(from, right, rows - whole, width, to);
+      if (n == 2) add_columns<2, Pitch>(from, right, rows - whole, width, to);
+      if (n == 1) add_columns<1, Pitch>(from, right, rows - whole, width, to);
     }
   }
 }

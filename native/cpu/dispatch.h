@@ -2,7 +2,11 @@
 #pragma once
 #include "core/activation.h"
 #include "core/attention.h"
+#include "core/crossentropy.h"
+#include "core/dropout.h"
+#include "core/embedding.h"
 #include "core/rmsnorm.h"
+#include "core/rotary.h"
 
 namespace polycom {
 namespace cpu {

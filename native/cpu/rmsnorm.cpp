@@ -33,9 +33,6 @@ void for_each_rows(const pc_queue& queue, const rmsnorm_call& call, Body body) {
       &context);
 }
 
-PC_INLINE wide_vec widened(vec v) { return __builtin_convertvector(v, wide_vec); }
-PC_INLINE vec narrowed(wide_vec v) { return __builtin_convertvector(v, vec); }
-
 // 1 / root of the mean square
 PC_INLINE double inverse_rms(const float* x, int64_t cols, double epsilon) {
   wide_vec squares[2] = {};

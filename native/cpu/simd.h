@@ -181,6 +181,11 @@ PC_INLINE void fence_streaming() {
 // Whether an output of so many bytes should go past the caches: it would not be found there anyway.
 inline bool too_large_to_cache(int64_t bytes) { return bytes >= (8 << 20); }
 
+// --- double, where float would lose digits ---
+
+PC_INLINE wide_vec widened(vec v) { return __builtin_convertvector(v, wide_vec); }
+PC_INLINE vec narrowed(wide_vec v) { return __builtin_convertvector(v, vec); }
+
 // --- loops ---
 
 // Elements before p reaches a vector's alignment.

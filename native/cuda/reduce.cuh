@@ -19,6 +19,15 @@ __device__ __forceinline__ void warp_sum(V (&values)[N]) {
   }
 }
 
+__device__ __forceinline__ float warp_largest(float value) {
+#pragma unroll
+  for (int distance = warp_size / 2; distance > 0; distance /= 2) {
+    const float other = __shfl_xor_sync(0xffffffffu, value, distance);
+    value = other > value ? other : value;
+  }
+  return value;
+}
+
 // The threads that share a row: a warp (several rows to a block, and no barrier), or the whole block.
 template <bool Warp, int N>
 class row_group {
@@ -54,6 +63,21 @@ class row_group {
       warp_sum(values);
       turn_ ^= 1;
     }
+  }
+
+  // The largest of `value` in the group, for every thread. A NaN may be overlooked.
+  __device__ __forceinline__ float largest(float value) {
+    value = warp_largest(value);
+    if constexpr (!Warp) {
+      const int warp = int(threadIdx.x) / warp_size, lane = int(threadIdx.x) % warp_size;
+      const int warps = int(blockDim.x) / warp_size;
+      auto* slots = reinterpret_cast<float*>(room_.slots[turn_]);
+      if (lane == 0) slots[warp] = value;
+      __syncthreads();
+      value = warp_largest(slots[lane < warps ? lane : 0]);
+      turn_ ^= 1;
+    }
+    return value;
   }
 
  private:

@@ -189,38 +189,82 @@ PC_ACTIVATIONS(PC_ACTIVATION)
 
 /*
  * A transformer's other ops. A line here declares pc_<name>_forward and pc_<name>_backward. Tensors are f32
- * and contiguous, unless an op says otherwise; those marked i32 hold whole numbers. Sizes in brackets.
+ * and contiguous, unless an op says otherwise; those marked i32 hold whole numbers. Sizes in brackets. A
+ * whole number out of its range is never used as an index: on the CPU it is an invalid argument, and on
+ * CUDA, where it is seen too late for that, what it would have chosen is NaN.
  *
  * rmsnorm (Zhang and Sennrich 2019, arXiv 1910.07467): y = x / sqrt(mean(x^2) + epsilon) * weight over the
- * last axis forward:  (x [.., cols], weight [cols])                       -> (y)                  scalars:
- * epsilon backward: (x, weight, dy)                                     -> (dx, dweight) addrmsnorm: the same
- * of sum = x + residual. dx is the gradient of both. forward:  (x, residual, weight) -> (y, sum) scalars:
- * epsilon backward: (sum, weight, dy, dsum)                             -> (dx, dweight)
+ * last axis. Scalars: epsilon.
+ *
+ *   forward:  (x [.., cols], weight [cols])   -> (y)
+ *   backward: (x, weight, dy)                 -> (dx, dweight)
+ *
+ * addrmsnorm: the same of sum = x + residual. dx is the gradient of both. Scalars: epsilon.
+ *
+ *   forward:  (x, residual, weight)           -> (y, sum)
+ *   backward: (sum, weight, dy, dsum)         -> (dx, dweight)
+ *
+ * crossentropy: loss = log(sum of exp(logits)) - logits[label] of each row; 0 where the label is -1, as is
+ * its gradient. A row of lse is the largest logit, and log(sum of exp(logits - that)): apart, because their
+ * sum, rounded, would lose the digits of small losses of large logits.
+ *
+ *   forward:  (logits [rows, cols], labels i32 [rows])   -> (loss [rows], lse [rows, 2])
+ *   backward: (logits, labels, lse, dloss)               -> (dlogits)
+ *
+ * embedding: row n of y is row ids[n] of the table, whose rows and ids are at most 2^31 - 1. Its gradient
+ * adds up the rows of dy of one id in their order, in double. Any gather of rows.
+ *
+ *   forward:  (table [rows, cols], ids i32 [count])   -> (y [count, cols])
+ *   backward: (table, ids, dy)                        -> (dtable)
+ *
+ * rotary (Su et al. 2021, arXiv 2104.09864), as LLaMA in Hugging Face's transformers has it: the pairs (i, i
+ * + width / 2) of each head, turned by the angles of position start[b] + t, whose cosines and sines are that
+ * row of the table: [cos | sin], each width / 2.
+ *
+ *   forward:  (x [batch, time, heads, width], table [positions, width], start i32 [batch])   -> (y)
+ *   backward: (table, start, dy)                                                             -> (dx)
+ *
+ * dropout: y = x / (1 - rate) or, of the rate's share of elements, x * 0. Random words are those of
+ * Philox4x32-10 under the key `seed`: element i takes word (i / 16) % 4 of the 64-bit counter (i / 64) * 16 +
+ * i % 16, and is kept where that is at least rate * 2^32. Scalars: rate, in [0, 1), as a float.
+ *
+ *   forward:  (x, seed i32 [2])   -> (y)
+ *   backward: (seed, dy)          -> (dx)
  *
  * attention: causal, of grouped queries (Ainslie et al. 2023, arXiv 2305.13245), never time x keys in memory
- * (Dao et al. 2022, arXiv 2205.14135). y = softmax(scale q k^T) v, lse the logarithm of the sum of the
+ * (Dao et al. 2022, arXiv 2205.14135). y = softmax(scale q k^T) v; lse is the logarithm of the sum of the
  * scores' exponentials. Query t of batch b sees the keys 0 .. max(start[b], 0) + t, as far as there are any;
  * head h of q belongs to head h / (heads / kv_heads) of k and v. Inputs may be strided but for their last
- * axis, start and lse not. On CUDA a width up to 128. forward:  (q [batch, time, heads, width], k, v [batch,
- * keys, kv_heads, width], start i32 [batch])
- *             -> (y, lse [batch, heads, time])    scalars: scale (0: 1 / sqrt(width))
- *   backward: (q, k, v, start, y, lse, dy)        -> (dq, dk, dv)
+ * axis, start and lse not. On CUDA a width up to 128. Scalars: scale (0: 1 / sqrt(width)).
+ *
+ *   forward:  (q [batch, time, heads, width], k, v [batch, keys, kv_heads, width], start i32 [batch])
+ *               -> (y, lse [batch, heads, time])
+ *   backward: (q, k, v, start, y, lse, dy)   -> (dq, dk, dv)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
   X(addrmsnorm)         \
-  X(attention)
+  X(attention)          \
+  X(crossentropy)       \
+  X(embedding)          \
+  X(rotary)             \
+  X(dropout)
 
 /*
  * The optimizer, over any number of tensors at once; f32, contiguous, any shapes.
  *
- * squaresum: (x, ...) -> (sum []): of the squares of all elements, accumulated in double in a fixed order.
- * adamw (Loshchilov and Hutter 2019, arXiv 1711.05101), in place: the one op that writes its inputs.
- *   (hyper [10], then parameter, gradient, m, v of each tensor) -> ()
- *   hyper: learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, weight decay, what gradients are
- * multiplied by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so multiplied: p -= rate decay p;  m =
- * beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2 p -= rate m / (1 - beta1^t) / (sqrt(v) / sqrt(1 -
- * beta2^t) + epsilon)
+ * squaresum: of the squares of all elements, accumulated in double in a fixed order.
+ *
+ *   (x, ...)   -> (sum [])
+ *
+ * adamw (Loshchilov and Hutter 2019, arXiv 1711.05101), in place: the one op that writes its inputs. hyper is
+ * the learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the weight decay, what gradients are
+ * multiplied by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so multiplied:
+ *
+ *   p -= rate decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ *   p -= rate m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+ *
+ *   (hyper [10], then parameter, gradient, m, v of each tensor)   -> ()
  */
 PC_OP(squaresum)
 PC_OP(adamw)

@@ -1,3 +1,7 @@
 /** The transformer's other fused ops. */
 export { type AttentionOptions, attention } from './attention.js';
+export { crossEntropy } from './crossentropy.js';
+export { dropout } from './dropout.js';
+export { embedding } from './embedding.js';
 export { rmsNorm } from './rmsnorm.js';
+export { type RotaryTableOptions, rotary, rotaryTable } from './rotary.js';

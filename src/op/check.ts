@@ -21,15 +21,26 @@ export function invalid(
 
 /** The input as a float32 tensor. */
 export function asTensor(op: string, name: string, value: Input): tf.Tensor {
-  const tensor = value instanceof tf.Tensor ? value : fromLike(op, name, value);
-  if (tensor.isDisposed) throw invalid(op, `${name} has been disposed`, { [name]: tensor });
-  if (tensor.dtype === 'float32') return tensor;
-  throw invalid(op, `${name} is ${tensor.dtype}; expected float32`, { [name]: tensor }, `${name}.toFloat()`);
+  return asDtype(op, name, value, 'float32');
 }
 
-function fromLike(op: string, name: string, value: tf.TensorLike): tf.Tensor {
+/** The input as an int32 tensor. */
+export function asIntegers(op: string, name: string, value: Input): tf.Tensor {
+  return asDtype(op, name, value, 'int32');
+}
+
+function asDtype(op: string, name: string, value: Input, dtype: 'float32' | 'int32'): tf.Tensor {
+  const tensor = value instanceof tf.Tensor ? value : fromLike(op, name, value, dtype);
+  if (tensor.isDisposed) throw invalid(op, `${name} has been disposed`, { [name]: tensor });
+  if (tensor.dtype === dtype) return tensor;
+  const cast = dtype === 'float32' ? 'toFloat' : 'toInt';
+  throw invalid(op, `${name} is ${tensor.dtype}; expected ${dtype}`, { [name]: tensor }, `${name}.${cast}()`);
+}
+
+function fromLike(op: string, name: string, value: tf.TensorLike, dtype: 'float32' | 'int32'): tf.Tensor {
   try {
-    return tf.tensor(value);
+    // Whole numbers would be taken for floats.
+    return dtype === 'float32' ? tf.tensor(value) : tf.tensor(value, undefined, dtype);
   } catch (cause) {
     throw new PolycomError('INVALID_ARGUMENT', `${name} is not a tensor, number or array of numbers`, {
       op,

@@ -32,8 +32,10 @@ export function valuesOf({ tensors }: OpSample): Record<string, Values> {
 /** A gradient for each differentiable output, normal. */
 export function upstreamOf(op: TransformerOp, sample: OpSample): Float32Array[] {
   const outputs = op.reference.forward(valuesOf(sample), scalarsOf(op, sample));
-  return op.differentiable.map((_, i) => normal(outputs[i]!.value.length, 90 + i));
+  return op.differentiable.map((_, i) => upstreamFor(i, outputs[i]!.value.length));
 }
+
+const upstreamFor = (output: number, length: number): Float32Array => normal(length, 90 + output);
 
 export function expectedOf(op: TransformerOp, sample: OpSample): { outputs: Sums[]; gradients: Sums[] } {
   const upstream = upstreamOf(op, sample).map((dy) => Float64Array.from(dy));
@@ -44,12 +46,21 @@ export function expectedOf(op: TransformerOp, sample: OpSample): { outputs: Sums
   };
 }
 
-/** Runs both passes on a queue of the CPU or the emulator, into memory that holds NaN. */
-export function runNative(queue: Queue, op: TransformerOp, sample: OpSample): Results {
+/**
+ * Runs both passes on a queue of the CPU or the emulator, into memory that holds NaN.
+ *
+ * @param later the sample that the backward pass is given the inputs of
+ */
+export function runNative(
+  queue: Queue,
+  op: TransformerOp,
+  sample: OpSample,
+  later: OpSample = sample,
+): Results {
   const [forward, backward] = passesOf(op);
   const scalars = Object.values(scalarsOf(op, sample));
-  const tensorOf = (name: string): NativeTensor | IntegerTensor => {
-    const { shape, values } = sample.tensors[name]!;
+  const tensorOf = ({ tensors }: OpSample, name: string): NativeTensor | IntegerTensor => {
+    const { shape, values } = tensors[name]!;
     return op.integers.includes(name)
       ? { data: Int32Array.from(values), shape, dtype: 'i32' }
       : { data: values, shape };
@@ -63,9 +74,13 @@ export function runNative(queue: Queue, op: TransformerOp, sample: OpSample): Re
     queue.call(native, { inputs, scalars, outputs, workspace });
     return outputs;
   };
-  const outputs = call(forward.native, op.inputs.map(tensorOf), op.outputs.length);
-  const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? tensorOf(name));
-  const upstream = upstreamOf(op, sample).map((data, i) => ({ data, shape: outputs[i]!.shape }));
+  const inputs = op.inputs.map((name) => tensorOf(sample, name));
+  const outputs = call(forward.native, inputs, op.outputs.length);
+  const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? tensorOf(later, name));
+  const upstream = op.differentiable.map((_, i) => {
+    const { shape, data } = outputs[i]!;
+    return { shape, data: upstreamFor(i, data.length) };
+  });
   const gradients = call(backward.native, [...kept, ...upstream], op.gradients.length);
   return { outputs: outputs.map(({ data }) => data), gradients: gradients.map(({ data }) => data) };
 }

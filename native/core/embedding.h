@@ -1,0 +1,25 @@
+// A checked call of embedding: a table of `rows` rows of `cols` contiguous floats, and `count` of their
+// indices.
+#pragma once
+#include "polycom.h"
+
+struct pc_queue;
+
+namespace polycom {
+
+struct embedding_call {
+  int64_t rows, cols, count;
+  const float* table;  // forward
+  const int32_t* ids;
+  const float* dy;     // backward
+  float* y;            // forward
+  float* dtable;       // backward
+  int32_t* workspace;  // backward on the CPU: rows + count
+};
+
+namespace cuda {
+pc_status embedding_forward(pc_queue& queue, const embedding_call& call);
+pc_status embedding_backward(pc_queue& queue, const embedding_call& call);
+}  // namespace cuda
+
+}  // namespace polycom
