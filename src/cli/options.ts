@@ -25,3 +25,10 @@ function seconds(text: string): number {
   if (value > 0 && value < 2 ** 21) return value;
   throw new InvalidArgumentError('expected a number of seconds.');
 }
+
+/** A whole number above 0, for `argParser` and the like. */
+export function countOption(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('expected a whole number above 0.');
+}
