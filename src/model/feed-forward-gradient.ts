@@ -1,13 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { nestedGradients } from '../op/nested.js';
-import {
-  activate,
-  coefficientNames,
-  DENSE_NAMES,
-  projectionNames,
-  projections,
-  runActivation,
-} from './feed-forward.js';
+import { runOpBackward } from '../op/backward.js';
+import { forwardPass } from '../op/types.js';
+import { activationRow } from './activation.js';
+import { activate, coefficientNames, DENSE_NAMES, projectionNames, projections } from './feed-forward.js';
 import { linear, linearInput, linearWeight, total } from './linear.js';
 import type { Kept, Saved } from './node.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
@@ -46,7 +41,8 @@ export function feedForwardBackward(
   const dhidden = linearInput(dy, parameterAt(parameters, DOWN));
   const coefficients = coefficientNames(activation, DENSE_NAMES.coefficients);
   const inputs = [...projected, ...coefficients.map((name) => parameterAt(parameters, name))];
-  const dinputs = nestedGradients((...given) => [runActivation(activation, given)], inputs, [dhidden]);
+  const row = activationRow(activation);
+  const dinputs = runOpBackward(row, inputs, dhidden, forwardPass(row).defaults);
   tf.dispose([dhidden, projected]);
   for (const [i, name] of coefficients.entries()) gradients.push([name, dinputs[projected.length + i]!]);
   const parts = projectionNames(activation, DENSE_NAMES.network).map((name, i) => {

@@ -49,12 +49,8 @@ export function activate(
   parameters: LayerParameters,
   coefficients: string,
 ): tf.Tensor {
-  const names = coefficientNames(activation, coefficients);
-  return runActivation(activation, [...projected, ...names.map((name) => parameterAt(parameters, name))]);
-}
-
-/** The activation of all its inputs, with the scalars that it has by default. */
-export function runActivation(activation: string, inputs: readonly tf.Tensor[]): tf.Tensor {
   const row = activationRow(activation);
+  const names = coefficientNames(activation, coefficients);
+  const inputs = [...projected, ...names.map((name) => parameterAt(parameters, name))];
   return runOp(row, inputs, forwardPass(row).defaults);
 }

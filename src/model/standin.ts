@@ -55,8 +55,18 @@ export const crossentropyOp: TransformerOp = row(
   {},
   ['logits', 'labels'],
   ([logits, labels]) => {
+    const counts = tf.cast(tf.greaterEqual(labels!, tf.scalar(0, 'int32')), 'float32');
     const hot = tf.oneHot(labels! as tf.Tensor1D, logits!.shape[1]!);
-    return [tf.sub(tf.logSumExp(logits!, -1), tf.sum(tf.mul(logits!, hot), -1))];
+    const f = tf.customGrad((...given) => {
+      const [x, save] = given as unknown as [tf.Tensor, (tensors: tf.Tensor[]) => void];
+      save([x, counts, hot]);
+      return {
+        value: tf.mul(tf.sub(tf.logSumExp(x, -1), tf.sum(tf.mul(x, hot), -1)), counts),
+        gradFunc: (dy: tf.Tensor, [kept, some, one]: tf.Tensor[]) =>
+          tf.tidy(() => tf.mul(tf.sub(tf.softmax(kept!), one!), tf.expandDims(tf.mul(dy, some!), -1))),
+      };
+    });
+    return [f(logits!)];
   },
 );
 export const embeddingOp: TransformerOp = row(

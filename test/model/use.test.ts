@@ -142,3 +142,35 @@ test.each(['tiny', 'tiny-moe'])('logits through a cache are those without one: %
   }
   model.dispose();
 });
+
+describe.each([
+  { count: 4, active: 2 },
+  { count: 4, active: 1 },
+  { count: 1, active: 1 },
+])('a mixture of %o and a single token', (sizes) => {
+  test.each(['layer', 'expert'] as const)(
+    'trains its busy experts alone: coefficients of each %s',
+    (coefficients) => {
+      const { experts } = configOf('tiny-moe');
+      const config = configOf('tiny-moe', { layers: 1, experts: { ...experts!, ...sizes, coefficients } });
+      const model = Transformer.create(config);
+      const words = batchOf(config, 1, 1);
+      const ways = (['tape', 'checkpoint', 'block'] as const).map((memory) =>
+        model.gradients(...words, { memory }),
+      );
+      for (const { gradients } of ways) {
+        const still = [...gradients].filter(([, gradient]) =>
+          gradient.dataSync().every((value) => value === 0),
+        );
+        const matrices = still.filter(([name]) => name.endsWith('up_proj.weight'));
+        expect(matrices).toHaveLength(sizes.count - sizes.active);
+        for (const [name, gradient] of gradients) {
+          const wanted = ways[0]!.gradients.get(name)!.dataSync();
+          const close = [...gradient.dataSync()].every((value, i) => Math.abs(value - wanted[i]!) < 1e-6);
+          expect(close, name).toBe(true);
+        }
+      }
+      model.dispose();
+    },
+  );
+});
