@@ -13,6 +13,8 @@ export type PolycomErrorCode =
   | 'INVALID_FILE'
   /** The system refused to read or write a file. */
   | 'FILE_ERROR'
+  /** A loss or a gradient is NaN or infinite. */
+  | 'NOT_FINITE'
   | 'INTERNAL';
 
 /** The particulars of a {@link PolycomError}. */

@@ -27,8 +27,8 @@ constexpr const char* squaresum_outputs[] = {"sum"};
 // The block's own count of inputs, within bounds: the rest of its checks need one.
 pc_status check_count(const char* op, const pc_args* args, int32_t first, int32_t each) {
   if (args == nullptr) return fail(PC_INVALID_ARGUMENT, "%s: the arguments are null", op);
-  const int32_t rest = args->n_inputs - first;
-  if (rest >= 0 && args->n_inputs <= most_tensors && rest % each == 0) return PC_OK;
+  const int32_t count = args->n_inputs;
+  if (count >= first && count <= most_tensors && (count - first) % each == 0) return PC_OK;
   return fail(PC_INVALID_ARGUMENT, "%s: got %d inputs; expected %d and a multiple of %d, at most %d in all",
               op, args->n_inputs, first, each, most_tensors);
 }

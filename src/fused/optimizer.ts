@@ -25,6 +25,9 @@ export const optimizerPasses: readonly Pass[] = [SQUARE_SUM, ADAMW];
 /** The most tensors that a call is given: what the C ABI's argument block holds, in whole fours. */
 const MOST_TENSORS = 1000;
 
+/** The data that a variable got from {@link makeOwn}: no array and no other TensorFlow buffer is behind it. */
+const own = new WeakSet<object>();
+
 /** What a step of AdamW is told, beside its tensors. */
 export interface AdamWRates {
   readonly learningRate: number;
@@ -69,14 +72,16 @@ export function squareSum(tensors: readonly tf.Tensor[]): tf.Scalar {
  * p ← p - lr · decay · p; m ← β1 m + (1 - β1) g; v ← β2 v + (1 - β2) g²;
  * p ← p - lr · (m / (1 - β1^t)) / (√v / √(1 - β2^t) + ε).
  *
- * Where it is fused, parameters and moments are written in place: another tensor that shares a parameter's memory, such
- * as its `clone()` or `reshape()` in tfjs-node, changes with it.
+ * Where it is fused, parameters and moments are written in place, in memory of their own: one that shares its own with
+ * the array or the tensor it was made of, with a clone or another variable, is given a copy first. What is made later of
+ * a parameter, and shares its memory without tfjs's knowing, changes with it: a `reshape()` in tfjs-node.
  */
 export function adamWStep(tensors: readonly AdamWTensors[], rates: AdamWRates): void {
   if (!hasKernel(ADAMW.kernelName)) {
     composedStep(tensors, rates);
     return;
   }
+  for (const { parameter, m, v } of tensors) for (const variable of [parameter, m, v]) makeOwn(variable);
   tf.tidy(() => {
     const hyper = tf.tensor1d(hyperOf(rates));
     for (const some of cut(tensors, MOST_TENSORS / 4)) {
@@ -86,6 +91,18 @@ export function adamWStep(tensors: readonly AdamWTensors[], rates: AdamWRates): 
       ]);
     }
   });
+}
+
+/**
+ * Gives a variable memory that nothing else has. tfjs shares a tensor's data with its clones and with variables made of
+ * it, and tfjs-node an array's memory with the tensor made of it, where its alignment is TensorFlow's.
+ */
+function makeOwn(variable: tf.Variable): void {
+  if (own.has(variable.dataId) && tf.backend().refCount(variable.dataId) === 1) return;
+  // Through an array, since tf's own copies either share memory or flush subnormals.
+  const values = variable.dataSync<'float32'>().slice();
+  tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)));
+  own.add(variable.dataId);
 }
 
 function hyperOf({ learningRate, betas: [beta1, beta2], epsilon, weightDecay, scale, step }: AdamWRates) {

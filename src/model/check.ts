@@ -3,20 +3,22 @@ import { activations } from '../activations/table.js';
 import { PolycomError } from '../errors.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 
-type Field = { readonly expected: string; readonly holds: (value: unknown) => boolean };
-type Fields<T> = { readonly [key in keyof Required<T>]: Field };
+/** What one field of an object from outside must be. */
+export type Field = { readonly expected: string; readonly holds: (value: unknown) => boolean };
+/** A rule for each field. */
+export type Fields<T> = { readonly [key in keyof Required<T>]: Field };
 
-const whole = (least: number): Field => ({
+export const whole = (least: number): Field => ({
   expected: `a whole number, ${least} or more`,
   holds: (value) => Number.isSafeInteger(value) && (value as number) >= least,
 });
-const real = (expected: string, holds: (value: number) => boolean): Field => ({
+export const real = (expected: string, holds: (value: number) => boolean): Field => ({
   expected,
   holds: (value) => typeof value === 'number' && Number.isFinite(value) && holds(value),
 });
-const flag: Field = { expected: 'true or false', holds: (value) => typeof value === 'boolean' };
-const positive = real('a number above 0', (value) => value > 0);
-const notNegative = real('a number, 0 or more', (value) => value >= 0);
+export const flag: Field = { expected: 'true or false', holds: (value) => typeof value === 'boolean' };
+export const positive: Field = real('a number above 0', (value) => value > 0);
+export const notNegative: Field = real('a number, 0 or more', (value) => value >= 0);
 
 const FIELDS: Fields<ModelConfig> = {
   vocabulary: whole(1),

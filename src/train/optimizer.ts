@@ -61,6 +61,7 @@ export class AdamW {
   readonly #m = new Map<string, tf.Variable>();
   readonly #v = new Map<string, tf.Variable>();
   #step = 0;
+  #disposed = false;
 
   /** @throws {PolycomError} `INVALID_ARGUMENT` for options out of range */
   constructor(parameters: ReadonlyMap<string, tf.Variable>, options: AdamWOptions = {}) {
@@ -88,11 +89,15 @@ export class AdamW {
   /**
    * Takes a step. The gradients stay the caller's.
    *
-   * @param gradients one of each parameter's shape, by name
-   * @throws {PolycomError} `INVALID_ARGUMENT` for a gradient that is missing or of another shape
+   * @param gradients float32, one of each parameter's shape, by name
+   * @throws {PolycomError} `INVALID_ARGUMENT` for a gradient that is missing or does not fit, for a rate or a scale that
+   *   is no finite number, and after {@link dispose}
    */
   apply(gradients: ReadonlyMap<string, tf.Tensor>, { learningRate, scale = 1 }: StepOptions): StepResult {
     const { betas, epsilon, weightDecay, clip, decays } = this.#options;
+    if (this.#disposed) throw invalid('it has been disposed');
+    checkNumber('learningRate', learningRate);
+    checkNumber('scale', scale);
     const [decayed, others]: [AdamWTensors[], AdamWTensors[]] = [[], []];
     for (const [name, parameter] of this.#parameters) {
       const gradient = checkGradient(name, parameter, gradients.get(name));
@@ -119,26 +124,29 @@ export class AdamW {
   /**
    * Goes on from a state of an optimizer of the same parameters.
    *
-   * @throws {PolycomError} `INVALID_ARGUMENT` where it is not
+   * @throws {PolycomError} `INVALID_ARGUMENT` where it is not; nothing has changed then
    */
   restore({ step, m, v }: AdamWState): void {
-    for (const [variables, values] of [
-      [this.#m, m],
-      [this.#v, v],
-    ] as const) {
+    if (this.#disposed) throw invalid('it has been disposed');
+    if (!Number.isSafeInteger(step) || step < 0)
+      throw invalid(`the state's step is ${step}; expected a whole number, 0 or more`);
+    const pairs = [[this.#m, m] as const, [this.#v, v] as const];
+    for (const [variables, values] of pairs) {
       for (const [name, variable] of variables) {
         const given = values.get(name);
         if (given?.length !== variable.size) throw foreignState(name, given?.length, variable.shape);
       }
-      for (const [name, variable] of variables) {
+    }
+    for (const [variables, values] of pairs) {
+      for (const [name, variable] of variables)
         tf.tidy(() => variable.assign(tf.tensor(values.get(name)!.slice(), variable.shape)));
-      }
     }
     this.#step = step;
   }
 
   /** Disposes of the moments; the parameters are their owner's. */
   dispose(): void {
+    this.#disposed = true;
     tf.dispose([...this.#m.values(), ...this.#v.values()]);
     this.#m.clear();
     this.#v.clear();
@@ -151,22 +159,28 @@ function zerosOf({ shape, size }: tf.Variable): tf.Variable {
 }
 
 function checkOptions({ betas, epsilon, weightDecay, clip }: Required<AdamWOptions>): void {
-  const wrong = (message: string): never => {
-    throw new PolycomError('INVALID_ARGUMENT', message, { op: 'AdamW' });
-  };
-  if (!betas.every((beta) => beta >= 0 && beta < 1)) wrong(`betas are ${betas}; expected from 0 up to 1`);
-  for (const [name, value] of Object.entries({ epsilon, weightDecay, clip })) {
-    if (!(value >= 0 && Number.isFinite(value)))
-      wrong(`${name} is ${value}; expected a finite number, 0 or more`);
-  }
+  if (!betas.every((beta) => beta >= 0 && beta < 1))
+    throw invalid(`betas are ${betas}; expected from 0 up to 1`);
+  for (const [name, value] of Object.entries({ epsilon, weightDecay, clip })) checkNumber(name, value);
+}
+
+function checkNumber(name: string, value: number): void {
+  if (value >= 0 && Number.isFinite(value)) return;
+  throw invalid(`${name} is ${value}; expected a finite number, 0 or more`);
 }
 
 function checkGradient(name: string, parameter: tf.Tensor, gradient: tf.Tensor | undefined): tf.Tensor {
-  if (gradient !== undefined && tf.util.arraysEqual(gradient.shape, parameter.shape)) return gradient;
-  const got = gradient === undefined ? 'no gradient' : `a gradient of shape [${gradient.shape}]`;
-  throw new PolycomError('INVALID_ARGUMENT', `${name} has ${got}; expected one of [${parameter.shape}]`, {
-    op: 'AdamW',
-  });
+  if (gradient === undefined) throw invalid(`${name} has no gradient; expected one of [${parameter.shape}]`);
+  if (gradient.isDisposed) throw invalid(`the gradient of ${name} has been disposed`);
+  if (gradient.dtype === 'float32' && tf.util.arraysEqual(gradient.shape, parameter.shape)) return gradient;
+  throw invalid(
+    `${name} has a gradient of shape [${gradient.shape}] and dtype ${gradient.dtype}; ` +
+      `expected one of [${parameter.shape}] and float32`,
+  );
+}
+
+function invalid(message: string): PolycomError {
+  return new PolycomError('INVALID_ARGUMENT', message, { op: 'AdamW' });
 }
 
 function foreignState(name: string, got: number | undefined, shape: readonly number[]): PolycomError {

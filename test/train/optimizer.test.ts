@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { allocateAligned } from '../../src/native/arguments.js';
 import { normal } from '../../src/op/sample.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
 import { AdamW, decaysByDefault } from '../../src/train/optimizer.js';
@@ -95,9 +96,61 @@ describe(`AdamW on ${backend}`, () => {
     expect(() => new AdamW(all).apply(some, { learningRate: 1 })).toThrow(/norm has no gradient/);
     some.set('norm', tf.zeros([5]));
     expect(() => new AdamW(all).apply(some, { learningRate: 1 })).toThrow(
-      /shape \[5\]; expected one of \[4\]/,
+      /shape \[5\] and dtype float32; expected one of \[4\]/,
     );
     expect(() => new AdamW(all, { betas: [1, 0.9] })).toThrow(/betas are 1,0.9/);
     expect(() => new AdamW(all, { clip: Number.NaN })).toThrow(/clip is NaN/);
+  });
+
+  test('writes no memory but its own', () => {
+    // Where TensorFlow takes an array's memory as it is, and makes no copy.
+    const bytes = allocateAligned(4000);
+    const array = new Float32Array(bytes.buffer, bytes.byteOffset, 1000).fill(1);
+    const source = tf.tensor1d(array);
+    const [p, other] = [tf.variable(source), tf.variable(source)];
+    const optimizer = new AdamW(new Map([['p', p]]));
+    const gradient = new Map([['p', tf.ones([1000])]]);
+    const apply = () => optimizer.apply(gradient, { learningRate: 0.1 });
+    apply();
+    const first = p.dataSync()[0]!;
+    expect(first).toBeCloseTo(0.9, 6);
+    for (const shared of [array, source.dataSync(), other.dataSync()]) expect(shared[0]).toBe(1);
+    const clone = p.clone();
+    apply();
+    expect(clone.dataSync()[0]).toBe(first);
+    expect(p.dataSync()[0]).toBeCloseTo(0.8, 6);
+    clone.dispose();
+    apply();
+    const { dataId } = p;
+    apply();
+    // Copied once, not at every step; compositions make new tensors.
+    expect(p.dataId === dataId).toBe(tensorflowStatus.fused);
+  });
+
+  test('takes a state whole, or leaves its own as it was', () => {
+    const optimizer = new AdamW(parameters());
+    optimizer.apply(gradients(1), { learningRate: 0.1 });
+    const before = optimizer.state();
+    const sevens = new Map(
+      Array.from(before.m, ([name, { length }]) => [name, new Float32Array(length).fill(7)]),
+    );
+    const half = new Map([...sevens].slice(0, 1));
+    expect(() => optimizer.restore({ step: 3, m: sevens, v: half })).toThrow(/no moments of norm/);
+    for (const step of [Number.NaN, -1, 1.5])
+      expect(() => optimizer.restore({ step, m: sevens, v: sevens })).toThrow(/step is/);
+    expect(optimizer.state()).toEqual(before);
+  });
+
+  test('steps on no bad number, and not after its end', () => {
+    const optimizer = new AdamW(parameters());
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+      expect(() => optimizer.apply(gradients(1), { learningRate: bad })).toThrow(/learningRate is/);
+      expect(() => optimizer.apply(gradients(1), { learningRate: 1, scale: bad })).toThrow(/scale is/);
+    }
+    const integers = new Map([...gradients(1), ['norm', tf.zeros([4], 'int32')]]);
+    expect(() => optimizer.apply(integers, { learningRate: 1 })).toThrow(/dtype int32; expected .* float32/);
+    expect(optimizer.step).toBe(0);
+    optimizer.dispose();
+    expect(() => optimizer.apply(gradients(1), { learningRate: 1 })).toThrow(/has been disposed/);
   });
 });
