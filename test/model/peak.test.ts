@@ -21,7 +21,8 @@ test.each(backends)('counts what is live at once, and views not at all: %s', asy
     second.dispose();
     return third;
   });
-  expect(peakBytes).toBe(9 * KB);
+  const axis = backend === 'tensorflow' ? 4 : 0; // tfjs-node tells it to its kernel in a tensor
+  expect(peakBytes).toBe(9 * KB + axis);
   expect(leftBytes).toBe(6 * KB);
   tf.dispose([result, before]);
 });
