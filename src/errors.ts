@@ -9,6 +9,12 @@ export type PolycomErrorCode =
   | 'ABI_MISMATCH'
   | 'TENSORFLOW_NOT_FOUND'
   | 'BUILD_FAILED'
+  /** A file is damaged, cut off, or of another kind. */
+  | 'INVALID_FILE'
+  /** The system refused to read or write a file. */
+  | 'FILE_ERROR'
+  /** A loss or a gradient is NaN or infinite. */
+  | 'NOT_FINITE'
   | 'INTERNAL';
 
 /** The particulars of a {@link PolycomError}. */

@@ -20,6 +20,8 @@ export interface Manifest<T> {
 
 const MANIFEST = 'manifest.json';
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** How far a file's time may be from the clock's: that of a file system ticks in steps. */
+const CLOCK_MS = 1000;
 
 /** The SHA-256 of a file, in hex. */
 export async function sha256(file: string): Promise<string> {
@@ -141,21 +143,31 @@ async function describe(folder: string): Promise<Record<string, StoredFile>> {
   return files;
 }
 
-/** The name says whose it is: `.aside-<host>-<pid>-<random>`. */
-function asideFolder(parent: string): string {
+/** A new path beside what is to be replaced. The name says whose it is: `.aside-<host>-<pid>-<random>`. */
+export function asideFolder(parent: string): string {
   return join(parent, `.aside-${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`);
 }
 
-/** Removes what killed processes left: those of this host that no longer run, and any older than a day. */
-async function removeLeftovers(parent: string): Promise<void> {
+/**
+ * Removes what killed processes left: those of this host that no longer run, those that had this process's number
+ * before it began (a container numbers its processes alike each time), and any older than a day.
+ */
+export async function removeLeftovers(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     if (!name.startsWith('.aside-')) continue;
     const path = join(parent, name);
     const [pid] = name.split('-').slice(-2);
     const ours = name.startsWith(`.aside-${hostname()}-`);
     const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now());
-    if ((ours && !isRunning(Number(pid))) || age > DAY_MS) await rm(path, { recursive: true, force: true });
+    if ((ours && !isWriting(Number(pid), age)) || age > DAY_MS) {
+      await rm(path, { recursive: true, force: true });
+    }
   }
+}
+
+/** Whether the process of this number may be the one that wrote something `age` ms ago. */
+function isWriting(pid: number, age: number): boolean {
+  return isRunning(pid) && !(pid === process.pid && age > process.uptime() * 1000 + CLOCK_MS);
 }
 
 function isRunning(pid: number): boolean {

@@ -100,6 +100,7 @@ describe.skipIf(obstacle !== undefined)('the package, installed where scripts ar
         'dist/index.d.ts',
         'dist/verify/child.js',
         'native/include/polycom.h',
+        'src/checkpoint/python/modeling_polycom.py',
       ]),
     );
     const others = files.filter((path) => !/^(dist|native|src)\//.test(path));

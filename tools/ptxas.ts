@@ -72,7 +72,7 @@ function mangledNames(text: string): string[] {
 function shortName(name: string): string {
   return name
     .replace(/^void /, '')
-    .replace(/\(polycom::activation_call.*$/, '')
+    .replace(/\(polycom::\w+_call.*$/, '')
     .replace(/polycom::(cuda::)?(\(anonymous namespace\)::)?/g, '');
 }
 

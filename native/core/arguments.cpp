@@ -6,6 +6,10 @@
 namespace polycom {
 namespace {
 
+bool is_integer(const signature& sign, int32_t index) {
+  return index < 64 && (sign.integers >> index & 1) != 0;
+}
+
 // A shape whose elements can be counted, and whose last byte's offset fits 63 bits.
 pc_status check_shape(const signature& sign, int32_t index, const pc_tensor& tensor, bool output) {
   const char* name = tensor_name(sign, index);
@@ -51,7 +55,7 @@ pc_status check_shape(const signature& sign, int32_t index, const pc_tensor& ten
 pc_status check_tensor(const signature& sign, int32_t index, const pc_tensor& tensor, bool output,
                        bool planning) {
   const char* name = tensor_name(sign, index);
-  if ((sign.integers >> index & 1) != 0) {
+  if (is_integer(sign, index)) {
     if (tensor.dtype != PC_I32)
       return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 3 (i32)", sign.op, name, tensor.dtype);
   } else if (tensor.dtype < PC_F32 || tensor.dtype > PC_BF16) {
@@ -119,7 +123,7 @@ pc_status check_contiguous(const signature& sign, int32_t index, const pc_tensor
 }
 
 pc_status check_plain(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t rank) {
-  const bool integer = (sign.integers >> index & 1) != 0;
+  const bool integer = is_integer(sign, index);
   if (tensor.rank != rank || (!integer && tensor.dtype != PC_F32)) {
     return fail(tensor.rank != rank ? PC_INVALID_ARGUMENT : PC_UNSUPPORTED,
                 "%s: %s has shape %s and dtype %d; expected rank %d and dtype %d", sign.op,

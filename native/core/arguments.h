@@ -13,7 +13,7 @@ struct signature {
   const char* const* outputs;
   int32_t n_outputs;
   int32_t n_scalars;
-  uint64_t integers = 0;  // a bit for each tensor, inputs first: whether it holds i32
+  uint64_t integers = 0;  // a bit for each of the first 64 tensors, inputs first: whether it holds i32
 };
 
 inline const pc_tensor* tensors(const pc_args* args) { return reinterpret_cast<const pc_tensor*>(args + 1); }

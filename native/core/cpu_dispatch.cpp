@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/optimizer.h"
+#include "cpu/attention_cut.h"
 #include "cpu/dispatch.h"
 #include "cpu/partition.h"
 
@@ -10,6 +12,11 @@ namespace cpu {
 
 int64_t coefficient_partials(int64_t rows, int64_t cols, bool rowwise) {
   return cut(rows, cols, rowwise).count;
+}
+
+int64_t attention_workspace(const attention_call& call, bool backward) {
+  if (backward) return cut_backward(call).bytes();
+  return is_decoding(call) ? cut_decoding(call).bytes() : cut_forward(call).bytes();
 }
 
 #define PC_DECLARE(name, traits)                               \
@@ -22,17 +29,23 @@ namespace baseline {
 PC_ACTIVATIONS(PC_DECLARE)
 PC_FUSED_OPS(PC_DECLARE_FUSED)
 pc_status copy(pc_queue&, const copy_call&);
+pc_status squaresum(pc_queue&, const squaresum_call&);
+pc_status adamw(pc_queue&, const adamw_call&);
 }  // namespace baseline
 #if defined(PC_X86)
 namespace avx2 {
 PC_ACTIVATIONS(PC_DECLARE)
 PC_FUSED_OPS(PC_DECLARE_FUSED)
 pc_status copy(pc_queue&, const copy_call&);
+pc_status squaresum(pc_queue&, const squaresum_call&);
+pc_status adamw(pc_queue&, const adamw_call&);
 }  // namespace avx2
 namespace avx512 {
 PC_ACTIVATIONS(PC_DECLARE)
 PC_FUSED_OPS(PC_DECLARE_FUSED)
 pc_status copy(pc_queue&, const copy_call&);
+pc_status squaresum(pc_queue&, const squaresum_call&);
+pc_status adamw(pc_queue&, const adamw_call&);
 }  // namespace avx512
 #endif
 #undef PC_DECLARE
@@ -104,7 +117,11 @@ PC_ACTIVATIONS(PC_DEFINE)
     PC_CHOOSE(name##_backward, queue, call)                                                               \
   }
 PC_FUSED_OPS(PC_DEFINE_FUSED)
-pc_status copy(pc_queue& queue, const copy_call& call) { PC_CHOOSE(copy, queue, call) }
+pc_status copy(pc_queue& queue, const copy_call& call){PC_CHOOSE(copy, queue, call)} pc_status
+    squaresum(pc_queue& queue, const squaresum_call& call){PC_CHOOSE(squaresum, queue, call)} pc_status
+    adamw(pc_queue& queue, const adamw_call& call) {
+  PC_CHOOSE(adamw, queue, call)
+}
 
 }  // namespace cpu
 }  // namespace polycom

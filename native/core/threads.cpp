@@ -116,7 +116,7 @@ pool* find_pool() {
   if (found != nullptr || making.test_and_set()) return found;
   static std::atomic_flag handled = ATOMIC_FLAG_INIT;
   if (!handled.test_and_set()) pthread_atfork(nullptr, nullptr, forget_pool);
-  found = new (std::nothrow) pool(available_cpus() - 1);
+  found = new (std::nothrow) pool(pool_threads() - 1);
   the_pool.store(found, std::memory_order_release);
   return found;
 }
@@ -130,6 +130,11 @@ int32_t available_cpus() {
 #endif
   const unsigned n = std::thread::hardware_concurrency();
   return n == 0 ? 1 : int32_t(n);
+}
+
+int32_t pool_threads() {
+  static const int32_t once = available_cpus();
+  return once;
 }
 
 void parallel_for(int64_t count, int32_t threads, void (*body)(void*, int64_t), void* context) {

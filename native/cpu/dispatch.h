@@ -1,6 +1,7 @@
 // The CPU kernels, whichever instruction set they were compiled for.
 #pragma once
 #include "core/activation.h"
+#include "core/attention.h"
 #include "core/crossentropy.h"
 #include "core/dropout.h"
 #include "core/embedding.h"

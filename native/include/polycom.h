@@ -230,14 +230,44 @@ PC_ACTIVATIONS(PC_ACTIVATION)
  *
  *   forward:  (x, seed i32 [2])   -> (y)
  *   backward: (seed, dy)          -> (dx)
+ *
+ * attention: causal, of grouped queries (Ainslie et al. 2023, arXiv 2305.13245), never time x keys in memory
+ * (Dao et al. 2022, arXiv 2205.14135). y = softmax(scale q k^T) v; lse is the logarithm of the sum of the
+ * scores' exponentials. Query t of batch b sees the keys 0 .. max(start[b], 0) + t, as far as there are any;
+ * head h of q belongs to head h / (heads / kv_heads) of k and v. Inputs may be strided but for their last
+ * axis, start and lse not. On CUDA a width up to 128. Scalars: scale (0: 1 / sqrt(width)).
+ *
+ *   forward:  (q [batch, time, heads, width], k, v [batch, keys, kv_heads, width], start i32 [batch])
+ *               -> (y, lse [batch, heads, time])
+ *   backward: (q, k, v, start, y, lse, dy)   -> (dq, dk, dv)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
   X(addrmsnorm)         \
+  X(attention)          \
   X(crossentropy)       \
   X(embedding)          \
   X(rotary)             \
   X(dropout)
+
+/*
+ * The optimizer, over any number of tensors at once; f32, contiguous, any shapes.
+ *
+ * squaresum: of the squares of all elements, accumulated in double in a fixed order.
+ *
+ *   (x, ...)   -> (sum [])
+ *
+ * adamw (Loshchilov and Hutter 2019, arXiv 1711.05101), in place: the one op that writes its inputs. hyper is
+ * the learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the weight decay, what gradients are
+ * multiplied by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so multiplied:
+ *
+ *   p -= rate decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ *   p -= rate m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+ *
+ *   (hyper [10], then parameter, gradient, m, v of each tensor)   -> ()
+ */
+PC_OP(squaresum)
+PC_OP(adamw)
 
 #define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_FUSED_OPS(PC_FUSED_OP)

@@ -13,7 +13,19 @@ namespace polycom {
 PC_MATH float exponential(float x) { return expf(x); }
 
 #if !defined(__CUDACC__)
-// exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; the polynomial is Cephes' expf. 2^n is applied
+// exp(r) for |r| <= ln 2 / 2; the polynomial is Cephes' expf.
+template <class V>
+PC_MATH V exponential_near_zero(V r) {
+  V p = zero_like(r) + 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  return (p * r) * r + r + 1.0f;
+}
+
+// exp(x) = 2^n exp(r), n = round(x / ln 2). 2^n is applied
 // in two halves, so that results fade through the subnormals to 0, and grow to infinity, where they should.
 template <class V>
 PC_MATH V exponential(V x) {
@@ -26,16 +38,28 @@ PC_MATH V exponential(V x) {
   const V shifted = x * 1.44269504088896341f + shift;
   const V n = shifted - shift;
   const V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  V p = zero + 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  const V value = (p * r) * r + r + 1.0f;
+  const V value = exponential_near_zero(r);
   const word whole = (word)shifted - (word)(zero + shift);
   const word half = whole >> 1;
   return value * (V)((half + 127) << 23) * (V)((whole - half + 127) << 23);
+}
+#endif
+
+#if !defined(__CUDACC__)
+// exp(x) for x up to 80, and 0 for x below -87: what a softmax makes of its scores. No subnormals, with which
+// some CPUs are slow.
+template <class V>
+PC_MATH V vanishing_exponential(V x) {
+  using word = decltype(x < x);
+  constexpr float shift = 12582912.0f;
+  const V zero = zero_like(x);
+  const V within = x < zero - 87.0f ? zero - 87.0f : x;
+  const V shifted = within * 1.44269504088896341f + shift;
+  const V n = shifted - shift;
+  const V r = (within - n * 0.693359375f) + n * 2.12194440e-4f;
+  const word whole = (word)shifted - (word)(zero + shift);
+  const V value = exponential_near_zero(r) * (V)((whole + 127) << 23);
+  return x < zero - 87.0f ? zero : value;
 }
 #endif
 

@@ -62,6 +62,7 @@ using delete_function = void (*)(void* kernel);
   X(void, OpKernelConstruction_GetAttrFloat, (TF_OpKernelConstruction*, const char*, float*, TF_Status*))   \
   X(void, OpKernelConstruction_Failure, (TF_OpKernelConstruction*, TF_Status*))                             \
   X(void, OpKernelContext_Failure, (TF_OpKernelContext*, TF_Status*))                                       \
+  X(int, NumInputs, (TF_OpKernelContext*))                                                                  \
   X(void, GetInput, (TF_OpKernelContext*, int, TF_Tensor**, TF_Status*))                                    \
   X(TF_Tensor*, AllocateOutput,                                                                             \
     (TF_OpKernelContext*, int, int type, const int64_t* shape, int rank, size_t bytes, TF_Status*))         \

@@ -4,6 +4,7 @@
 
 #include <mutex>
 #include <new>
+#include <vector>
 
 #include "core/arguments.h"
 #include "tensorflow/op.h"
@@ -23,14 +24,40 @@ struct kernel {
   double scalars[PC_MAX_SCALARS];
 };
 
-// Deletes what TensorFlow handed out, however a function is left.
-struct tensor_holder {
-  TF_Tensor* values[max_tensors + 1] = {};
-  ~tensor_holder() {
-    for (TF_Tensor* tensor : values) {
-      if (tensor != nullptr) tf.DeleteTensor(tensor);
-    }
+// Room for what TensorFlow hands out, deleted however a function is left, and for the op's argument block: on
+// the stack, or for a longer list on the heap.
+struct call_room {
+  struct block {
+    pc_args header;
+    pc_tensor tensors[max_tensors];
+  };
+  static_assert(offsetof(block, tensors) == sizeof(pc_args), "an argument block's tensors follow its header");
+
+  explicit call_room(int count) : size(count) {
+    if (size <= max_tensors) return;
+    long_block.resize(sizeof(pc_args) + size_t(size) * sizeof(pc_tensor));
+    long_held.resize(size_t(size));
   }
+  ~call_room() {
+    for (int i = 0; i < size; ++i) {
+      if (held()[i] != nullptr) tf.DeleteTensor(held()[i]);
+    }
+    if (workspace != nullptr) tf.DeleteTensor(workspace);
+  }
+  call_room(const call_room&) = delete;
+  call_room& operator=(const call_room&) = delete;
+
+  pc_args* header() {
+    return size <= max_tensors ? &short_block.header : reinterpret_cast<pc_args*>(long_block.data());
+  }
+  TF_Tensor** held() { return size <= max_tensors ? short_held : long_held.data(); }
+
+  int size;  // tensors
+  TF_Tensor* workspace = nullptr;
+  block short_block;
+  TF_Tensor* short_held[max_tensors] = {};
+  std::vector<char> long_block;
+  std::vector<TF_Tensor*> long_held;
 };
 
 int code_of(pc_status status) {
@@ -95,12 +122,6 @@ pc_status queue_of(pc_device device, int index, pc_queue** queue) {
   return status;
 }
 
-struct block {
-  pc_args header;
-  pc_tensor tensors[max_tensors];
-};
-static_assert(offsetof(block, tensors) == sizeof(pc_args), "an argument block's tensors follow its header");
-
 // The views of a tensor of this shape: itself, or its halves.
 void view_as(const pc_tensor& whole, int count, pc_tensor* views) {
   views[0] = whole;
@@ -113,7 +134,7 @@ void view_as(const pc_tensor& whole, int count, pc_tensor* views) {
 
 bool read_input(TF_OpKernelContext* context, const op& of, int index, TF_Tensor** held, pc_tensor* views,
                 TF_Status* told) {
-  const port& input = of.inputs[size_t(index)];
+  const port& input = size_t(index) < of.inputs.size() ? of.inputs[size_t(index)] : of.inputs.back();
   tf.GetInput(context, index, held, told);
   if (tf.GetCode(told) != TF_OK) return false;
   const int rank = tf.NumDims(*held);
@@ -173,39 +194,49 @@ pc_status run_in_order(const op& of, pc_device device, int index, pc_queue* queu
 
 bool run_kernel(pc_device device, const kernel& made, TF_OpKernelContext* context, TF_Status* told) {
   const op& of = *made.made_of;
-  const int n_inputs = count_views(of.inputs), n_outputs = count_views(of.outputs);
-  tensor_holder held;
-  block args;
-  args.header = {};
-  args.header.size = int64_t(sizeof(pc_args) + size_t(n_inputs + n_outputs) * sizeof(pc_tensor));
-  args.header.n_inputs = n_inputs;
-  args.header.n_outputs = n_outputs;
-  args.header.n_scalars = int32_t(of.scalars.size());
-  memcpy(args.header.scalars, made.scalars, sizeof made.scalars);
+  const int n_ports = tf.NumInputs(context);  // a list has as many as there are tensors in it
+  const int n_inputs = of.has_list() ? n_ports : count_views(of.inputs), n_outputs = count_views(of.outputs);
+  if (n_inputs + n_outputs > PC_MAX_TENSORS) {
+    return passed(fail(PC_INVALID_ARGUMENT, "%s: %d tensors; expected at most %d", of.name.c_str(),
+                       n_inputs + n_outputs, PC_MAX_TENSORS),
+                  told);
+  }
+  call_room room(n_inputs + n_outputs);
+  pc_args* args = room.header();
+  *args = {};
+  args->size = int64_t(sizeof(pc_args) + size_t(n_inputs + n_outputs) * sizeof(pc_tensor));
+  args->n_inputs = n_inputs;
+  args->n_outputs = n_outputs;
+  args->n_scalars = int32_t(of.scalars.size());
+  memcpy(args->scalars, made.scalars, sizeof made.scalars);
   const int index = device == PC_CPU ? 0 : tf.GetDeviceId(context);
   pc_queue* queue = nullptr;
   if (!passed(queue_of(device, index, &queue), told)) return false;
-  TF_Tensor** slot = held.values;
-  pc_tensor* views = args.tensors;
-  for (int i = 0; i < int(of.inputs.size()); ++i) {
+  TF_Tensor** slot = room.held();
+  pc_tensor* views = tensors(args);
+  for (int i = 0; i < n_ports; ++i) {
     if (!read_input(context, of, i, slot++, views, told)) return false;
-    views += of.inputs[size_t(i)].views;
+    views += of.has_list() ? 1 : of.inputs[size_t(i)].views;
   }
-  if (!passed(of.plan(queue, &args.header), told)) return false;
+  if (!passed(of.plan(queue, args), told)) return false;
   for (int i = 0; i < int(of.outputs.size()); ++i) {
     const int count = of.outputs[size_t(i)].views;
     if (!allocate_output(context, i, count, slot++, views, told)) return false;
     views += count;
   }
-  if (!allocate_workspace(context, &held.values[max_tensors], &args.header, told)) return false;
-  return passed(run_in_order(of, device, index, queue, &args.header), told);
+  if (!allocate_workspace(context, &room.workspace, args, told)) return false;
+  return passed(run_in_order(of, device, index, queue, args), told);
 }
 
 void compute_on(pc_device device, void* made, TF_OpKernelContext* context) {
   status_holder status;
-  if (!run_kernel(device, *static_cast<const kernel*>(made), context, status.value)) {
-    tf.OpKernelContext_Failure(context, status.value);
+  bool ran = false;
+  try {
+    ran = run_kernel(device, *static_cast<const kernel*>(made), context, status.value);
+  } catch (const std::bad_alloc&) {
+    tf.SetStatus(status.value, TF_RESOURCE_EXHAUSTED, "polycom: no memory for a list of tensors");
   }
+  if (!ran) tf.OpKernelContext_Failure(context, status.value);
 }
 
 }  // namespace

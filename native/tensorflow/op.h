@@ -19,11 +19,15 @@ struct port {
   std::string name;
   int views;
   bool integer;  // int32, else float
+  bool list;     // any number of tensors: the last input may be one
 
   bool operator==(const port& other) const {
-    return name == other.name && views == other.views && integer == other.integer;
+    return name == other.name && views == other.views && integer == other.integer && list == other.list;
   }
 };
+
+// The attribute that says how many tensors a list has.
+constexpr const char* count_attribute = "N";
 
 // A number that an op takes, as a float attribute of TensorFlow's.
 struct scalar {
@@ -49,6 +53,7 @@ struct op {
   pc_plan_function plan;
   std::vector<port> inputs, outputs;
   std::vector<scalar> scalars;
+  bool has_list() const { return !inputs.empty() && inputs.back().list; }
   bool complete = false;  // whether TensorFlow took the definition and the kernels
 
   bool same_as(const op& other) const {

@@ -31,17 +31,19 @@ std::vector<std::string> split(const char* names) {
   return parts;
 }
 
-// "gate+up" becomes the port gate_up, of two views; "ids:i32" holds whole numbers.
+// "gate+up" becomes the port gate_up, of two views; "ids:i32" holds whole numbers; "tensors*" is a list.
 std::vector<port> ports(const char* names) {
   const std::string integer = ":i32";
   std::vector<port> made;
   for (std::string& name : split(names)) {
+    const bool is_list = !name.empty() && name.back() == '*';
+    if (is_list) name.pop_back();
     const bool is_integer = name.size() > integer.size() &&
                             name.compare(name.size() - integer.size(), integer.size(), integer) == 0;
     if (is_integer) name.resize(name.size() - integer.size());
     const size_t plus = name.find('+');
     if (plus != std::string::npos) name[plus] = '_';
-    made.push_back({name, plus == std::string::npos ? 1 : 2, is_integer});
+    made.push_back({name, plus == std::string::npos ? 1 : 2, is_integer, is_list});
   }
   return made;
 }
@@ -66,13 +68,20 @@ std::string attribute_of(const scalar& s) {
   return s.name + text;
 }
 
-const char* type_of(const port& p) { return p.integer ? ": int32" : ": float"; }
+std::string type_of(const port& p) {
+  const std::string type = p.integer ? "int32" : "float";
+  return p.list ? std::string(": ") + count_attribute + " * " + type : ": " + type;
+}
 
 pc_status define(const op& made, int index, TF_Status* status) {
   TF_OpDefinitionBuilder* builder = tf.NewOpDefinitionBuilder(made.name.c_str());
   const std::string mark = std::string(index_attribute) + ": int = " + std::to_string(index);
   tf.OpDefinitionBuilderAddAttr(builder, mark.c_str());
   for (const scalar& s : made.scalars) tf.OpDefinitionBuilderAddAttr(builder, attribute_of(s).c_str());
+  if (made.has_list()) {
+    const std::string count = std::string(count_attribute) + ": int >= 0";
+    tf.OpDefinitionBuilderAddAttr(builder, count.c_str());
+  }
   for (const port& input : made.inputs)
     tf.OpDefinitionBuilderAddInput(builder, (input.name + type_of(input)).c_str());
   for (const port& output : made.outputs)
@@ -122,6 +131,27 @@ pc_status check_names(const op& described) {
   return PC_OK;
 }
 
+// A list only as the last input, of plain floats.
+pc_status check_lists(const op& described) {
+  const size_t last = described.inputs.size() - 1;
+  for (size_t i = 0; i < described.inputs.size(); ++i) {
+    const port& p = described.inputs[i];
+    if (described.has_list() && p.views != 1)
+      return fail(PC_INVALID_ARGUMENT,
+                  "tensorflow_register: %s has a list and the two views '%s'; expected one",
+                  described.name.c_str(), p.name.c_str());
+    if (p.list && (i != last || p.integer))
+      return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s has a list '%s'; expected it last, of floats",
+                  described.name.c_str(), p.name.c_str());
+  }
+  for (const port& p : described.outputs) {
+    if (p.list)
+      return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s gives a list '%s'; expected none",
+                  described.name.c_str(), p.name.c_str());
+  }
+  return PC_OK;
+}
+
 pc_status check_free(const char* name) {
   status_holder status;
   TF_Buffer* kernels = tf.GetRegisteredKernelsForOp(name, status.value);
@@ -149,6 +179,7 @@ pc_status register_op(const op& described) {
     return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s came before pc_tensorflow_attach", name);
   }
   if (pc_status status = check_names(described)) return status;
+  if (pc_status status = check_lists(described)) return status;
   for (int i = 0; i < n_ops; ++i) {
     const op* known = ops[size_t(i)].load();
     if (known->name != described.name) continue;

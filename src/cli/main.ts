@@ -5,8 +5,11 @@ import { packageVersion } from '../package.js';
 import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
 import { registerDoctor } from './doctor.js';
+import { registerEval } from './eval.js';
+import { registerGenerate } from './generate.js';
 import { registerPrepare } from './prepare.js';
 import { registerTfLink } from './tf-link.js';
+import { registerTrain } from './train.js';
 import { registerVerify } from './verify.js';
 
 const program = new Command('polycom')
@@ -18,6 +21,9 @@ registerVerify(program);
 registerBuild(program);
 registerTfLink(program);
 registerPrepare(program);
+registerTrain(program);
+registerEval(program);
+registerGenerate(program);
 registerBench(program);
 
 try {

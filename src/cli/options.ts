@@ -8,6 +8,14 @@ export function backendOption(): Option {
   ]);
 }
 
+/** `--backend tensorflow|cpu` of what runs a model: the best there is, without it. */
+export function tfjsBackendOption(): Option {
+  return new Option('--backend <name>', "tfjs-node, or tfjs's own kernels in JavaScript").choices([
+    'tensorflow',
+    'cpu',
+  ]);
+}
+
 /** `--device cpu|cuda`: whatever there is, without it. */
 export function deviceOption(): Option {
   return new Option('--device <name>', 'where they run').choices(['cpu', 'cuda']);
@@ -24,4 +32,39 @@ function seconds(text: string): number {
   const value = Number(text);
   if (value > 0 && value < 2 ** 21) return value;
   throw new InvalidArgumentError('expected a number of seconds.');
+}
+
+/** Parses a whole number from `least` on. */
+export function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`expected a whole number from ${least} on.`);
+  };
+}
+
+/** Parses a number. */
+export function real(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('expected a number.');
+}
+
+/** Parses a number above 0. */
+export function positive(text: string): number {
+  const value = real(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError('expected a number above 0.');
+}
+
+/** Parses a share from 0 to below 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError('expected a number from 0 to below 1, such as 0.05.');
+}
+
+/** Collects an option that is given several times. */
+export function collect(text: string, before: string[] = []): string[] {
+  return [...before, text];
 }

@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { ShardsAbout } from '../data/shards.js';
+import { share, whole } from './options.js';
 
 interface PrepareCommandOptions {
   readonly out: string;
@@ -21,7 +22,7 @@ export function registerPrepare(program: Command): void {
     .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json of Hugging Face", 'bytes')
     .option('--held-out <share>', 'of the text, kept from training', share, 0.05)
     .option('--field <name>', 'of each JSON line, which has the text', 'text')
-    .option('--shard-tokens <count>', 'most tokens of a file (default: 67108864)', count)
+    .option('--shard-tokens <count>', 'most tokens of a file (default: 67108864)', whole(1))
     .option('--json', 'print the manifest as JSON')
     .option('--quiet', 'show no progress')
     .addHelpText('after', HELP)
@@ -64,16 +65,4 @@ function summary(out: string, { sides, documents, tokenizer, ignored }: ShardsAb
     ...(ignored > 0 ? [`${number(ignored)} files of other kinds were not read`] : []),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && value >= 0 && value < 1) return value;
-  throw new InvalidArgumentError('expected a number from 0 to below 1, such as 0.05.');
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('expected a whole number from 1 on.');
 }

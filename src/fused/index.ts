@@ -1,4 +1,5 @@
 /** The transformer's other fused ops. */
+export { type AttentionOptions, attention } from './attention.js';
 export { crossEntropy } from './crossentropy.js';
 export { dropout } from './dropout.js';
 export { embedding } from './embedding.js';

@@ -1,3 +1,4 @@
+import { attentionOp } from './attention.js';
 import { crossentropyOp } from './crossentropy.js';
 import { dropoutOp } from './dropout.js';
 import { embeddingOp } from './embedding.js';
@@ -9,6 +10,7 @@ import type { TransformerOp } from './types.js';
 export const fusedOps: readonly TransformerOp[] = [
   rmsnormOp,
   addrmsnormOp,
+  attentionOp,
   crossentropyOp,
   embeddingOp,
   rotaryOp,

@@ -23,7 +23,9 @@ export function registerPass(pass: Pass, backendName: string, run: RunPass): voi
     kernelName: pass.kernelName,
     backendName,
     kernelFunc: ({ inputs, attrs, backend }) => {
-      const ordered = pass.inputs.map((name) => inputs[name] as tf.TensorInfo);
+      const ordered = pass.list
+        ? (Object.values(inputs) as tf.TensorInfo[])
+        : pass.inputs.map((name) => inputs[name] as tf.TensorInfo);
       const outputs = run(backend as tf.KernelBackend, pass, ordered, attrs as unknown as Scalars);
       return outputs.length === 1 ? outputs[0]! : outputs;
     },

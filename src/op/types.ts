@@ -53,6 +53,8 @@ export interface Pass {
   readonly packed: boolean;
   /** The inputs that hold int32; the others, and all outputs, are float32. */
   readonly integers: readonly string[];
+  /** Whether the last input is any number of tensors; the kernel is then given all inputs as a plain array. */
+  readonly list?: boolean;
 }
 
 function defaultsOf({ scalars }: FusedOp): Scalars {

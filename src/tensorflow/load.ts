@@ -9,6 +9,7 @@ import { prepareProcess } from './prepare.js';
 export interface TfjsBinding {
   readonly TF_Version: string;
   readonly TF_ATTR_FLOAT: number;
+  readonly TF_ATTR_INT: number;
   isUsingGpuDevice(): boolean;
   executeOp(name: string, attributes: unknown[], inputIds: number[], outputs: number): unknown[];
 }

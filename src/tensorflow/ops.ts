@@ -1,4 +1,5 @@
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { optimizerPasses } from '../fused/optimizer.js';
 import { passesOf, type TransformerOp } from '../fused/types.js';
 import { ABI_VERSION, type NativeLibrary } from '../native/library.js';
 import { type RunPass, registerOp, registerPass } from '../op/register.js';
@@ -58,7 +59,7 @@ export function registerInTensorflow(
     for (const pass of [forwardPass(op), backwardPass(op)]) definePass(pass, native, tfjs.binding);
     registerOp(op, 'tensorflow', run);
   }
-  for (const pass of fused.flatMap(passesOf)) {
+  for (const pass of [...fused.flatMap(passesOf), ...optimizerPasses]) {
     definePass(pass, native, tfjs.binding);
     registerPass(pass, 'tensorflow', run);
   }
@@ -89,10 +90,11 @@ function definePass(pass: Pass, native: NativeLibrary, binding: TfjsBinding): vo
   native.check(register(name, run, plan, inputs!, outputs!, scalars!), pass.native);
 }
 
-/** The names as the library is told them: of a packed tensor the two views that the C function takes, `:i32` after whole numbers. */
+/** The names as the library is told them: of a packed tensor the two views that the C function takes, `:i32` after whole numbers, `*` after a list. */
 function ports(pass: Pass, names: readonly string[]): string[] {
   const views: Readonly<Record<string, string>> = { packed: 'gate+up', dpacked: 'dgate+dup' };
   return names.map((name) => {
+    if (pass.list && name === pass.inputs.at(-1)) return `${name}*`;
     if (pass.integers.includes(name)) return `${name}:i32`;
     return pass.packed ? (views[name] ?? name) : name;
   });
@@ -124,10 +126,13 @@ function runnerFor(binding: TfjsBinding): RunPass {
     }
     return list;
   };
+  const countOf = (pass: Pass, inputs: readonly TensorInfo[]): readonly Attribute[] => [
+    { name: 'N', type: binding.TF_ATTR_INT, value: inputs.length - pass.inputs.length + 1 },
+  ];
   return (backend, pass, inputs, scalars) => {
     const node = backend as NodeBackend;
     const name = tensorflowName(pass);
-    const list = attributesOf(pass, scalars);
+    const list = pass.list ? countOf(pass, inputs) : attributesOf(pass, scalars);
     if (pass.outputs.length === 1) return [node.executeSingleOutput(name, list, inputs)];
     return node.executeMultipleOutputs(name, list, inputs, pass.outputs.length);
   };

@@ -1,9 +1,11 @@
 /** Prints which results of this process's kernels are further from the reference than their dtype's bound. */
 import { activations } from '../../src/activations/table.js';
+import { fusedOps } from '../../src/fused/table.js';
 import { loadNative } from '../../src/native/library.js';
 import type { Dtype } from '../../src/native/types.js';
-import { boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
+import { BOUND, boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
 import { sampleOf } from '../../src/op/sample.js';
+import * as fused from '../fused/harness.js';
 import { runNative } from './run.js';
 
 const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16'];
@@ -32,6 +34,18 @@ for (const op of activations) {
         const error = errorOf(got, sums);
         if (!(error <= boundOf(sums, of))) wrong.push(`${op.name} ${dtype}, ${cols} wide, ${name}: ${error}`);
       }
+    }
+  }
+}
+for (const op of fusedOps) {
+  for (const sample of op.samples()) {
+    const [got, wanted] = [fused.runNative(queue, op, sample), fused.expectedOf(op, sample)];
+    const names = [...op.outputs, ...op.gradients.map((name) => `d${name}`)];
+    const sums = [...wanted.outputs, ...wanted.gradients];
+    for (const [i, values] of [...got.outputs, ...got.gradients].entries()) {
+      ++checked;
+      const error = errorOf(values, sums[i]!);
+      if (!(error <= BOUND)) wrong.push(`${op.name} ${sample.title}, ${names[i]}: ${error}`);
     }
   }
 }

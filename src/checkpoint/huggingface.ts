@@ -1,0 +1,134 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PolycomError } from '../errors.js';
+import { type ModelConfig, parameterShapes } from '../model/config.js';
+import { fromHuggingFace, isLlamaForm, toHuggingFace } from '../model/huggingface.js';
+import { packageFolder } from '../package.js';
+import { typed, writeAside } from './files.js';
+import { type FloatTensor, readJson, writeFloats, writeJson } from './folder.js';
+import { invalidFile } from './header.js';
+import { FLOAT_DTYPES, type TensorReader } from './safetensors.js';
+import { openWeights } from './shards.js';
+
+/** A model in Hugging Face's form, its parameters not yet read. */
+export interface ImportedModel {
+  readonly config: ModelConfig;
+  /** Of every parameter, in the model's order. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** A parameter's values. */
+  read(name: string): Promise<Float32Array>;
+  /** All parameters, in their order. */
+  readAll(): Promise<Map<string, FloatTensor>>;
+  close(): Promise<void>;
+}
+
+const PYTHON = ['configuration_polycom.py', 'modeling_polycom.py'];
+
+/** Tensors of files that are no parameters: old LLaMA files have the rotary embedding's frequencies. */
+const NO_PARAMETER = /\.rotary_emb\.inv_freq$/;
+
+/**
+ * Opens a folder in Hugging Face's form: a LLaMA, or what {@link exportHuggingFace} or PyTorch's transformers made of
+ * one of ours. The weights may be f32, f16 or bf16, in one file or in shards.
+ *
+ * @throws {PolycomError} `UNSUPPORTED` for a model that the transformer here does not cover, `INVALID_FILE` for damaged
+ *   files or tensors that are not those of the configuration, `FILE_ERROR` where files are absent
+ */
+export async function importHuggingFace(folder: string): Promise<ImportedModel> {
+  const path = join(folder, 'config.json');
+  const config = fromHuggingFace(await readJson(path), path);
+  const shapes = parameterShapes(config);
+  const weights = await openWeights(folder);
+  try {
+    checkTensors(folder, config, shapes, weights);
+  } catch (error) {
+    await weights.close();
+    throw error;
+  }
+  return {
+    config,
+    shapes,
+    read: (name) => weights.readFloats(name),
+    async readAll() {
+      const parameters = new Map<string, FloatTensor>();
+      for (const [name, shape] of shapes)
+        parameters.set(name, { shape, data: await weights.readFloats(name) });
+      return parameters;
+    },
+    close: () => weights.close(),
+  };
+}
+
+function checkTensors(
+  folder: string,
+  { tied }: ModelConfig,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  weights: TensorReader,
+): void {
+  const missing = [...shapes.keys()].filter((name) => !weights.has(name));
+  if (missing.length > 0) throw invalidFile(folder, `its weights lack ${someOf(missing)}`);
+  for (const [name, expected] of shapes) {
+    const { dtype, shape } = weights.info(name);
+    if (String(shape) !== String(expected)) {
+      const wanted = `[${expected.join(', ')}] by its config.json`;
+      throw invalidFile(folder, `${name} is [${shape.join(', ')}]; expected ${wanted}`);
+    }
+    if (FLOAT_DTYPES.includes(dtype)) continue;
+    const message = `${folder}: ${name} is ${dtype}; expected ${FLOAT_DTYPES.join(', ')}`;
+    throw new PolycomError('UNSUPPORTED', message, { remedy: 'use weights that are not quantised' });
+  }
+  const others = weights.names.filter((name) => {
+    return !shapes.has(name) && !NO_PARAMETER.test(name) && !(tied && name === 'lm_head.weight');
+  });
+  if (others.length === 0) return;
+  throw new PolycomError('UNSUPPORTED', `${folder}: the model here has no ${someOf(others)}`);
+}
+
+function someOf(names: readonly string[]): string {
+  const rest = names.length - 3;
+  return `${names.slice(0, 3).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}
+
+/**
+ * Writes a model into a folder that PyTorch's transformers loads: a gated dense model of SiLU, GELU or ReLU without
+ * QK-norm and dropout as a plain `LlamaForCausalLM`; any other with its modelling file, for `trust_remote_code=True`.
+ *
+ * @param model all parameters by name
+ * @param folder made if absent; files in it are replaced
+ * @param options `endOfText`: the token at which generation in transformers stops
+ * @throws {PolycomError} `INVALID_ARGUMENT` for parameters that are not those of the configuration; `FILE_ERROR` where
+ *   the system refuses
+ */
+export async function exportHuggingFace(
+  model: ReadonlyMap<string, FloatTensor>,
+  config: ModelConfig,
+  folder: string,
+  options: { readonly endOfText?: number } = {},
+): Promise<void> {
+  checkParameters(model, config);
+  await typed(folder, 'write', () => mkdir(folder, { recursive: true }));
+  if (!isLlamaForm(config)) await copyPython(folder);
+  await writeFloats(join(folder, 'model.safetensors'), model);
+  await writeJson(join(folder, 'config.json'), toHuggingFace(config, options.endOfText));
+}
+
+function checkParameters(model: ReadonlyMap<string, FloatTensor>, config: ModelConfig): void {
+  const shapes = parameterShapes(config);
+  const shapeOf = (of: readonly number[] | undefined) => (of === undefined ? 'absent' : `[${of.join(', ')}]`);
+  for (const name of new Set([...shapes.keys(), ...model.keys()])) {
+    const [expected, got] = [shapeOf(shapes.get(name)), shapeOf(model.get(name)?.shape)];
+    if (expected === got) continue;
+    throw new PolycomError('INVALID_ARGUMENT', `parameter ${name} is ${got}; expected ${expected}`, {
+      op: 'exportHuggingFace',
+    });
+  }
+}
+
+/** The modelling files, from this package's sources. */
+async function copyPython(folder: string): Promise<void> {
+  for (const name of PYTHON) {
+    const source = join(packageFolder, 'src', 'checkpoint', 'python', name);
+    const content = await typed(source, 'read', () => readFile(source));
+    await writeAside(join(folder, name), (writer) => writer.write(content));
+  }
+}

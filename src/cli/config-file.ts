@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { PolycomError } from '../errors.js';
+
+/** `--config <file>`. */
+export function configFileOption(): Option {
+  return new Option(
+    '--config <file>',
+    'a JSON object of these options, such as {"steps": 500, "evalEvery": 50}',
+  );
+}
+
+/**
+ * Gives a command the options of a JSON file: keys are the options' names in camelCase. What the command line says itself
+ * goes before.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a file that cannot be read, a key that is no option, or a value that it
+ *   refuses
+ */
+export function readConfigFile(command: Command, path: string | undefined): void {
+  if (path === undefined) return;
+  const known = new Map(command.options.map((option) => [option.attributeName(), option]));
+  known.delete('config');
+  for (const [key, value] of Object.entries(readObject(path))) {
+    const option = known.get(key);
+    if (option === undefined) {
+      throw invalid(`${path}: there is no option '${key}'`, `the keys are: ${[...known.keys()].join(', ')}`);
+    }
+    if (command.getOptionValueSource(key) === 'cli') continue;
+    command.setOptionValueWithSource(key, parsed(path, key, option, value), 'config');
+  }
+}
+
+function readObject(path: string): object {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new PolycomError('INVALID_ARGUMENT', `${path} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  if (isObject(json)) return json;
+  throw invalid(`${path} is no JSON object`);
+}
+
+/** A value as the command line would have it: flags are true or false, and what is given several times is a list. */
+function parsed(path: string, key: string, option: Option, value: unknown): unknown {
+  if (option.isBoolean() || option.negate) {
+    if (typeof value === 'boolean') return value;
+    throw invalid(`${path}: ${key} is ${JSON.stringify(value)}; expected true or false`);
+  }
+  const texts = option.flags.includes('=') && isObject(value) ? pairs(value) : [value].flat();
+  if (texts.length === 0 || !texts.every((text) => typeof text === 'string' || typeof text === 'number')) {
+    throw invalid(`${path}: ${key} is ${JSON.stringify(value)}; expected a text, a number or a list of them`);
+  }
+  try {
+    return texts.reduce<unknown>((before, text) => parse(option, String(text), before), undefined);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw invalid(`${path}: ${key} is ${JSON.stringify(value)}; ${error.message}`);
+  }
+}
+
+/** An object as pairs: `{"experts": {"count": 8}}` as `experts.count=8`. */
+function pairs(value: object, prefix = ''): string[] {
+  return Object.entries(value).flatMap(([name, field]: [string, unknown]) =>
+    isObject(field) ? pairs(field, `${prefix}${name}.`) : [`${prefix}${name}=${JSON.stringify(field)}`],
+  );
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parse({ parseArg, variadic }: Option, text: string, before: unknown): unknown {
+  if (parseArg !== undefined) return parseArg(text, before as never);
+  return variadic ? [...((before as string[] | undefined) ?? []), text] : text;
+}
+
+function invalid(message: string, remedy?: string): PolycomError {
+  return new PolycomError('INVALID_ARGUMENT', message, remedy === undefined ? {} : { remedy });
+}

@@ -1,0 +1,104 @@
+import { type Command, Option } from 'commander';
+import type { OpenDataOptions } from '../data/open.js';
+import type { LoadedModel } from '../generate/index.js';
+import { evaluationDocument, evaluationText } from './evaluation-text.js';
+import { share, tfjsBackendOption, whole } from './options.js';
+
+interface EvalCommandOptions {
+  readonly model: string;
+  readonly data: string[];
+  readonly on: 'heldout' | 'train' | 'all';
+  readonly tokenizer?: string;
+  readonly heldOut?: number;
+  readonly field?: string;
+  readonly batch: number;
+  readonly time?: number;
+  readonly batches?: number;
+  readonly backend?: 'tensorflow' | 'cpu';
+  readonly json?: boolean;
+}
+
+/** Adds `eval`: how well a model foretells text. */
+export function registerEval(program: Command): void {
+  program
+    .command('eval')
+    .description('measure how well a model foretells text: loss, perplexity, bits a byte')
+    .requiredOption('--model <folder>', 'a training run, one of its step-* folders, or a Hugging Face LLaMA')
+    .requiredOption('--data <path...>', "as 'polycom train' takes it, or 'synthetic'")
+    .addOption(
+      new Option('--on <part>', 'of the data: what training held out, what it saw, or all of a text')
+        .choices(['heldout', 'train', 'all'])
+        .default('heldout'),
+    )
+    .option(
+      '--tokenizer <name|path>',
+      "'bytes', or a tokenizer.json (default: the one in the model's folder)",
+    )
+    .option('--held-out <share>', 'of the text, as it was in training (default: 0.05)', share)
+    .option('--field <name>', 'of each JSON line, which has the text (default: text)')
+    .option('--batch <count>', 'windows at once', whole(1), 8)
+    .option('--time <count>', "tokens of a window (default: the model's context)", whole(1))
+    .option('--batches <count>', 'so many alone, evenly spread (default: all)', whole(1))
+    .addOption(tfjsBackendOption())
+    .option('--json', 'print it as JSON')
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+const HELP = `
+The text is cut into windows that do not overlap; each token is foretold from those before it in its window. Bits a byte
+compare models of different tokenizers.
+
+  npx polycom eval --model runs/book --data book.txt
+  npx polycom eval --model runs/book/step-00001000 --data other.txt --on all
+  npx polycom eval --model runs/moe --data synthetic --batches 20 --json`;
+
+async function run(options: EvalCommandOptions): Promise<void> {
+  const { model: path, data: sources, on, batch, batches, json } = options;
+  const { chooseBackend } = await import('./backend.js');
+  const { loadModel } = await import('../generate/load.js');
+  const { openData } = await import('../data/open.js');
+  const { evaluate, textTokenizer } = await import('../train/evaluate.js');
+  await chooseBackend(options.backend);
+  const loaded = await loadModel(
+    path,
+    options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer },
+  );
+  const { model } = loaded;
+  try {
+    const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options, loaded));
+    try {
+      const { time = model.config.context } = options;
+      const evaluation = await evaluate(model, on === 'heldout' ? data.heldOut : data.train, {
+        batch,
+        time,
+        ...(batches === undefined ? {} : { batches }),
+        ...textTokenizer(data),
+      });
+      const { folder, step } = loaded;
+      const { entropy } = data;
+      const about = { schema: 1, model: folder, step, data: sources, on, entropy };
+      const ended = entropy === undefined ? '' : `; the entropy of the language is ${entropy.toFixed(4)}`;
+      const text = `${folder} on ${evaluation.tokens.toLocaleString('en-US')} tokens: ${evaluationText(evaluation)}${ended}`;
+      const shown = json ? JSON.stringify({ ...about, ...evaluationDocument(evaluation) }) : text;
+      process.stdout.write(`${shown}\n`);
+    } finally {
+      data.close();
+    }
+  } finally {
+    model.dispose();
+  }
+}
+
+/** The text is cut as in training, into the tokens of the model. */
+function dataOptions(
+  { data, on, heldOut, field }: EvalCommandOptions,
+  { tokenizer }: LoadedModel,
+): OpenDataOptions {
+  const share = on === 'all' ? 0 : heldOut;
+  return {
+    ...(data[0] === 'synthetic' && data.length === 1 ? {} : { tokenizer }),
+    ...(share === undefined ? {} : { heldOut: share }),
+    ...(field === undefined ? {} : { field }),
+  };
+}

@@ -1,0 +1,44 @@
+import type { Data } from '../data/open.js';
+import { PolycomError } from '../errors.js';
+import { type ConfigOverrides, configOf, type ModelConfig } from '../model/config.js';
+import { presets } from '../model/presets.js';
+
+/** What a command says of a model to be made. */
+export interface ModelOptions {
+  readonly preset: string;
+  readonly activation: string;
+  /** Fields of the configuration: `width=256`, `experts.count=8`. */
+  readonly set?: readonly string[];
+}
+
+/**
+ * The configuration that the options describe, with the vocabulary of the data unless they name another.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a field that is unknown or out of range
+ */
+export function modelOf(
+  { preset, activation, set = [] }: ModelOptions,
+  { train }: Pick<Data, 'train'>,
+): ModelConfig {
+  const overrides: Record<string, unknown> = { activation, vocabulary: train.vocabulary };
+  const experts: Record<string, unknown> = {};
+  for (const text of set) {
+    const [, field, value] = /^([A-Za-z.]+)=(.+)$/.exec(text) ?? [];
+    if (field === undefined || value === undefined) {
+      throw new PolycomError('INVALID_ARGUMENT', `--set '${text}'; expected field=value, such as width=256`);
+    }
+    if (field.startsWith('experts.')) experts[field.slice('experts.'.length)] = parsed(value);
+    else overrides[field] = parsed(value);
+  }
+  if (Object.keys(experts).length > 0) overrides.experts = { ...presets[preset]?.experts, ...experts };
+  return configOf(preset, overrides as ConfigOverrides);
+}
+
+/** JSON where it is, else the text itself. */
+function parsed(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}

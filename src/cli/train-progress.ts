@@ -1,0 +1,65 @@
+import { type ProgressStream, progressOn } from '../bench/progress.js';
+import { parameterCounts } from '../model/config.js';
+import { sayOnce } from '../notice.js';
+import { utilisation } from '../train/flops.js';
+import type { Evaluation, Peak, StepReport, Trainer } from '../train/index.js';
+
+/** Shows how training goes. */
+export interface TrainProgress {
+  onStart(trainer: Trainer): void;
+  onStep(report: StepReport): void;
+  onEvaluation(evaluation: Evaluation): void;
+  /** Leaves the line clean. */
+  end(): void;
+}
+
+/** How much of a mean is the newest step. */
+const NEWEST = 0.1;
+
+/** A line that rewrites itself on a terminal, and nothing elsewhere; where a run goes on, that is said in any case. */
+export function trainProgress(stream: ProgressStream, quiet: boolean, peak?: Peak): TrainProgress {
+  const line = progressOn(stream, { quiet: quiet || !stream.isTTY });
+  let trainer: Trainer;
+  let heldOut = '';
+  let [loss, rate]: [number?, number?] = [];
+  return {
+    onStart: (started) => {
+      trainer = started;
+      const { saved, model, settings } = started;
+      if (saved !== undefined && !quiet) sayOnce(`goes on from ${saved.folder}`);
+      const { total } = parameterCounts(model.config);
+      line.step(`step ${started.step} of ${settings.steps}`, `${total.toLocaleString('en-US')} parameters`);
+    },
+    onStep: (report) => {
+      const { steps, time } = trainer.settings;
+      loss = mean(loss, report.loss);
+      rate = mean(rate, report.tokens / report.seconds);
+      const parts = [
+        `loss ${loss.toFixed(4)}`,
+        ...(heldOut === '' ? [] : [heldOut]),
+        `${Math.round(rate).toLocaleString('en-US')} tokens/s`,
+        ...(peak === undefined
+          ? []
+          : [`MFU ${(100 * utilisation(trainer.model.config, time, rate, peak)).toFixed(1)} %`]),
+        `${duration(((steps - report.step) * report.tokens) / rate)} left`,
+      ];
+      line.step(`step ${report.step} of ${steps}`, parts.join(', '));
+    },
+    onEvaluation: (evaluation) => {
+      heldOut = `held out ${evaluation.loss.toFixed(4)}`;
+    },
+    end: line.end,
+  };
+}
+
+function mean(before: number | undefined, now: number): number {
+  return before === undefined ? now : before + NEWEST * (now - before);
+}
+
+/** Such as 1:02:03 or 4:05. */
+function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}

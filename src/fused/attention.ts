@@ -1,0 +1,117 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { PolycomError } from '../errors.js';
+import { asTensor, type Input, invalid } from '../op/check.js';
+import type { Scalars } from '../op/types.js';
+import { backward, forward } from './attention-reference.js';
+import { attentionSamples } from './attention-samples.js';
+import { runFused } from './run.js';
+import type { TransformerOp } from './types.js';
+
+/** The scale of a call that says 0, as the C ABI has it. */
+function scaleOf({ scale }: Scalars, width: number): number {
+  return scale === 0 ? 1 / Math.sqrt(width) : scale!;
+}
+
+// Heads that share a head of k and v, one behind the other, are its queries: [batch · kvHeads, group · time, width].
+function composed([q, k, v, start]: readonly tf.Tensor[], scalars: Scalars): tf.Tensor[] {
+  const [batch, time, heads, width] = q!.shape as [number, number, number, number];
+  const [, keys, kvHeads] = k!.shape as [number, number, number];
+  if (q!.size === 0) return [tf.clone(q!), tf.zeros([batch, heads, time])];
+  const headsFirst = (x: tf.Tensor, rows: number): tf.Tensor3D =>
+    tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch * kvHeads, rows, width]);
+  const queries = headsFirst(tf.mul(q!, scaleOf(scalars, width)), (heads / kvHeads) * time);
+  const products = tf.matMul(queries, headsFirst(k!, keys), false, true);
+  const scores = tf.add(tf.reshape(products, [batch, heads, time, keys]), mask(start!, time, keys));
+  const weights = tf.reshape(tf.softmax(scores), [batch * kvHeads, (heads / kvHeads) * time, keys]);
+  const y = tf.reshape(tf.matMul(weights as tf.Tensor3D, headsFirst(v!, keys)), [batch, heads, time, width]);
+  return [tf.transpose(y, [0, 2, 1, 3]), tf.logSumExp(scores, -1)];
+}
+
+/** [batch, 1, time, keys]: 0 for the keys that a query sees, else −∞. */
+function mask(start: tf.Tensor, time: number, keys: number): tf.Tensor {
+  const first = tf.reshape(tf.maximum(start, tf.scalar(0, 'int32')), [-1, 1, 1, 1]);
+  const query = tf.add(first, tf.reshape(tf.range(0, time, 1, 'int32'), [1, 1, time, 1]));
+  const key = tf.reshape(tf.range(0, keys, 1, 'int32'), [1, 1, 1, keys]);
+  return tf.where(tf.lessEqual(key, query), tf.scalar(0), tf.scalar(Number.NEGATIVE_INFINITY));
+}
+
+/** The row of causal attention of grouped queries. */
+export const attentionOp: TransformerOp = {
+  name: 'attention',
+  kernelName: 'CausalAttention',
+  inputs: ['q', 'k', 'v', 'start'],
+  integers: ['start'],
+  outputs: ['y', 'lse'],
+  differentiable: ['y'],
+  kept: ['q', 'k', 'v', 'start', 'y', 'lse'],
+  gradients: ['q', 'k', 'v'],
+  scalars: { scale: 0 },
+  reference: {
+    forward: ({ q, k, v, start }, scalars) =>
+      forward({ q: q!, k: k!, v: v!, start: start!, scale: scaleOf(scalars, q!.shape[3]!) }),
+    backward: ({ q, k, v, start }, [dy], scalars) =>
+      backward({ q: q!, k: k!, v: v!, start: start!, scale: scaleOf(scalars, q!.shape[3]!) }, dy!),
+  },
+  composed,
+  samples: attentionSamples,
+};
+
+/** What attention may be told. */
+export interface AttentionOptions {
+  /** What q · k is multiplied by: 1/√width by default. */
+  readonly scale?: number;
+}
+
+/**
+ * Causal attention, of grouped queries where k and v have fewer heads than q (Ainslie et al. 2023, arXiv 2305.13245):
+ * y = softmax(scale · q kᵀ) v. Query t of batch b sees the keys 0 to start[b] + t, as far as there are any; head h of
+ * q belongs to head ⌊h / (heads / kvHeads)⌋ of k and v. Fused it holds no [time, keys] in memory (Dao et al. 2022,
+ * arXiv 2205.14135).
+ *
+ * @param q float32 [batch, time, heads, width]
+ * @param k float32 [batch, keys, kvHeads, width]; kvHeads divides heads
+ * @param v float32, of k's shape
+ * @param start int32 [batch]: the position of query 0 among the keys; 0 in training. One below 0 counts as 0.
+ * @returns a tensor of q's shape
+ * @throws {PolycomError} `INVALID_ARGUMENT` for shapes, dtypes or a scale that do not fit
+ */
+export function attention(
+  q: tf.Tensor4D | Input,
+  k: tf.Tensor4D | Input,
+  v: tf.Tensor4D | Input,
+  start: tf.Tensor1D | readonly number[],
+  { scale = 0 }: AttentionOptions = {},
+): tf.Tensor4D {
+  return tf.tidy('attention', () => {
+    if (!Number.isFinite(Math.fround(scale))) {
+      throw new PolycomError('INVALID_ARGUMENT', `scale is ${scale}; expected a finite number`, {
+        op: 'attention',
+      });
+    }
+    const floats = {
+      q: asTensor('attention', 'q', q),
+      k: asTensor('attention', 'k', k),
+      v: asTensor('attention', 'v', v),
+    };
+    const starts = start instanceof tf.Tensor ? start : tf.tensor1d([...start], 'int32');
+    checkShapes({ ...floats, start: starts });
+    return runFused<tf.Tensor4D>(attentionOp, [floats.q, floats.k, floats.v, starts], { scale });
+  });
+}
+
+function checkShapes(tensors: Readonly<Record<'q' | 'k' | 'v' | 'start', tf.Tensor>>): void {
+  const { q, k, v, start } = tensors;
+  const fail = (message: string): never => {
+    throw invalid('attention', message, tensors);
+  };
+  if (start.dtype !== 'int32') fail(`start is ${start.dtype}; expected int32`);
+  if (q.rank !== 4 || k.rank !== 4 || !tf.util.arraysEqual(k.shape, v.shape))
+    fail('q must be [batch, time, heads, width], k and v [batch, keys, kvHeads, width]');
+  const [batch, time, heads, width] = q.shape as [number, number, number, number];
+  const [kvBatch, keys, kvHeads, kvWidth] = k.shape as [number, number, number, number];
+  if (kvBatch !== batch || kvWidth !== width) fail('q and k must have one batch and one width');
+  if (width === 0 || kvHeads === 0 || heads === 0 || heads % kvHeads !== 0)
+    fail(`q has ${heads} heads and k ${kvHeads}; expected a multiple, and a width of 1 or more`);
+  if (keys === 0 && time > 0) fail('k has no key; expected 1 or more');
+  if (start.rank !== 1 || start.size !== batch) fail('start must be [batch]');
+}

@@ -1,0 +1,8 @@
+/** Texts out of a model: token by token, several at once. */
+export { KeyValueBuffers } from './cache.js';
+export { Decoder, type LanguageModel } from './decoder.js';
+export { type Completion, complete, generate, type Prompt } from './generate.js';
+export { type LoadedModel, loadModel } from './load.js';
+export type { GenerateOptions } from './options.js';
+export { type SamplingOptions, sampleToken } from './sampling.js';
+export type { FinishReason, Piece } from './sequence.js';

@@ -1,0 +1,108 @@
+import { MAX_ORDER } from '../activations/coefficients.js';
+import { activations } from '../activations/table.js';
+import { PolycomError } from '../errors.js';
+import type { ExpertConfig, ModelConfig } from './config.js';
+
+/** What one field of an object from outside must be. */
+export type Field = { readonly expected: string; readonly holds: (value: unknown) => boolean };
+/** A rule for each field. */
+export type Fields<T> = { readonly [key in keyof Required<T>]: Field };
+
+export const whole = (least: number): Field => ({
+  expected: `a whole number, ${least} or more`,
+  holds: (value) => Number.isSafeInteger(value) && (value as number) >= least,
+});
+export const real = (expected: string, holds: (value: number) => boolean): Field => ({
+  expected,
+  holds: (value) => typeof value === 'number' && Number.isFinite(value) && holds(value),
+});
+export const flag: Field = { expected: 'true or false', holds: (value) => typeof value === 'boolean' };
+export const positive: Field = real('a number above 0', (value) => value > 0);
+export const notNegative: Field = real('a number, 0 or more', (value) => value >= 0);
+
+const FIELDS: Fields<ModelConfig> = {
+  vocabulary: whole(1),
+  width: whole(1),
+  layers: whole(1),
+  heads: whole(1),
+  kvHeads: whole(1),
+  headWidth: {
+    expected: 'an even number, 2 or more',
+    holds: (value) => whole(2).holds(value) && (value as number) % 2 === 0,
+  },
+  hidden: whole(1),
+  activation: {
+    expected: `one of ${activations.map(({ name }) => name).join(', ')}`,
+    holds: (value) => activations.some(({ name }) => name === value),
+  },
+  order: {
+    expected: `a whole number from 1 to ${MAX_ORDER}`,
+    holds: (value) => whole(1).holds(value) && (value as number) <= MAX_ORDER,
+  },
+  context: whole(1),
+  tied: flag,
+  qkNorm: flag,
+  ropeBase: real('a number above 1', (value) => value > 1),
+  normEpsilon: notNegative,
+  dropout: real('a number from 0 to below 1', (value) => value >= 0 && value < 1),
+  experts: {
+    expected: 'an object, or nothing',
+    holds: (value) => value === undefined || (typeof value === 'object' && value !== null),
+  },
+  deviation: positive,
+};
+
+const EXPERT_FIELDS: Fields<ExpertConfig> = {
+  count: whole(1),
+  active: whole(1),
+  coefficients: {
+    expected: "'layer' or 'expert'",
+    holds: (value) => value === 'layer' || value === 'expert',
+  },
+  normalised: flag,
+  balanceWeight: notNegative,
+  zWeight: notNegative,
+};
+
+/**
+ * Checks a configuration, also one that was read from a file.
+ *
+ * @returns the configuration
+ * @throws {PolycomError} `INVALID_ARGUMENT` that names the field, what it is and what was expected
+ */
+export function checkConfig(config: ModelConfig): ModelConfig {
+  if (typeof config !== 'object' || config === null) throw invalid('the configuration is no object');
+  checkFields('', config, FIELDS);
+  const { heads, kvHeads, experts } = config;
+  if (heads % kvHeads !== 0) {
+    throw invalid(`kvHeads is ${kvHeads}; expected a divisor of heads, which is ${heads}`);
+  }
+  if (experts === undefined) return config;
+  checkFields('experts.', experts, EXPERT_FIELDS);
+  if (experts.active > experts.count) {
+    throw invalid(`experts.active is ${experts.active}; expected at most experts.count, ${experts.count}`);
+  }
+  return config;
+}
+
+function checkFields<T extends object>(prefix: string, given: T, fields: Fields<T>): void {
+  const values = given as Readonly<Record<string, unknown>>;
+  const table = fields as Readonly<Record<string, Field>>;
+  for (const name of Object.keys(values)) {
+    if (!Object.hasOwn(table, name)) {
+      throw invalid(`there is no field ${prefix}${name}; expected ${Object.keys(table).join(', ')}`);
+    }
+  }
+  for (const [name, { expected, holds }] of Object.entries(table)) {
+    const value = values[name];
+    if (!holds(value)) throw invalid(`${prefix}${name} is ${shown(value)}; expected ${expected}`);
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+}
+
+function invalid(message: string): PolycomError {
+  return new PolycomError('INVALID_ARGUMENT', message, { op: 'model configuration' });
+}

@@ -1,0 +1,56 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { runOp } from '../op/run.js';
+import { forwardPass } from '../op/types.js';
+import { activationRow, hasCoefficients, isGated } from './activation.js';
+import { linear } from './linear.js';
+import { type LayerParameters, parameterAt } from './parameters.js';
+
+/** A feed-forward network's parameters: their place within the layer, and that of the activation's coefficients. */
+export interface NetworkNames {
+  readonly network: string;
+  readonly coefficients: string;
+}
+
+export const DENSE_NAMES: NetworkNames = { network: 'mlp', coefficients: 'mlp' };
+
+/** The dense feed-forward network of a block's normalised stream [rows, width], differentiably. */
+export function feedForward(n: tf.Tensor, activation: string, parameters: LayerParameters): tf.Tensor {
+  const projected = projections(n, activation, parameters, DENSE_NAMES.network);
+  const hidden = activate(projected, activation, parameters, DENSE_NAMES.coefficients);
+  return linear(hidden, parameterAt(parameters, 'mlp.down_proj.weight'));
+}
+
+/** What the activation takes: [gate, up], or of an ungated one [up]. */
+export function projections(
+  n: tf.Tensor,
+  activation: string,
+  parameters: LayerParameters,
+  network: string,
+): tf.Tensor[] {
+  return projectionNames(activation, network).map((name) => linear(n, parameterAt(parameters, name)));
+}
+
+/** The weights that give {@link projections}. */
+export function projectionNames(activation: string, network: string): string[] {
+  const names = isGated(activationRow(activation)) ? ['gate_proj', 'up_proj'] : ['up_proj'];
+  return names.map((name) => `${network}.${name}.weight`);
+}
+
+/** The names of the activation's coefficients, if it has any. */
+export function coefficientNames(activation: string, coefficients: string): string[] {
+  if (!hasCoefficients(activationRow(activation))) return [];
+  return ['weight', 'bias'].map((name) => `${coefficients}.activation.${name}`);
+}
+
+/** The activation of its projections. */
+export function activate(
+  projected: readonly tf.Tensor[],
+  activation: string,
+  parameters: LayerParameters,
+  coefficients: string,
+): tf.Tensor {
+  const row = activationRow(activation);
+  const names = coefficientNames(activation, coefficients);
+  const inputs = [...projected, ...names.map((name) => parameterAt(parameters, name))];
+  return runOp(row, inputs, forwardPass(row).defaults);
+}

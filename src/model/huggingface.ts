@@ -1,0 +1,220 @@
+import { PolycomError } from '../errors.js';
+import { activationRow, isGated } from './activation.js';
+import { checkConfig } from './check.js';
+import type { ExpertConfig, ModelConfig } from './config.js';
+
+/** What Hugging Face's `hidden_act` is here: LLaMA's feed-forward network is always gated. */
+const HIDDEN_ACTS: Readonly<Record<string, string>> = {
+  silu: 'swiglu',
+  gelu: 'geglu',
+  relu: 'reglu',
+};
+
+/** The `model_type` of models that LLaMA's form does not hold. */
+const POLYCOM = 'polycom';
+
+/** A `config.json`. */
+export type HuggingFaceConfig = { readonly [key: string]: unknown };
+
+/** Whether PyTorch's transformers can hold the model as a plain `LlamaForCausalLM`. */
+export function isLlamaForm(config: ModelConfig): boolean {
+  const { activation, qkNorm, experts, dropout, width, heads } = config;
+  const known = Object.values(HIDDEN_ACTS).includes(activation);
+  return known && !qkNorm && experts === undefined && dropout === 0 && width % heads === 0;
+}
+
+/**
+ * A model's configuration as Hugging Face's `config.json`: of `LlamaForCausalLM` where that holds the model, else of
+ * `PolycomForCausalLM` (src/checkpoint/python).
+ *
+ * @param endOfText the token that ends a text, where generation in transformers shall stop; none by default
+ */
+export function toHuggingFace(config: ModelConfig, endOfText?: number): HuggingFaceConfig {
+  const llama = isLlamaForm(config);
+  return {
+    architectures: [llama ? 'LlamaForCausalLM' : 'PolycomForCausalLM'],
+    ...(llama ? llamaFields(config) : polycomFields(config)),
+    vocab_size: config.vocabulary,
+    hidden_size: config.width,
+    intermediate_size: config.hidden,
+    num_hidden_layers: config.layers,
+    num_attention_heads: config.heads,
+    num_key_value_heads: config.kvHeads,
+    head_dim: config.headWidth,
+    max_position_embeddings: config.context,
+    tie_word_embeddings: config.tied,
+    rms_norm_eps: config.normEpsilon,
+    initializer_range: config.deviation,
+    bos_token_id: null,
+    eos_token_id: endOfText ?? null,
+    pad_token_id: null,
+    torch_dtype: 'float32',
+  };
+}
+
+function llamaFields({ activation, ropeBase }: ModelConfig): HuggingFaceConfig {
+  const [act] = Object.entries(HIDDEN_ACTS).find(([, name]) => name === activation)!;
+  return {
+    model_type: 'llama',
+    hidden_act: act,
+    attention_bias: false,
+    mlp_bias: false,
+    // transformers 5 reads the latter, those before it the former.
+    rope_theta: ropeBase,
+    rope_parameters: { rope_type: 'default', rope_theta: ropeBase },
+  };
+}
+
+function polycomFields({
+  activation,
+  order,
+  qkNorm,
+  dropout,
+  ropeBase,
+  experts,
+}: ModelConfig): HuggingFaceConfig {
+  return {
+    model_type: POLYCOM,
+    auto_map: {
+      AutoConfig: 'configuration_polycom.PolycomConfig',
+      AutoModelForCausalLM: 'modeling_polycom.PolycomForCausalLM',
+    },
+    activation,
+    activation_order: order,
+    gated: isGated(activationRow(activation)),
+    qk_norm: qkNorm,
+    dropout,
+    rope_theta: ropeBase,
+    ...(experts === undefined ? {} : expertFields(experts)),
+  };
+}
+
+function expertFields(experts: ExpertConfig): HuggingFaceConfig {
+  return {
+    num_experts: experts.count,
+    num_experts_per_tok: experts.active,
+    norm_topk_prob: experts.normalised,
+    expert_coefficients: experts.coefficients,
+    router_aux_loss_coef: experts.balanceWeight,
+    router_z_loss_coef: experts.zWeight,
+  };
+}
+
+/**
+ * The model that a `config.json` describes: LLaMA's, or one of {@link toHuggingFace}. What the file leaves out has
+ * the value that transformers gives it.
+ *
+ * @param where the file, for messages
+ * @throws {PolycomError} `UNSUPPORTED` for another kind of model or a part that there is none of here; `INVALID_FILE`
+ *   for values that make no model
+ */
+export function fromHuggingFace(json: unknown, where: string): ModelConfig {
+  if (typeof json !== 'object' || json === null) {
+    throw new PolycomError('INVALID_FILE', `${where}: it is not an object`);
+  }
+  const fields = json as HuggingFaceConfig;
+  const { model_type: type } = fields;
+  if (type !== 'llama' && type !== POLYCOM) {
+    throw unsupported(where, 'model_type', type, "a model of type 'llama', or one that polycom exported");
+  }
+  refuseOthers(fields, where);
+  const missing = REQUIRED.find((key) => fields[key] === undefined);
+  if (missing !== undefined) throw new PolycomError('INVALID_FILE', `${where}: it has no ${missing}`);
+  const config = {
+    ...sharedConfig(fields),
+    ...(type === 'llama' ? llamaConfig(fields, where) : polycomConfig(fields)),
+  };
+  try {
+    return checkConfig(config as ModelConfig);
+  } catch (cause) {
+    throw new PolycomError('INVALID_FILE', `${where}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+const REQUIRED: readonly string[] = [
+  'vocab_size',
+  'hidden_size',
+  'intermediate_size',
+  'num_hidden_layers',
+  'num_attention_heads',
+];
+
+/** Fields in our names, their values unchecked. */
+type Unchecked = { readonly [key in keyof ModelConfig]?: unknown };
+
+function sharedConfig(fields: HuggingFaceConfig): Unchecked {
+  const heads = fields.num_attention_heads as number;
+  return {
+    vocabulary: fields.vocab_size,
+    width: fields.hidden_size,
+    layers: fields.num_hidden_layers,
+    heads,
+    kvHeads: fields.num_key_value_heads ?? heads,
+    headWidth: fields.head_dim ?? Math.floor((fields.hidden_size as number) / heads),
+    hidden: fields.intermediate_size,
+    context: fields.max_position_embeddings ?? 2048,
+    tied: fields.tie_word_embeddings ?? false,
+    ropeBase: ropeOf(fields).rope_theta ?? fields.rope_theta ?? 10_000,
+    normEpsilon: fields.rms_norm_eps ?? 1e-6,
+    deviation: fields.initializer_range ?? 0.02,
+  };
+}
+
+function llamaConfig({ hidden_act: act = 'silu' }: HuggingFaceConfig, where: string): Unchecked {
+  if (typeof act !== 'string' || !Object.hasOwn(HIDDEN_ACTS, act)) {
+    throw unsupported(where, 'hidden_act', act, Object.keys(HIDDEN_ACTS).join(', '));
+  }
+  return { activation: HIDDEN_ACTS[act], order: 3, qkNorm: false, dropout: 0 };
+}
+
+function polycomConfig(fields: HuggingFaceConfig): Unchecked {
+  const { activation, activation_order: order, qk_norm: qkNorm, dropout, num_experts: count } = fields;
+  const dense = { activation, order, qkNorm, dropout };
+  if (count === undefined || count === null) return dense;
+  const experts = {
+    count,
+    active: fields.num_experts_per_tok,
+    coefficients: fields.expert_coefficients,
+    normalised: fields.norm_topk_prob,
+    balanceWeight: fields.router_aux_loss_coef,
+    zWeight: fields.router_z_loss_coef,
+  };
+  return { ...dense, experts };
+}
+
+/** What the file says of the rotary embedding, beside its base. */
+function ropeOf({ rope_parameters: now, rope_scaling: before }: HuggingFaceConfig): HuggingFaceConfig {
+  return (now ?? before ?? {}) as HuggingFaceConfig;
+}
+
+/** Refuses the parts of LLaMA-like models that the transformer here does not have. */
+function refuseOthers(fields: HuggingFaceConfig, where: string): void {
+  for (const key of ['attention_bias', 'mlp_bias'] as const) {
+    if (fields[key]) throw unsupported(where, key, fields[key], 'false: linear maps without bias');
+  }
+  for (const key of ['sliding_window', 'quantization_config'] as const) {
+    if (fields[key]) throw unsupported(where, key, fields[key], 'none');
+  }
+  if (fields.attention_dropout) {
+    const remedy = 'set it to 0 in the file: it has a part in training only';
+    throw unsupported(where, 'attention_dropout', fields.attention_dropout, '0', remedy);
+  }
+  const rope = ropeOf(fields);
+  const { rope_type: kind = rope.type ?? 'default', partial_rotary_factor: part = 1 } = rope;
+  if (kind !== 'default')
+    throw unsupported(where, 'the rotary embedding', kind, "'default', without scaling");
+  if (part !== 1) throw unsupported(where, 'partial_rotary_factor', part, '1');
+}
+
+function unsupported(
+  where: string,
+  what: string,
+  value: unknown,
+  expected: string,
+  remedy?: string,
+): PolycomError {
+  const text = JSON.stringify(value) ?? 'absent';
+  return new PolycomError('UNSUPPORTED', `${where}: ${what} is ${text}; expected ${expected}`, {
+    ...(remedy === undefined ? {} : { remedy }),
+  });
+}

@@ -1,0 +1,81 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { PolycomError } from '../errors.js';
+import type { ModelConfig } from './config.js';
+import { normalGenerator } from './generator.js';
+import { parameterShapes } from './shapes.js';
+
+/** Parameters by their whole names, in the order of `parameterShapes`. */
+export type Parameters = ReadonlyMap<string, tf.Variable>;
+
+/** The tensors of one layer by their names in it: `self_attn.q_proj.weight`. */
+export type LayerParameters = ReadonlyMap<string, tf.Tensor>;
+
+/** Where a parameter's first values come from. */
+export type ParameterSource = (name: string, shape: readonly number[]) => Float32Array;
+
+/**
+ * The values a model begins with: matrices normal, those into the residual stream smaller by sqrt(2 layers), norms 1,
+ * a polynomial's weights 1 / order and its bias 0. Each depends on the seed and its place alone.
+ */
+export function initialValues(config: ModelConfig, seed: number): ParameterSource {
+  const { deviation, layers, order } = config;
+  const places = new Map([...parameterShapes(config).keys()].map((name, i) => [name, i]));
+  return (name, shape) => {
+    const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+    if (shape.length === 2) {
+      const residual = /\.(o_proj|down_proj)\.weight$/.test(name);
+      normalGenerator(seed, places.get(name)!)(values, deviation / (residual ? Math.sqrt(2 * layers) : 1));
+      return values;
+    }
+    if (name.endsWith('activation.bias')) return values;
+    return values.fill(name.endsWith('activation.weight') ? 1 / order : 1);
+  };
+}
+
+/**
+ * A variable for each parameter, on the active backend. The array that the source gives becomes its memory, so that it
+ * is nobody else's.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for values of another length than the parameter's
+ */
+export function createParameters(config: ModelConfig, source: ParameterSource): Map<string, tf.Variable> {
+  const parameters = new Map<string, tf.Variable>();
+  try {
+    for (const [name, shape] of parameterShapes(config))
+      parameters.set(name, variableOf(name, shape, source));
+    return parameters;
+  } catch (error) {
+    for (const variable of parameters.values()) variable.dispose();
+    throw error;
+  }
+}
+
+function variableOf(name: string, shape: number[], source: ParameterSource): tf.Variable {
+  const values = source(name, shape);
+  const size = shape.reduce((product, length) => product * length, 1);
+  if (!(values instanceof Float32Array) || values.length !== size) {
+    const got = values instanceof Float32Array ? `${values.length} values` : 'no Float32Array';
+    throw new PolycomError('INVALID_ARGUMENT', `${name} got ${got}; expected ${size}`, {
+      shapes: { [name]: shape },
+    });
+  }
+  // Without a name in tfjs's own list of variables, where two models would collide.
+  return tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32')));
+}
+
+/** The parameters of each layer, by their names in it. */
+export function layersOf({ layers }: ModelConfig, parameters: Parameters): LayerParameters[] {
+  const found = Array.from({ length: layers }, () => new Map<string, tf.Tensor>());
+  for (const [name, variable] of parameters) {
+    const match = /^model\.layers\.(\d+)\.(.*)$/.exec(name);
+    if (match !== null) found[Number(match[1])]!.set(match[2]!, variable);
+  }
+  return found;
+}
+
+/** A layer's parameter that the model's shapes promise. */
+export function parameterAt<T extends tf.Tensor>(parameters: ReadonlyMap<string, T>, name: string): T {
+  const tensor = parameters.get(name);
+  if (tensor !== undefined) return tensor;
+  throw new PolycomError('INTERNAL', `there is no parameter ${name}`);
+}

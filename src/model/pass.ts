@@ -1,0 +1,62 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { dropoutOp } from '../fused/dropout.js';
+import { dropout } from '../fused/index.js';
+import { runBackward, runForward } from '../fused/run.js';
+import type { ModelConfig } from './config.js';
+import { mixed } from './generator.js';
+
+/** The keys and values of the tokens that a model has read, which the tokens to come look back at. */
+export interface KeyValueCache {
+  /** How many tokens each sequence has read: int32 [B]. The next token's position. */
+  readonly start: tf.Tensor1D;
+  /**
+   * Takes a layer's keys and values of the new tokens, [B, T, kvHeads, headWidth], and gives those of all tokens up to
+   * them, [B, S, kvHeads, headWidth]. The tensors it gives are the cache's.
+   */
+  extend(layer: number, k: tf.Tensor4D, v: tf.Tensor4D): { readonly k: tf.Tensor4D; readonly v: tf.Tensor4D };
+}
+
+/** One run of the model over B sequences of T tokens: what every block is told beside its input, [B T, width]. */
+export interface Pass {
+  readonly config: ModelConfig;
+  readonly batch: number;
+  readonly time: number;
+  /** The position of each sequence's first token: int32 [B]. */
+  readonly start: tf.Tensor1D;
+  /** cos and sin by position: [context, headWidth]. */
+  readonly table: tf.Tensor2D;
+  /** Which run this is, of those that drop: two words of 32 bits. None where nothing is dropped. */
+  readonly drops?: { readonly seed: number; readonly step: number };
+  readonly cache?: KeyValueCache;
+}
+
+/** The places that drop: the embedding, then a layer's two branches. */
+export const EMBEDDING_SITE = 0;
+export function branchSite(layer: number, branch: 0 | 1): number {
+  return 1 + 2 * layer + branch;
+}
+
+/**
+ * Drops in training, differentiably. The mask is that of the run and the place, so that a run that is repeated to get
+ * its gradients drops the same.
+ */
+export function drop(x: tf.Tensor, site: number, { config, drops }: Pass): tf.Tensor {
+  if (drops === undefined || config.dropout === 0) return x;
+  return tf.tidy(() => dropout(x, seedOf(site, drops), { rate: config.dropout }));
+}
+
+/** As {@link drop}, off any tape; x itself where nothing is dropped. */
+export function dropForward(x: tf.Tensor, site: number, { config, drops }: Pass): tf.Tensor {
+  if (drops === undefined || config.dropout === 0) return x;
+  return tf.tidy(() => runForward(dropoutOp, [x, seedOf(site, drops)], { rate: config.dropout })[0]!);
+}
+
+/** The gradient of {@link dropForward} for x from that for its result, of which it takes possession. */
+export function dropBackward(dy: tf.Tensor, site: number, { config, drops }: Pass): tf.Tensor {
+  if (drops === undefined || config.dropout === 0) return dy;
+  return tf.tidy(() => runBackward(dropoutOp, [seedOf(site, drops)], [dy], { rate: config.dropout })[0]!);
+}
+
+function seedOf(site: number, { seed, step }: { seed: number; step: number }): tf.Tensor1D {
+  return tf.tensor1d(Int32Array.of(mixed(seed) ^ mixed(Math.imul(site + 1, 0x9e3779b9)), step), 'int32');
+}

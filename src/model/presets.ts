@@ -1,0 +1,140 @@
+import { PolycomError } from '../errors.js';
+import { activationRow, isGated } from './activation.js';
+import { checkConfig } from './check.js';
+import type { ExpertConfig, ModelConfig } from './config.js';
+
+/** A model but for its activation; `hidden` is the width of a gated feed-forward network. */
+export type Preset = Omit<ModelConfig, 'activation' | 'order'>;
+
+/** The standard deviation sqrt(2 / (5 width)) (Nguyen and Salazar 2019), as the paper's dense models have it. */
+const smallDeviation = (width: number): number => Math.sqrt(2 / (5 * width));
+
+const common = { tied: true, qkNorm: false, ropeBase: 10_000, normEpsilon: 1e-5, dropout: 0 };
+
+const mixture: ExpertConfig = {
+  count: 8,
+  active: 2,
+  coefficients: 'layer',
+  normalised: false,
+  balanceWeight: 0.01,
+  zWeight: 0.001,
+};
+
+/** Models by name: two of the paper's (arXiv 2411.03884), one of GPT-2's size, and small ones for bytes. */
+export const presets: Readonly<Record<string, Preset>> = {
+  tiny: {
+    ...common,
+    vocabulary: 257,
+    width: 64,
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    headWidth: 16,
+    hidden: 128,
+    context: 128,
+    deviation: smallDeviation(64),
+  },
+  'tiny-moe': {
+    ...common,
+    vocabulary: 257,
+    width: 64,
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    headWidth: 16,
+    hidden: 64,
+    context: 128,
+    qkNorm: true,
+    experts: { ...mixture, count: 4 },
+    deviation: smallDeviation(64),
+  },
+  small: {
+    ...common,
+    vocabulary: 257,
+    width: 192,
+    layers: 4,
+    heads: 6,
+    kvHeads: 6,
+    headWidth: 32,
+    hidden: 512,
+    context: 256,
+    deviation: smallDeviation(192),
+  },
+  'small-moe': {
+    ...common,
+    vocabulary: 257,
+    width: 128,
+    layers: 4,
+    heads: 4,
+    kvHeads: 4,
+    headWidth: 32,
+    hidden: 128,
+    context: 256,
+    qkNorm: true,
+    experts: mixture,
+    deviation: smallDeviation(128),
+  },
+  'gpt2-124m': {
+    ...common,
+    vocabulary: 50_257,
+    width: 768,
+    layers: 12,
+    heads: 12,
+    kvHeads: 12,
+    headWidth: 64,
+    hidden: 2048,
+    context: 1024,
+    deviation: 0.02,
+  },
+  'dense-1.3b': {
+    ...common,
+    vocabulary: 32_000,
+    width: 2048,
+    layers: 24,
+    heads: 16,
+    kvHeads: 16,
+    headWidth: 128,
+    hidden: 5504,
+    context: 4096,
+    tied: false,
+    deviation: smallDeviation(2048),
+  },
+  'moe-1b-7b': {
+    ...common,
+    vocabulary: 50_304,
+    width: 2048,
+    layers: 16,
+    heads: 16,
+    kvHeads: 16,
+    headWidth: 128,
+    hidden: 1024,
+    context: 4096,
+    tied: false,
+    qkNorm: true,
+    experts: { ...mixture, count: 64, active: 8 },
+    deviation: 0.02,
+  },
+};
+
+/** What {@link configOf} may be told beside the preset: any field of the model. */
+export type ConfigOverrides = { readonly [key in keyof ModelConfig]?: ModelConfig[key] | undefined };
+
+/**
+ * A preset with an activation. An ungated one gets 3/2 of the gated network's width: two matrices of the same size
+ * together as the three of a gated one.
+ *
+ * @param overrides any field of the model; `activation` is polynorm by default, and its `order` 3. `hidden` is taken
+ *   as it is; undefined is no override
+ * @throws {PolycomError} `INVALID_ARGUMENT` for an unknown preset, or a field that {@link checkConfig} refuses
+ */
+export function configOf(preset: string, overrides: ConfigOverrides = {}): ModelConfig {
+  if (!Object.hasOwn(presets, preset)) {
+    const names = Object.keys(presets).join(', ');
+    throw new PolycomError('INVALID_ARGUMENT', `there is no preset '${preset}'; expected one of ${names}`);
+  }
+  const base = presets[preset]!;
+  const activation = overrides.activation ?? 'polynorm';
+  const hidden = isGated(activationRow(activation)) ? base.hidden : (base.hidden * 3) / 2;
+  const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
+  return checkConfig({ ...base, activation, order: 3, hidden, ...Object.fromEntries(given) });
+}

@@ -1,0 +1,92 @@
+import { activationRow, hasCoefficients, isGated } from './activation.js';
+import type { ModelConfig } from './config.js';
+
+/** The name of a layer's parameter: `model.layers.3.mlp.up_proj.weight`. */
+export function layerName(layer: number, name: string): string {
+  return `model.layers.${layer}.${name}`;
+}
+
+/** The name of an expert's parameter within its layer. */
+export function expertName(expert: number, name: string): string {
+  return `mlp.experts.${expert}.${name}`;
+}
+
+/**
+ * The parameters' shapes by name, in the order of the model, named as Hugging Face's LLaMA (and OLMoE, for a mixture)
+ * names them; matrices are [out, in]. Allocates nothing.
+ */
+export function parameterShapes(config: ModelConfig): Map<string, number[]> {
+  const { vocabulary, width, layers, tied } = config;
+  const shapes = new Map<string, number[]>([['model.embed_tokens.weight', [vocabulary, width]]]);
+  const layer = [...attentionShapes(config), ...feedForwardShapes(config)];
+  for (let i = 0; i < layers; ++i) {
+    for (const [name, shape] of layer) shapes.set(layerName(i, name), [...shape]);
+  }
+  shapes.set('model.norm.weight', [width]);
+  if (!tied) shapes.set('lm_head.weight', [vocabulary, width]);
+  return shapes;
+}
+
+type Shapes = [name: string, shape: number[]][];
+
+function attentionShapes({ width, heads, kvHeads, headWidth, qkNorm }: ModelConfig): Shapes {
+  const [q, kv] = [heads * headWidth, kvHeads * headWidth];
+  const norms: Shapes = [
+    ['self_attn.q_norm.weight', [q]],
+    ['self_attn.k_norm.weight', [kv]],
+  ];
+  return [
+    ['input_layernorm.weight', [width]],
+    ['self_attn.q_proj.weight', [q, width]],
+    ['self_attn.k_proj.weight', [kv, width]],
+    ['self_attn.v_proj.weight', [kv, width]],
+    ...(qkNorm ? norms : []),
+    ['self_attn.o_proj.weight', [width, q]],
+    ['post_attention_layernorm.weight', [width]],
+  ];
+}
+
+function feedForwardShapes(config: ModelConfig): Shapes {
+  const { width, experts } = config;
+  const network = networkShapes(config);
+  const coefficients = coefficientShapes(config);
+  if (experts === undefined) return [...under('mlp', network), ...under('mlp', coefficients)];
+  const shared = experts.coefficients === 'layer';
+  const expert = shared ? network : [...network, ...coefficients];
+  const all = Array.from({ length: experts.count }, (_, e) => under(`mlp.experts.${e}`, expert));
+  return [
+    ['mlp.gate.weight', [experts.count, width]],
+    ...all.flat(),
+    ...(shared ? under('mlp', coefficients) : []),
+  ];
+}
+
+function networkShapes({ width, hidden, activation }: ModelConfig): Shapes {
+  const gate: Shapes = isGated(activationRow(activation)) ? [['gate_proj.weight', [hidden, width]]] : [];
+  return [...gate, ['up_proj.weight', [hidden, width]], ['down_proj.weight', [width, hidden]]];
+}
+
+function coefficientShapes({ activation, order }: ModelConfig): Shapes {
+  if (!hasCoefficients(activationRow(activation))) return [];
+  return [
+    ['activation.weight', [order]],
+    ['activation.bias', []],
+  ];
+}
+
+function under(prefix: string, shapes: Shapes): Shapes {
+  return shapes.map(([name, shape]) => [`${prefix}.${name}`, shape]);
+}
+
+/** How many numbers the model holds, and how many of them one token meets: in a mixture, those of `active` experts. */
+export function parameterCounts(config: ModelConfig): { total: number; active: number } {
+  let [total, ofExperts] = [0, 0];
+  for (const [name, shape] of parameterShapes(config)) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    total += size;
+    if (name.includes('.experts.')) ofExperts += size;
+  }
+  const { experts } = config;
+  if (experts === undefined) return { total, active: total };
+  return { total, active: total - ofExperts + (ofExperts / experts.count) * experts.active };
+}

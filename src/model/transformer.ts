@@ -1,0 +1,255 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { embedding, rotaryTable } from '../fused/index.js';
+import { block } from './block.js';
+import { handwrittenBlock } from './block-gradient.js';
+import { checkpoint } from './checkpoint.js';
+import { checkConfig, type ModelConfig } from './config.js';
+import { type HeadWeights, handwrittenHeadLoss, headLogits, headLoss } from './head.js';
+import { checkTargets, checkTokens } from './inputs.js';
+import {
+  createParameters,
+  initialValues,
+  type LayerParameters,
+  layersOf,
+  type ParameterSource,
+  type Parameters,
+  parameterAt,
+} from './parameters.js';
+import { drop, EMBEDDING_SITE, type KeyValueCache, type Pass } from './pass.js';
+
+/**
+ * What the tape keeps of a block: `tape` everything, as tfjs does; `checkpoint` its input, from which the block runs
+ * again; `block` what its hand-written gradient needs.
+ */
+export type Memory = 'tape' | 'checkpoint' | 'block';
+
+/** How a loss is computed, for its gradients. */
+export interface LossOptions {
+  /** `block` by default. */
+  readonly memory?: Memory;
+  /**
+   * With `block` alone: whether the outputs of norms and activations are computed again rather than kept, which takes
+   * a little time and saves about a quarter of the peak. False by default.
+   */
+  readonly recompute?: boolean;
+  /** The number of the step, which chooses what dropout drops. Without one nothing is dropped. */
+  readonly step?: number;
+}
+
+/** The loss and what it is made of (a type, as tf.tidy takes no interface); `balance` and `z` of a mixture alone, the means over layers. */
+export type Losses = {
+  /** Cross-entropy, and a mixture's losses with their weights: what is trained on. In nats a token. */
+  readonly loss: tf.Scalar;
+  readonly crossEntropy: tf.Scalar;
+  readonly balance?: tf.Scalar;
+  readonly z?: tf.Scalar;
+};
+
+/** A decoder in the manner of LLaMA, dense or a mixture of experts, on whatever backend is active. */
+export class Transformer {
+  readonly config: ModelConfig;
+  /** By name, in the order of `parameterShapes`. Each has its own memory, which an optimizer may change in place. */
+  readonly parameters: Parameters;
+  readonly #seed: number;
+  readonly #layers: readonly LayerParameters[];
+  readonly #head: HeadWeights;
+  readonly #table: tf.Tensor2D;
+  /** Zeros by the number of sequences, kept for the tape's sake. */
+  readonly #starts = new Map<number, tf.Tensor1D>();
+
+  private constructor(config: ModelConfig, seed: number, source: ParameterSource) {
+    this.config = checkConfig(config);
+    this.#seed = seed;
+    this.parameters = createParameters(config, source);
+    this.#layers = layersOf(config, this.parameters);
+    const output = config.tied ? 'model.embed_tokens.weight' : 'lm_head.weight';
+    this.#head = {
+      norm: parameterAt(this.parameters, 'model.norm.weight'),
+      output: parameterAt(this.parameters, output),
+    };
+    const { context, headWidth, ropeBase } = config;
+    this.#table = tf.keep(rotaryTable({ positions: context, width: headWidth, base: ropeBase }));
+  }
+
+  /**
+   * A model as training begins with it, on the active backend.
+   *
+   * @param options.seed of its values and of its dropout; 0 by default
+   * @throws {PolycomError} `INVALID_ARGUMENT` for a configuration that {@link checkConfig} refuses
+   */
+  static create(config: ModelConfig, { seed = 0 }: { readonly seed?: number } = {}): Transformer {
+    return new Transformer(config, seed, initialValues(checkConfig(config), seed));
+  }
+
+  /**
+   * A model of given values, on the active backend.
+   *
+   * @param source of each parameter's values, row-major; the array becomes the parameter's own
+   * @param options.seed of its dropout; 0 by default
+   * @throws {PolycomError} `INVALID_ARGUMENT` for such a configuration, or values of the wrong number
+   */
+  static from(
+    config: ModelConfig,
+    source: ParameterSource,
+    { seed = 0 }: { readonly seed?: number } = {},
+  ): Transformer {
+    return new Transformer(checkConfig(config), seed, source);
+  }
+
+  /**
+   * The logits of each next token.
+   *
+   * @param tokens int32 [B, T], each from 0 to below `vocabulary`; T at most `context`
+   * @param cache of the tokens before these; extended by these, but for its `start`
+   * @returns float32 [B, T, vocabulary]
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   */
+  logits(tokens: tf.Tensor2D, cache?: KeyValueCache): tf.Tensor3D {
+    checkTokens(tokens, this.config);
+    return tf.tidy(() => {
+      const pass = this.#pass(tokens, undefined, cache);
+      const { x } = this.#stream(tokens, pass, { memory: 'tape' });
+      const logits = headLogits(x, this.#head, this.config.normEpsilon);
+      return tf.reshape(logits, [pass.batch, pass.time, this.config.vocabulary]);
+    });
+  }
+
+  /**
+   * The loss on a batch, differentiably: the mean over all tokens.
+   *
+   * @param tokens int32 [B, T]
+   * @param targets int32 [B, T]: of each token the one that follows; -1 for none, which counts as a loss of 0
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   */
+  loss(tokens: tf.Tensor2D, targets: tf.Tensor2D, options: LossOptions = {}): Losses {
+    checkTokens(tokens, this.config);
+    checkTargets(targets, tokens);
+    return tf.tidy(() => {
+      const { x, balances, zs } = this.#stream(tokens, this.#pass(tokens, options.step), options);
+      const crossEntropy = this.#headLoss(x, tf.reshape(targets, [targets.size]), options);
+      const { experts, layers } = this.config;
+      if (experts === undefined) return { loss: crossEntropy, crossEntropy };
+      const [balance, z] = [balances, zs].map((list) => tf.div(tf.addN(list), layers)) as [
+        tf.Scalar,
+        tf.Scalar,
+      ];
+      const extra = tf.add(tf.mul(balance, experts.balanceWeight), tf.mul(z, experts.zWeight));
+      return { loss: tf.add(crossEntropy, extra) as tf.Scalar, crossEntropy, balance, z };
+    });
+  }
+
+  /**
+   * The loss on a batch and its gradients.
+   *
+   * @returns the losses as {@link loss} gives them, and a gradient for each parameter, in their order: new tensors
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   */
+  gradients(
+    tokens: tf.Tensor2D,
+    targets: tf.Tensor2D,
+    options: LossOptions = {},
+  ): Losses & { readonly gradients: Map<string, tf.Tensor> } {
+    const variables = [...this.parameters.values()];
+    const [losses, gradients] = tf.tidy(() => {
+      let kept: Losses | undefined;
+      const { grads } = tf.engine().gradients(
+        () => {
+          kept = this.loss(tokens, targets, options);
+          for (const tensor of Object.values(kept)) tf.keep(tensor); // beyond the tape's own tidy
+          return kept.loss;
+        },
+        variables,
+        undefined as unknown as tf.Tensor,
+        true,
+      );
+      const found = grads as (tf.Tensor | null | undefined)[];
+      return [released(kept!), variables.map((variable, i) => found[i] ?? tf.zerosLike(variable))];
+    });
+    const names = [...this.parameters.keys()];
+    return { ...losses, gradients: new Map(names.map((name, i) => [name, gradients[i]!])) };
+  }
+
+  /** Disposes of all parameters. */
+  dispose(): void {
+    for (const variable of this.parameters.values()) variable.dispose();
+    for (const start of this.#starts.values()) start.dispose();
+    this.#table.dispose();
+  }
+
+  #stream(
+    tokens: tf.Tensor2D,
+    pass: Pass,
+    options: LossOptions,
+  ): { x: tf.Tensor; balances: tf.Tensor[]; zs: tf.Tensor[] } {
+    const table = parameterAt(this.parameters, 'model.embed_tokens.weight');
+    let x = drop(embedding(table, tf.reshape(tokens, [tokens.size])), EMBEDDING_SITE, pass);
+    const [balances, zs]: [tf.Tensor[], tf.Tensor[]] = [[], []];
+    for (const [layer, parameters] of this.#layers.entries()) {
+      const [y, balance, z] = runBlock(x, layer, parameters, pass, options);
+      x = y!;
+      if (balance !== undefined) balances.push(balance);
+      if (z !== undefined) zs.push(z);
+    }
+    return { x, balances, zs };
+  }
+
+  #headLoss(
+    x: tf.Tensor,
+    targets: tf.Tensor1D,
+    { memory = 'block', recompute = false }: LossOptions,
+  ): tf.Scalar {
+    const { normEpsilon } = this.config;
+    if (memory === 'block') return handwrittenHeadLoss(x, this.#head, targets, normEpsilon, recompute);
+    if (memory === 'tape') return headLoss(x, this.#head, targets, normEpsilon);
+    const { norm, output } = this.#head;
+    const f = (...[rows, w, out, labels]: tf.Tensor[]) => [
+      headLoss(rows!, { norm: w!, output: out! }, labels as tf.Tensor1D, normEpsilon),
+    ];
+    return checkpoint(f, [x, norm, output], [targets])[0] as tf.Scalar;
+  }
+
+  #pass(tokens: tf.Tensor2D, step: number | undefined, cache?: KeyValueCache): Pass {
+    const [batch, time] = tokens.shape;
+    return {
+      config: this.config,
+      batch,
+      time,
+      start: cache?.start ?? this.#startOf(batch),
+      table: this.#table,
+      ...(step === undefined ? {} : { drops: { seed: this.#seed, step } }),
+      ...(cache === undefined ? {} : { cache }),
+    };
+  }
+
+  #startOf(batch: number): tf.Tensor1D {
+    let start = this.#starts.get(batch);
+    if (start === undefined) {
+      start = tf.keep(tf.zeros([batch], 'int32'));
+      this.#starts.set(batch, start);
+    }
+    return start;
+  }
+}
+
+function runBlock(
+  x: tf.Tensor,
+  layer: number,
+  parameters: LayerParameters,
+  pass: Pass,
+  { memory = 'block', recompute = false }: LossOptions,
+): tf.Tensor[] {
+  if (memory === 'tape') return block(x, layer, parameters, pass);
+  if (memory === 'block') return handwrittenBlock(x, layer, parameters, pass, recompute);
+  const names = [...parameters.keys()];
+  const memo = {};
+  const f = (...[rows, ...values]: tf.Tensor[]) =>
+    block(rows!, layer, new Map(names.map((name, i) => [name, values[i]!])), pass, memo);
+  return checkpoint(f, [x, ...parameters.values()]);
+}
+
+/** Losses that were kept, as tensors of the scope around. */
+function released(losses: Losses): Losses {
+  const copies = Object.entries(losses).map(([name, tensor]) => [name, tf.clone(tensor as tf.Scalar)]);
+  for (const tensor of new Set<tf.Tensor>(Object.values(losses))) tensor.dispose();
+  return Object.fromEntries(copies) as unknown as Losses;
+}

@@ -1,0 +1,66 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { parameterCounts } from '../model/config.js';
+import { packageVersion } from '../package.js';
+import type { Evaluation } from './evaluate.js';
+import { type Peak, utilisation } from './flops.js';
+import type { LogRecord } from './log.js';
+import type { ScalarWriter } from './tensorboard.js';
+import type { StepReport, Trainer } from './trainer.js';
+
+/** The line of the log with which a process begins or goes on. */
+export function startRecord({ step, model, settings, identity, saved }: Trainer, peak?: Peak): LogRecord {
+  return {
+    kind: 'start',
+    step,
+    time: new Date().toISOString(),
+    ...(saved === undefined ? {} : { resumed_from: saved.folder }),
+    version: packageVersion,
+    backend: tf.getBackend(),
+    parameters: parameterCounts(model.config),
+    model: model.config,
+    data: identity,
+    settings,
+    ...(peak === undefined ? {} : { peak }),
+  };
+}
+
+/** A step in the log. The losses are exact: they can be compared bit for bit. */
+export function stepRecord(report: StepReport, { model, settings }: Trainer, peak?: Peak): LogRecord {
+  const { step, loss, crossEntropy, balance, z, gradientNorm, learningRate, tokens, seconds } = report;
+  const rate = tokens / seconds;
+  return {
+    kind: 'step',
+    step,
+    loss,
+    cross_entropy: crossEntropy,
+    balance,
+    z,
+    gradient_norm: gradientNorm,
+    learning_rate: learningRate,
+    tokens,
+    seconds: rounded(seconds),
+    tok_per_s: rounded(rate),
+    mfu: peak && rounded(utilisation(model.config, settings.time, rate, peak)),
+  };
+}
+
+/** An evaluation in the log. */
+export function evaluationRecord(
+  { loss, perplexity, bitsPerByte, tokens }: Evaluation,
+  step: number,
+): LogRecord {
+  return { kind: 'eval', step, loss, perplexity, bits_per_byte: bitsPerByte, tokens };
+}
+
+/** Writes a record's numbers for TensorBoard, under `group/`. */
+export function writeScalars(writer: ScalarWriter | undefined, group: string, record: LogRecord): void {
+  const { kind: _, step, ...values } = record;
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value === 'number') writer?.scalar(`${group}/${name}`, value, step);
+  }
+}
+
+/** To four digits: more would only look like more. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}

@@ -1,0 +1,176 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { latest, loadCheckpoint } from '../checkpoint/folder.js';
+import type { Data } from '../data/open.js';
+import { PolycomError } from '../errors.js';
+import type { ModelConfig } from '../model/config.js';
+import { sayOnce } from '../notice.js';
+import type { Evaluation } from './evaluate.js';
+import type { Peak } from './flops.js';
+import { RunLog } from './log.js';
+import { evaluationRecord, startRecord, stepRecord, writeScalars } from './records.js';
+import { type SomeSettings, settingsOf, type TrainSettings } from './settings.js';
+import { changedSettings, type TrainState } from './state.js';
+import type { ScalarWriter } from './tensorboard.js';
+import { type StepReport, Trainer } from './trainer.js';
+
+/** Whether a run goes on from its newest checkpoint: where there is one, always, or never. */
+export type Resume = 'auto' | 'required' | 'never';
+
+/** What is trained, how, and where to. */
+export interface TrainRun {
+  readonly config: ModelConfig;
+  readonly data: Data;
+  /** The run's folder, for checkpoints, log and tokenizer; made if absent. */
+  readonly out: string;
+  /** The defaults by default. */
+  readonly settings?: SomeSettings;
+  /** `auto` by default. */
+  readonly resume?: Resume;
+  /** What the utilisation is a share of; without it none is reported. */
+  readonly peak?: Peak;
+  readonly tensorboard?: ScalarWriter;
+  /** When aborted, the step in hand is finished and saved, and the run ends. */
+  readonly signal?: AbortSignal;
+  readonly onStart?: (trainer: Trainer) => void;
+  readonly onStep?: (report: StepReport) => void;
+  readonly onEvaluation?: (evaluation: Evaluation, step: number) => void;
+}
+
+/** How a run ended. */
+export interface TrainResult {
+  readonly step: number;
+  readonly tokens: number;
+  /** The last step's; none where nothing was left to do. */
+  readonly loss?: number;
+  /** The last one. */
+  readonly evaluation?: Evaluation;
+  /** The folder of the last checkpoint. */
+  readonly checkpoint: string;
+  /** The step of the checkpoint that it went on from. */
+  readonly resumedFrom?: number;
+  /** Whether its signal ended it before the last step. */
+  readonly interrupted: boolean;
+  /** The tokens of this process's steps over the time they took, evaluations and checkpoints apart. */
+  readonly tokensPerSecond?: number;
+}
+
+/** The log in a run's folder. */
+export const LOG_FILE = 'log.jsonl';
+
+/** What a run's folder may hold before its first checkpoint. */
+const OURS = /^(log\.jsonl|tokenizer(_config)?\.json|tensorboard|\.aside-.*|step-.*\.replaced)$/;
+
+/**
+ * Trains a model: takes steps until there are as many as wanted, writes `log.jsonl`, evaluates and saves as the settings
+ * say, and at the end. The same call again, after a kill at any moment, goes on from the last checkpoint; on a CPU it then
+ * has the very losses of a run that was never killed.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for settings, data and checkpoints that do not fit; `NOT_FINITE` where
+ *   training diverged; `FILE_ERROR` where the system refuses
+ */
+export async function train(run: TrainRun): Promise<TrainResult> {
+  const { config, data, out, peak } = run;
+  const settings = settingsOf(run.settings ?? {}, config.context);
+  const trainer = await begin(run, settings);
+  try {
+    const resumedFrom = trainer.saved?.step;
+    const log = await RunLog.open(join(out, LOG_FILE), trainer.step);
+    try {
+      await data.tokenizer.save?.(out);
+      if (trainer.step < settings.steps) log.write(startRecord(trainer, peak));
+      run.onStart?.(trainer);
+      const result = await takeSteps(trainer, log, run);
+      return { ...result, ...(resumedFrom === undefined ? {} : { resumedFrom }) };
+    } finally {
+      log.close();
+    }
+  } finally {
+    trainer.dispose();
+  }
+}
+
+/** A trainer at the run's newest checkpoint, or at the beginning. */
+async function begin(run: TrainRun, settings: TrainSettings): Promise<Trainer> {
+  const { config, data, out, resume = 'auto' } = run;
+  if ((await latest(out)) === undefined) {
+    if (resume === 'required') {
+      throw new PolycomError('INVALID_ARGUMENT', `there is no checkpoint in ${out} to go on from`);
+    }
+    await checkFolder(out);
+    return Trainer.create(config, data, settings);
+  }
+  if (resume === 'never') {
+    throw new PolycomError('INVALID_ARGUMENT', `${out} holds a training run already`, {
+      remedy: 'train into another folder, or leave out --resume never to go on with it',
+    });
+  }
+  const checkpoint = await loadCheckpoint(out);
+  const trainer = Trainer.restore(checkpoint, config, data, settings);
+  const changed = changedSettings((checkpoint.state as unknown as TrainState).settings, settings);
+  if (changed.length > 0) sayOnce(`from step ${trainer.step} on with other settings: ${changed.join(', ')}`);
+  return trainer;
+}
+
+/** Nothing that was not ours may be written over. */
+async function checkFolder(out: string): Promise<void> {
+  const names = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw new PolycomError('FILE_ERROR', `${out} cannot be the folder of a training run`, { cause: error });
+  });
+  const ours = names.includes(LOG_FILE) && names.every((name) => OURS.test(name));
+  if (ours || names.length === 0) return;
+  throw new PolycomError('INVALID_ARGUMENT', `${out} is not empty, and holds no training run`, {
+    remedy: 'name a folder that is new, or empty',
+  });
+}
+
+async function takeSteps(
+  trainer: Trainer,
+  log: RunLog,
+  run: TrainRun,
+): Promise<Omit<TrainResult, 'resumedFrom'>> {
+  const { out, signal, peak, tensorboard } = run;
+  const { steps, evalEvery, saveEvery } = trainer.settings;
+  let [loss, evaluation]: [number?, Evaluation?] = [];
+  let [tokens, seconds] = [0, 0];
+  while (trainer.step < steps && !signal?.aborted) {
+    const report = await trainer.next();
+    const { step } = report;
+    loss = report.loss;
+    tokens += report.tokens;
+    seconds += report.seconds;
+    const record = stepRecord(report, trainer, peak);
+    log.write(record);
+    writeScalars(tensorboard, 'train', record);
+    run.onStep?.(report);
+    if (isDue(step, evalEvery, steps)) {
+      evaluation = await trainer.evaluate();
+      if (evaluation !== undefined) {
+        const record = evaluationRecord(evaluation, step);
+        log.write(record);
+        writeScalars(tensorboard, 'heldout', record);
+        run.onEvaluation?.(evaluation, step);
+      }
+    }
+    if (step === steps || signal?.aborted || (saveEvery > 0 && step % saveEvery === 0)) {
+      log.sync();
+      tensorboard?.flush();
+      await trainer.save(out);
+    }
+  }
+  const checkpoint = (trainer.saved ?? (await trainer.save(out))).folder;
+  return {
+    step: trainer.step,
+    tokens: trainer.tokens,
+    checkpoint,
+    interrupted: trainer.step < steps,
+    ...(loss === undefined ? {} : { loss, tokensPerSecond: tokens / seconds }),
+    ...(evaluation === undefined ? {} : { evaluation }),
+  };
+}
+
+/** Whether something is done after this step: every so many, and after the last; never with 0. */
+function isDue(step: number, every: number, last: number): boolean {
+  return every > 0 && (step % every === 0 || step === last);
+}

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { configOf } from '../../src/model/config.js';
+import { normalGenerator } from '../../src/model/generator.js';
+import { initialValues } from '../../src/model/parameters.js';
+
+test('the numbers are normal', () => {
+  const n = 1_000_000;
+  const values = new Float32Array(n);
+  normalGenerator(1, 2)(values, 3);
+  const moment = (power: number) => values.reduce((sum, value) => sum + (value / 3) ** power, 0) / n;
+  // Each moment's own deviation over a million draws, times 4.
+  expect(Math.abs(moment(1))).toBeLessThan(0.004);
+  expect(Math.abs(moment(2) - 1)).toBeLessThan(0.006);
+  expect(Math.abs(moment(3))).toBeLessThan(0.016);
+  expect(Math.abs(moment(4) - 3)).toBeLessThan(0.04);
+  const beyond = values.filter((value) => Math.abs(value) > 6).length / n; // 2 deviations
+  expect(Math.abs(beyond - 0.0455)).toBeLessThan(0.001);
+  let product = 0;
+  for (let i = 0; i + 1 < n; ++i) product += (values[i]! * values[i + 1]!) / 9;
+  expect(Math.abs(product / n)).toBeLessThan(0.004);
+});
+
+test('seeds and streams are independent, and each repeats itself', () => {
+  const drawn = (seed: number, stream: number) => {
+    const values = new Float32Array(10_001);
+    normalGenerator(seed, stream)(values, 1);
+    return values;
+  };
+  expect(drawn(1, 2)).toEqual(drawn(1, 2));
+  const base = drawn(1, 2);
+  for (const [seed, stream] of [
+    [2, 2],
+    [1, 3],
+    [2, 1],
+    [0, 0],
+    [-1, 2],
+  ] as const) {
+    const other = drawn(seed, stream);
+    const correlation = base.reduce((sum, value, i) => sum + value * other[i]!, 0) / base.length;
+    expect(Math.abs(correlation)).toBeLessThan(0.05);
+  }
+});
+
+test('a model begins as its configuration says', () => {
+  const config = configOf('small', { activation: 'polynormglu', order: 2, layers: 8, deviation: 0.1 });
+  const source = initialValues(config, 5);
+  const deviationOf = (name: string, shape: number[]) => {
+    const values = source(name, shape);
+    return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+  };
+  expect(deviationOf('model.embed_tokens.weight', [257, 192])).toBeCloseTo(0.1, 2);
+  expect(deviationOf('model.layers.1.mlp.gate_proj.weight', [512, 192])).toBeCloseTo(0.1, 2);
+  expect(deviationOf('model.layers.1.mlp.down_proj.weight', [192, 512])).toBeCloseTo(0.1 / 4, 3);
+  expect(deviationOf('model.layers.7.self_attn.o_proj.weight', [192, 192])).toBeCloseTo(0.1 / 4, 3);
+  expect(source('model.layers.0.input_layernorm.weight', [3])).toEqual(Float32Array.of(1, 1, 1));
+  expect(source('model.layers.0.mlp.activation.weight', [2])).toEqual(Float32Array.of(0.5, 0.5));
+  expect(source('model.layers.0.mlp.activation.bias', [])).toEqual(Float32Array.of(0));
+  const q = 'model.layers.0.self_attn.q_proj.weight';
+  expect(source(q, [192, 192])).not.toEqual(source('model.layers.0.self_attn.k_proj.weight', [192, 192]));
+  expect(source(q, [192, 192])).toEqual(initialValues(config, 5)(q, [192, 192]));
+  expect(source(q, [192, 192])).not.toEqual(initialValues(config, 6)(q, [192, 192]));
+});
