@@ -9,7 +9,7 @@ import { packageFolder } from '../../src/package.js';
 import { freshFolder, logOf, resultsOf } from './harness.js';
 
 const KILLS = 50;
-const STEPS = 150;
+const STEPS = 100;
 
 const folder = join(freshFolder(), '..');
 const text = join(folder, 'text.txt');
