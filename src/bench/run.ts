@@ -149,6 +149,6 @@ function commandOf({ quick, backend = 'all', dtypes = ['f32'], shapes }: BenchOp
 }
 
 /** A note as it may leave this machine. */
-function withoutFolders(note: string): string {
+export function withoutFolders(note: string): string {
   return note.replaceAll(packageFolder, '').replaceAll(process.cwd(), '.').replaceAll(homedir(), '~');
 }

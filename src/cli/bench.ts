@@ -1,8 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PolycomError } from '../errors.js';
 import type { Device, Dtype } from '../native/types.js';
+import { registerModelBenches } from './bench-models.js';
+import { writeFile } from './output.js';
 
 interface ActivationsOptions {
   readonly quick?: boolean;
@@ -37,6 +37,7 @@ export function registerBench(program: Command): void {
     .option('--quiet', 'show no progress')
     .addHelpText('after', HELP)
     .action(activations);
+  registerModelBenches(bench);
   bench
     .command('compare')
     .description('compare what two runs measured')
@@ -45,9 +46,8 @@ export function registerBench(program: Command): void {
     .action(compare);
   bench
     .command('report')
-    .description('write the report of a document that was measured before')
-    .argument('<document.json>')
-    .argument('<report.html>')
+    .description('write one report of documents that were measured before')
+    .argument('<files...>', "the documents' .json, then the report's .html")
     .action(report);
 }
 
@@ -78,7 +78,7 @@ async function activations(options: ActivationsOptions): Promise<void> {
   process.stdout.write(`${formatTable(document, (text) => (color ? `\x1b[1m${text}\x1b[22m` : text))}\n`);
   if (json !== undefined) writeFile(json, `${JSON.stringify(document, undefined, 1)}\n`);
   else process.stdout.write(`${JSON.stringify(document)}\n`);
-  if (reportFile !== undefined) writeFile(reportFile, writeReport!(document));
+  if (reportFile !== undefined) writeFile(reportFile, writeReport!([document]));
   if (document.results.some(({ ok }) => !ok)) process.exitCode = 1;
 }
 
@@ -88,10 +88,20 @@ async function compare(before: string, after: string): Promise<void> {
   process.stdout.write(formatComparison(compareDocuments(readDocument(before), readDocument(after))));
 }
 
-async function report(documentFile: string, reportFile: string): Promise<void> {
-  const { readDocument } = await import('../bench/document.js');
-  const document = readDocument(documentFile);
-  writeFile(reportFile, (await reportWriter())(document));
+async function report(files: string[]): Promise<void> {
+  const { readAnyDocument } = await import('../bench/models/document.js');
+  const reportFile = files.at(-1)!;
+  if (files.length < 2 || !/\.html?$/.test(reportFile)) {
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `the last file is ${reportFile}; expected documents, then a .html`,
+      {
+        remedy: 'polycom bench report activations.json train.json report.html',
+      },
+    );
+  }
+  const documents = files.slice(0, -1).map(readAnyDocument);
+  writeFile(reportFile, (await reportWriter())(documents));
 }
 
 /** Loaded before anything is measured, so that a missing chart library costs no run. */
@@ -99,16 +109,7 @@ async function reportWriter() {
   const { loadCharts } = await import('../report/charts.js');
   const { formatReport } = await import('../report/html.js');
   const charts = await loadCharts();
-  return (document: Parameters<typeof formatReport>[0]) => formatReport(document, charts);
-}
-
-function writeFile(file: string, text: string): void {
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
-  } catch (cause) {
-    throw new PolycomError('INVALID_ARGUMENT', `${file} cannot be written`, { cause });
-  }
+  return (documents: Parameters<typeof formatReport>[0]) => formatReport(documents, charts);
 }
 
 function parseDtypes(text: string): Dtype[] {

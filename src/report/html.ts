@@ -1,28 +1,45 @@
 import { groupRows } from '../bench/document.js';
+import { isModelDocument } from '../bench/models/document.js';
+import type { ModelDocument } from '../bench/models/types.js';
 import { columns } from '../bench/table.js';
 import type { BenchDocument, Row } from '../bench/types.js';
 import type { Charts } from './charts.js';
-import { type Figure, figuresOf } from './figures.js';
+import { figuresOf } from './figures.js';
 import { headline } from './headline.js';
+import { formatModels } from './models.js';
+import { escapeHtml, formatFigure, formatSetting } from './parts.js';
 import { STYLE } from './style.js';
 
-/** A page that shows a document: charts, every row, and where it was measured. It needs nothing but itself. */
-export function formatReport(document: BenchDocument, charts: Charts): string {
-  const { machine, date, commit } = document;
-  const failed = document.results.filter(({ ok }) => !ok).length;
-  const when = `${date.slice(0, 16).replace('T', ' ')} UTC`;
+type AnyDocument = BenchDocument | ModelDocument;
+
+/** A page that shows documents: charts, every row, and where each was measured. It needs nothing but itself. */
+export function formatReport(given: AnyDocument | readonly AnyDocument[], charts: Charts): string {
+  const documents = [given].flat() as readonly AnyDocument[];
+  const parts = documents.map((document) =>
+    isModelDocument(document) ? formatModels(document, charts) : formatActivations(document, charts),
+  );
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>polycom: activations</title>
+<title>polycom, measured</title>
 <style>
 ${STYLE}
 </style>
 </head>
 <body>
-<h1>PolyCom activations, measured</h1>
+${parts.join('\n<hr>\n')}
+</body>
+</html>
+`;
+}
+
+function formatActivations(document: BenchDocument, charts: Charts): string {
+  const { machine, date, commit } = document;
+  const failed = document.results.filter(({ ok }) => !ok).length;
+  const when = `${date.slice(0, 16).replace('T', ' ')} UTC`;
+  return `<h1>PolyCom activations, measured</h1>
 <p class="muted">${escapeHtml([`${machine.cpu}, ${machine.cpus} CPUs`, when, ...(commit === undefined ? [] : [`commit ${commit}`])].join(' · '))}</p>
 ${failed === 0 ? '' : `<p class="wrong">${failed} ${failed === 1 ? 'contender' : 'contenders'} gave a wrong result, and ${failed === 1 ? 'was' : 'were'} not timed.</p>`}
 <div class="tiles">
@@ -38,23 +55,7 @@ ${figuresOf(document, charts).map(formatFigure).join('\n')}
 <p class="muted">Medians, with the span from the 20th to the 80th percentile. GB/s counts each tensor of a pass once.</p>
 ${formatTables(document)}
 <h2>Where and how</h2>
-${formatSetting(document)}
-</body>
-</html>
-`;
-}
-
-function formatFigure({ title, caption, legend, panels, wide }: Figure): string {
-  const keys = legend.map(
-    ({ name, color }) => `<li><i style="background:${color}"></i>${escapeHtml(name)}</li>`,
-  );
-  const drawn = panels.map(
-    ({ title: name, svg }) => `<div>${name === '' ? '' : `<h4>${escapeHtml(name)}</h4>`}${svg}</div>`,
-  );
-  return `<h2>${escapeHtml(title)}</h2>
-<p class="muted">${escapeHtml(caption)}</p>
-${keys.length === 0 ? '' : `<ul class="legend">${keys.join('')}</ul>`}
-<div class="panels${wide ? ' wide' : ''}">${drawn.join('\n')}</div>`;
+${formatSetting(document)}`;
 }
 
 function formatTables({ results }: BenchDocument): string {
@@ -79,23 +80,4 @@ ${body}
 </tbody></table></div>`;
     })
     .join('\n');
-}
-
-function formatSetting({ machine, versions, notes, command, commit, date }: BenchDocument): string {
-  const list = (values: object): string =>
-    Object.entries(values)
-      .map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(String(value))}</dd>`)
-      .join('');
-  return `<p>Measured with <code>${escapeHtml(command)}</code>: every contender is checked, warmed up and timed in turns in one
-process, with the same allocator, so that ratios hold even where the machine is noisy.</p>
-<dl>${list({ date, commit: commit ?? 'no checkout', ...machine, ...versions })}</dl>
-${notes.length === 0 ? '' : `<ul>${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>`}`;
-}
-
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }

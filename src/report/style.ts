@@ -19,6 +19,7 @@ body {
   font: 15px/1.55 system-ui, -apple-system, 'Segoe UI', sans-serif;
 }
 h1 { margin: 0; font-size: 28px; line-height: 1.25; letter-spacing: -0.01em; }
+hr { margin: 64px 0; border: 0; border-top: 1px solid var(--line); }
 h2 { margin: 56px 0 4px; font-size: 20px; }
 h3 { margin: 32px 0 8px; font-size: 15px; }
 h4 { margin: 0 0 4px; font-size: 13px; font-weight: 600; color: var(--muted); }

@@ -1,0 +1,158 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { Decoder } from '../../generate/index.js';
+import { configOf, parameterCounts, Transformer } from '../../model/index.js';
+import { unfused } from '../../op/run.js';
+import { uniform } from '../../op/sample.js';
+import type { OnStep } from '../parts.js';
+import { round, summarise } from '../statistics.js';
+import { allocatorOfProcess } from '../tensorflow.js';
+import type { GenerateRow } from './types.js';
+
+/** What generates, and how long it is measured. */
+export interface GenerateJob {
+  readonly preset: string;
+  readonly activations: readonly string[];
+  readonly compared: readonly string[];
+  readonly batches: readonly number[];
+  /** Tokens of a prompt. */
+  readonly length: number;
+  /** Steps after it. */
+  readonly steps: number;
+  readonly rounds: number;
+}
+
+const LOGITS_BOUND = 1e-3;
+
+/** Measures generation on the active backend, contenders in turns: reading prompts, and the steps that follow. */
+export async function measureGeneration(job: GenerateJob, onStep: OnStep): Promise<GenerateRow[]> {
+  const rows: GenerateRow[] = [];
+  for (const batch of job.batches) rows.push(...(await measureBatch(job, batch, onStep)));
+  return rows;
+}
+
+interface Contender {
+  readonly row: Omit<GenerateRow, 'phase' | 'ok'>;
+  readonly model: Transformer;
+  readonly prefill: number[];
+  readonly decode: number[];
+  failure?: string;
+}
+
+async function measureBatch(job: GenerateJob, batch: number, onStep: OnStep): Promise<GenerateRow[]> {
+  const { preset, length, steps, rounds } = job;
+  const group = `generating with ${preset}, ${batch} × ${length} tokens`;
+  const next = uniform(1);
+  const contenders: Contender[] = job.activations.flatMap((activation) => {
+    const config = configOf(preset, { activation });
+    const variants = job.compared.includes(activation) ? (['fused', 'stock'] as const) : (['fused'] as const);
+    return variants.map((variant) => ({
+      row: {
+        preset,
+        activation,
+        variant,
+        backend: tf.getBackend(),
+        device: 'cpu' as const,
+        allocator: allocatorOfProcess(),
+        parameters: parameterCounts(config).total,
+        batch,
+        length,
+      },
+      model: Transformer.create(config, { seed: 1 }),
+      prefill: [],
+      decode: [],
+    }));
+  });
+  try {
+    const { vocabulary } = contenders[0]!.model.config;
+    const prompts = Array.from({ length: batch }, () =>
+      Array.from({ length }, () => Math.floor(next() * vocabulary)),
+    );
+    for (let n = -1; n < rounds; ++n) {
+      for (const contender of contenders) {
+        onStep(group, n < 0 ? 'warm-up' : `round ${n + 1}`);
+        await run(contender, prompts, steps, n < 0);
+      }
+    }
+  } finally {
+    for (const { model } of contenders) model.dispose();
+  }
+  return related(contenders.flatMap(rowsOf));
+}
+
+/** Reads the prompts, then takes greedy steps. A composed model has each of its ops composed. */
+async function run(
+  contender: Contender,
+  prompts: readonly number[][],
+  steps: number,
+  warmUp: boolean,
+): Promise<void> {
+  const { model, prefill, decode } = contender;
+  const language = contender.row.variant === 'fused' ? model : composedModel(model);
+  const began = performance.now();
+  const { decoder, logits } = await Decoder.read(language, prompts, prompts[0]!.length + steps + 1);
+  let last = logits;
+  const read = performance.now();
+  try {
+    if (warmUp) checkLogits(contender, prompts[0]!, last[0]!);
+    else prefill.push(read - began);
+    for (let i = 0; i < steps; ++i) {
+      const before = performance.now();
+      last = await decoder.step(last.map(largest));
+      if (!warmUp) decode.push(performance.now() - before);
+    }
+  } finally {
+    decoder.dispose();
+  }
+}
+
+function composedModel(model: Transformer): Pick<Transformer, 'config' | 'logits'> {
+  return { config: model.config, logits: (tokens, cache) => unfused(() => model.logits(tokens, cache)) };
+}
+
+/** The logits after a prompt are those of the model without a cache, out of tf's own ops. */
+function checkLogits(contender: Contender, prompt: readonly number[], got: Float32Array): void {
+  const wanted = tf.tidy(() => {
+    const tokens = tf.tensor2d([...prompt], [1, prompt.length], 'int32');
+    const all = unfused(() => contender.model.logits(tokens)).dataSync<'float32'>();
+    return all.slice(-got.length);
+  });
+  const most = wanted.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
+  const off = wanted.reduce((size, value, i) => Math.max(size, Math.abs(value - got[i]!)), 0);
+  if (!(off <= LOGITS_BOUND * most)) contender.failure = `logits are off by ${off}, of ${most}`;
+}
+
+function largest(logits: Float32Array): number {
+  return logits.reduce((best, value, i) => (value > logits[best]! ? i : best), 0);
+}
+
+function rowsOf({ row, prefill, decode, failure }: Contender): GenerateRow[] {
+  if (failure !== undefined) {
+    return (['prefill', 'decode'] as const).map((phase) => ({ ...row, phase, ok: false, failure }));
+  }
+  return [
+    { ...row, phase: 'prefill', ...figures(prefill, row.batch * row.length), ok: true },
+    { ...row, phase: 'decode', ...figures(decode, row.batch), ok: true },
+  ];
+}
+
+function figures(samples: readonly number[], tokens: number): Partial<GenerateRow> {
+  const timing = summarise(samples);
+  return { ...timing, samples: samples.length, tok_per_s: round(tokens / (timing.ms_p50 / 1000)) };
+}
+
+function related(rows: readonly GenerateRow[]): GenerateRow[] {
+  const find = ({ phase }: GenerateRow, activation: string, variant: string) =>
+    rows.find(
+      (row) => row.ok && row.phase === phase && row.activation === activation && row.variant === variant,
+    );
+  return rows.map((row) => {
+    if (!row.ok) return row;
+    const [stock, relu] = [find(row, row.activation, 'stock'), find(row, 'relu', 'fused')];
+    const of = (other: GenerateRow) => round(other.ms_p50! / row.ms_p50!);
+    return {
+      ...row,
+      ...(stock === undefined || row.variant === 'stock' ? {} : { vs_stock: of(stock) }),
+      ...(relu === undefined || row.variant !== 'fused' ? {} : { vs_relu: of(relu) }),
+    };
+  });
+}

@@ -1,0 +1,194 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { activationRow, isGated } from '../../model/activation.js';
+import { configOf, type ModelConfig, measurePeak, parameterCounts } from '../../model/index.js';
+import type { OnStep } from '../parts.js';
+import { type Effort, interleave } from '../sampling.js';
+import { percentile, round, summarise } from '../statistics.js';
+import { allocatorOfProcess } from '../tensorflow.js';
+import { profileHost } from './profile.js';
+import { makeStepper, type Stepper } from './step.js';
+import type { ModelVariant, TrainRow } from './types.js';
+
+/** What is trained, and how long it is measured. */
+export interface TrainJob {
+  readonly preset: string;
+  readonly activations: readonly string[];
+  /** The activations that the slower variants are measured with too. */
+  readonly compared: readonly string[];
+  readonly variants: readonly OwnModelVariant[];
+  readonly batch: number;
+  readonly time: number;
+  readonly effort: Effort;
+}
+
+export type OwnModelVariant = Exclude<ModelVariant, `peer:${string}`>;
+
+/** How far the losses of two ways to run one model may be apart, as a share. */
+const LOSS_BOUND = 1e-4;
+const PROFILES = 3;
+
+/** Measures training steps on the active backend, all contenders in turns. */
+export function measureTraining(job: TrainJob, onStep: OnStep): TrainRow[] {
+  const { preset, batch, time, effort } = job;
+  const group = `training ${preset}, ${batch} × ${time} tokens`;
+  const contenders = job.activations.flatMap((activation) =>
+    job.variants
+      .filter((variant) => variant === 'fused' || job.compared.includes(activation))
+      .map((variant) => ({ config: configOf(preset, { activation }), variant })),
+  );
+  onStep(group, 'a matrix product');
+  const peak = matmulPeak();
+  const steppers: Stepper[] = [];
+  try {
+    const rows = contenders.map(({ config, variant }) => {
+      onStep(group, `${config.activation}, ${variant}`);
+      return prepare(config, variant, job, steppers);
+    });
+    const timed = rows.filter(({ ok }) => ok);
+    const samples = interleave(
+      steppers.map(({ step }) => step),
+      effort,
+      (n) => onStep(group, `round ${n + 1}`),
+    );
+    const parts = steppers.map((stepper, i) => partsOf(stepper, percentile(samples[i]!, 0.5)));
+    const measured = timed.map((row, i): TrainRow => {
+      const timing = summarise(samples[i]!);
+      const tok_per_s = round((batch * time) / (timing.ms_p50 / 1000));
+      const mfu =
+        (flopsPerToken(configOf(preset, { activation: row.activation }), time) * tok_per_s) / peak.flops;
+      return {
+        ...row,
+        ...timing,
+        ...parts[i],
+        samples: samples[i]!.length,
+        tok_per_s,
+        mfu: round(mfu),
+        peak_named: peak.name,
+      };
+    });
+    return related([...measured, ...rows.filter(({ ok }) => !ok)]);
+  } finally {
+    for (const stepper of steppers) stepper.dispose();
+  }
+}
+
+/** A row with what needs no clock; its stepper is kept if its loss is right. */
+function prepare(
+  config: ModelConfig,
+  variant: OwnModelVariant,
+  { preset, batch, time }: TrainJob,
+  keep: Stepper[],
+): TrainRow {
+  const row = {
+    preset,
+    activation: config.activation,
+    variant,
+    backend: tf.getBackend(),
+    device: 'cpu',
+    allocator: allocatorOfProcess(),
+    parameters: parameterCounts(config).total,
+    batch,
+    time,
+  } as const;
+  const stepper = makeStepper(config, variant, { batch, time });
+  const wrong = wrongLoss(stepper, config, { batch, time });
+  if (wrong !== undefined) {
+    stepper.dispose();
+    return { ...row, ok: false, failure: wrong };
+  }
+  const { peakBytes, result: loss } = measurePeak(() => stepper.gradients());
+  keep.push(stepper);
+  return { ...row, peak_bytes: peakBytes, loss: round(loss), ok: true };
+}
+
+/** What is wrong with the first loss: the same model's, composed and on tfjs's tape, is the measure. */
+function wrongLoss(
+  stepper: Stepper,
+  config: ModelConfig,
+  shape: { readonly batch: number; readonly time: number },
+): string | undefined {
+  const oracle = makeStepper(config, 'stock', shape);
+  try {
+    const [got, wanted] = [stepper.gradients(), oracle.forward()];
+    if (Math.abs(got - wanted) <= LOSS_BOUND * Math.abs(wanted)) return undefined;
+    return `the first loss is ${got}; tf's own ops give ${wanted}`;
+  } finally {
+    oracle.dispose();
+  }
+}
+
+function partsOf(stepper: Stepper, whole: number): Partial<TrainRow> {
+  const median = (f: () => void): number => {
+    const times = Array.from({ length: PROFILES }, () => {
+      const began = performance.now();
+      f();
+      return performance.now() - began;
+    });
+    return percentile(times, 0.5);
+  };
+  const [forward, gradients] = [median(stepper.forward), median(stepper.gradients)];
+  const profile = profileHost(stepper.step);
+  return {
+    ms_forward: round(forward),
+    ms_backward: round(Math.max(gradients - forward, 0)),
+    ms_optimizer: round(Math.max(whole - gradients, 0)),
+    ...(profile === undefined
+      ? {}
+      : { ms_host: round(profile.ms_host), ms_matmul: round(profile.ms_matmul) }),
+  };
+}
+
+/** 6 N + 12 L H D T floating-point operations a token of training (Chowdhery et al. 2022, arXiv 2204.02311, B). */
+export function flopsPerToken(config: ModelConfig, time: number): number {
+  const { layers, heads, headWidth } = config;
+  return 6 * parameterCounts(config).active + 12 * layers * heads * headWidth * time;
+}
+
+/** The rate of a large matrix product of the active backend: what a model's own arithmetic cannot exceed. */
+function matmulPeak(): { flops: number; name: string } {
+  const size = 1024;
+  const [a, b] = [tf.ones([size, size]), tf.ones([size, size])];
+  const once = () => tf.tidy(() => void tf.matMul(a, b).dataSync());
+  once();
+  const times = Array.from({ length: 5 }, () => {
+    const began = performance.now();
+    once();
+    return performance.now() - began;
+  });
+  tf.dispose([a, b]);
+  const flops = (2 * size ** 3) / (Math.min(...times) / 1000);
+  return { flops, name: `tf.matMul of ${size} × ${size} here: ${Math.round(flops / 1e9)} GFLOP/s` };
+}
+
+function related(rows: readonly TrainRow[]): TrainRow[] {
+  const find = (activation: string, variant: ModelVariant) =>
+    rows.find((row) => row.ok && row.activation === activation && row.variant === variant);
+  const relu = find('relu', 'fused');
+  return rows.map((row) => {
+    if (!row.ok) return row;
+    const stock = find(row.activation, 'stock');
+    const of = (other: TrainRow) => round(other.ms_p50! / row.ms_p50!);
+    return {
+      ...row,
+      ...(stock === undefined || row.variant === 'stock' ? {} : { vs_stock: of(stock) }),
+      ...(relu === undefined || row.variant !== 'fused' ? {} : { vs_relu: of(relu) }),
+    };
+  });
+}
+
+/** The activations that are compared, where nobody says which: the paper's, at equal parameters. */
+export const COMPARED_ACTIVATIONS: readonly string[] = [
+  'relu',
+  'relu2',
+  'gelu',
+  'swiglu',
+  'polyrelu',
+  'polynorm',
+];
+
+/** An activation for people. */
+export function activationLabel(name: string): string {
+  const row = activationRow(name);
+  const label = row.kernelName.replace(/^Fused/, '').replace('ReluSquared', 'Relu2');
+  return isGated(row) ? `${label} (gated)` : label;
+}
