@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { activations } from '../activations/table.js';
 import type { OpenDataOptions } from '../data/open.js';
@@ -147,15 +146,14 @@ The paper's models have --lr 3e-4 (dense-1.3b, with --final-share 0.1) and 4e-4 
 async function run(_: unknown, command: Command): Promise<void> {
   readConfigFile(command, command.opts<{ config?: string }>().config);
   const options = command.opts<TrainCommandOptions>();
-  const { resume, tensorboard, json, quiet = false } = options;
+  const { resume, tensorboard = false, json, quiet = false } = options;
   const [sources, out] = [required('data', options.data), required('out', options.out)];
   const { chooseTrainingBackend } = await import('./backend.js');
-  const { measureMatmulPeak, openTensorboard, train } = await import('../train/index.js');
+  const { measureMatmulPeak, train } = await import('../train/index.js');
   const { openData } = await import('../data/open.js');
   const { trainProgress } = await import('./train-progress.js');
   await chooseTrainingBackend(options.backend);
   const peak = options.peak === 'measure' ? await measureMatmulPeak() : options.peak;
-  const writer = tensorboard ? openTensorboard(join(out, 'tensorboard')) : undefined;
   const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options));
   const stop = new StopSignals();
   const progress = trainProgress(process.stderr, quiet, peak);
@@ -168,7 +166,7 @@ async function run(_: unknown, command: Command): Promise<void> {
       resume,
       signal: stop.signal,
       ...(peak === undefined ? {} : { peak }),
-      ...(writer === undefined ? {} : { tensorboard: writer }),
+      tensorboard,
       ...progress,
     }).finally(progress.end);
     const { steps = 1000 } = options;

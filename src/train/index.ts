@@ -5,5 +5,4 @@ export { AdamW, type AdamWOptions, decaysByDefault } from './optimizer.js';
 export { LOG_FILE, type Resume, type TrainResult, type TrainRun, train } from './run.js';
 export { type Decay, learningRateAt, type Schedule } from './schedule.js';
 export { type SomeSettings, settingsOf, type TrainSettings } from './settings.js';
-export { openTensorboard, type ScalarWriter } from './tensorboard.js';
 export { type Saved, type StepReport, Trainer } from './trainer.js';

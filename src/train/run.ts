@@ -11,7 +11,7 @@ import { RunLog } from './log.js';
 import { evaluationRecord, startRecord, stepRecord, writeScalars } from './records.js';
 import { type SomeSettings, settingsOf, type TrainSettings } from './settings.js';
 import { changedSettings, type TrainState } from './state.js';
-import type { ScalarWriter } from './tensorboard.js';
+import { openTensorboard } from './tensorboard.js';
 import { type StepReport, Trainer } from './trainer.js';
 
 /** Whether a run goes on from its newest checkpoint: where there is one, always, or never. */
@@ -29,7 +29,8 @@ export interface TrainRun {
   readonly resume?: Resume;
   /** What the utilisation is a share of; without it none is reported. */
   readonly peak?: Peak;
-  readonly tensorboard?: ScalarWriter;
+  /** Whether event files are written too, in `tensorboard`: see {@link openTensorboard}. */
+  readonly tensorboard?: boolean;
   /** When aborted, the step in hand is finished and saved, and the run ends. */
   readonly signal?: AbortSignal;
   readonly onStart?: (trainer: Trainer) => void;
@@ -130,7 +131,8 @@ async function takeSteps(
   log: RunLog,
   run: TrainRun,
 ): Promise<Omit<TrainResult, 'resumedFrom'>> {
-  const { out, signal, peak, tensorboard } = run;
+  const { out, signal, peak } = run;
+  const tensorboard = run.tensorboard ? openTensorboard(join(out, 'tensorboard')) : undefined;
   const { steps, evalEvery, saveEvery } = trainer.settings;
   let [loss, evaluation]: [number?, Evaluation?] = [];
   let [tokens, seconds] = [0, 0];

@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from 'vitest';
+import { packageFolder } from '../../src/package.js';
+import { NO_TENSORFLOW, polycom, Workshop } from '../cli/harness.js';
+
+const shop = new Workshop();
+afterAll(() => rmSync(shop.folder, { recursive: true }));
+
+const text = shop.write('text.txt', 'a line of text to train on, and on\n'.repeat(60));
+const env = { ...NO_TENSORFLOW, POLYCOM_CACHE: shop.path('cache') };
+const small = ['--preset', 'tiny', '--backend', 'cpu', '--batch', '2', '--time', '16'].concat(
+  ['width=8', 'layers=1', 'heads=1', 'kvHeads=1', 'headWidth=4', 'hidden=8'].flatMap((size) => [
+    '--set',
+    size,
+  ]),
+);
+
+test('train, the same command again, more steps, and eval', () => {
+  const out = shop.path('run');
+  const train = (steps: string) =>
+    polycom(['train', '--data', text, '--out', out, ...small, '--steps', steps, '--eval-every', '3'], env);
+  const first = train('4');
+  expect(first.status, first.stderr).toBe(0);
+  expect(first.stdout).toMatch(
+    /run: step 4 of 4; loss 5\.\d+; held out: loss 5\.\d+ nats a token, perplexity \d+\.\d+, 7\.\d+ bits a byte; \d+ tokens a second\nsaved .*step-00000004; npx polycom generate --model /,
+  );
+  expect(train('4').stdout).toMatch(/step 4 of 4; nothing was left to do/);
+  const more = train('6');
+  expect(more.stdout).toMatch(/step 6 of 6; loss 5/);
+  expect(more.stderr).toMatch(/from step 4 on with other settings: steps 4 to 6/);
+  expect(more.stderr).toMatch(/goes on from .*step-00000004/);
+
+  const evaluated = polycom(
+    ['eval', '--model', out, '--data', text, '--backend', 'cpu', '--time', '16', '--json'],
+    env,
+  );
+  expect(evaluated.status, evaluated.stderr).toBe(0);
+  const log = readFileSync(join(out, 'log.jsonl'), 'utf8').trimEnd().split('\n');
+  const { loss, bits_per_byte } = JSON.parse(log.at(-1)!);
+  const found = JSON.parse(evaluated.stdout);
+  expect(found).toMatchObject({ schema: 1, step: 6, on: 'heldout' });
+  expect(found.loss).toBeCloseTo(loss, 5);
+  expect(found.bits_per_byte).toBeCloseTo(bits_per_byte, 5);
+  const other = shop.write('other.txt', 'another text, of which all is foretold');
+  const whole = polycom(['eval', '--model', out, '--data', other, '--on', 'all', '--time', '8'], env);
+  expect(whole.stdout).toMatch(
+    /step-00000006 on 32 tokens: loss 5\.\d+ nats a token, perplexity .*, .* bits a byte\n$/,
+  );
+});
+
+test('a config file has the options, and the command line goes before it', () => {
+  const out = shop.path('configured');
+  const set = { width: 8, layers: 1, heads: 1, kvHeads: 1, headWidth: 4, hidden: 8 };
+  const rest = { preset: 'tiny-moe', backend: 'cpu', batch: 2, time: 8, steps: 5, quiet: true };
+  const config = { data: 'synthetic', out, set: { ...set, experts: { count: 2 } }, lr: 1e-2, ...rest };
+  const file = shop.write('config.json', JSON.stringify(config));
+  const { status, stdout, stderr } = polycom(['train', '--config', file, '--steps', '2', '--json'], env);
+  expect(status, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ schema: 1, run: out, step: 2, interrupted: false });
+  const [start] = readFileSync(join(out, 'log.jsonl'), 'utf8').split('\n');
+  expect(JSON.parse(start!)).toMatchObject({
+    model: { width: 8, vocabulary: 64, experts: { count: 2, active: 2 } },
+    settings: { steps: 2, batch: 2, learningRate: 0.01 },
+  });
+});
+
+describe('fails with the reason', () => {
+  const config = (json: unknown) => [
+    '--config',
+    shop.write(`bad-${Object.keys(json as object)}.json`, JSON.stringify(json)),
+  ];
+  test.each<[string[], RegExp]>([
+    [['--data', text], /^polycom: --out is missing\n {2}remedy: /m],
+    [['--out', 'x'], /^polycom: --data is missing/m],
+    [['--data', 'missing.txt', '--out', 'x', ...small], /missing\.txt is not there/],
+    [['--data', text, '--out', 'x', ...small, '--set', 'width'], /--set 'width'; expected field=value/],
+    [
+      ['--data', text, '--out', 'x', ...small, '--set', 'depth=2'],
+      /there is no field depth; expected vocabulary/,
+    ],
+    [['--data', text, '--out', 'x', ...small, '--time', '999'], /at most the context of the model, 128/],
+    [['--preset', 'huge'], /Allowed choices are tiny/],
+    [['--lr', 'fast'], /expected a number/],
+    [config({ speed: 1 }), /there is no option 'speed'\n {2}remedy: the keys are: data, out, tokenizer/],
+    [config({ steps: 'all' }), /steps is "all"; expected a whole number from 1 on/],
+    [config({ recompute: 1 }), /recompute is 1; expected true or false/],
+    [config([]), /is no JSON object/],
+    [['--config', 'missing.json'], /missing\.json cannot be read/],
+  ])('train %j', (args, message) => {
+    const { status, stderr, stdout } = polycom(['train', ...args], env);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe('');
+    expect(status).toBe(1);
+    expect(existsSync('x')).toBe(false);
+  });
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s finishes the step, saves, and ends with %i', async (signal, status) => {
+  const out = shop.path(signal);
+  const args = ['--data', 'synthetic', '--out', out, ...small, '--steps', '100000', '--save-every', '0'];
+  const command = ['--import', 'tsx', join(packageFolder, 'src/cli/main.ts'), 'train', ...args];
+  const child = spawn(process.execPath, command, { cwd: packageFolder, env: { ...process.env, ...env } });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (piece) => {
+    stdout += piece;
+  });
+  child.stderr.on('data', (piece) => {
+    stderr += piece;
+  });
+  const log = join(out, 'log.jsonl');
+  const steps = () => (existsSync(log) ? readFileSync(log, 'utf8').split('"kind":"step"').length - 1 : 0);
+  while (steps() < 2 && child.exitCode === null) await sleep(10);
+  child.kill(signal);
+  const [code] = await once(child, 'close');
+  expect(code, stderr).toBe(status);
+  expect(stderr).toContain(`${signal}: the step is finished and saved`);
+  const [, saved] = /saved \S*step-(\d+); the same command goes on\n$/.exec(stdout) ?? [];
+  expect(Number(saved)).toBe(steps());
+});
