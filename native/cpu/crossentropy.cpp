@@ -58,13 +58,13 @@ void forward_row(const crossentropy_call& call, int64_t r) {
   call.loss[r] = label < 0 ? 0.0f : float(double(most) - double(x[label]) + log_sum);
 }
 
-void backward_row(const crossentropy_call& call, int64_t r, bool streaming) {
+void backward_row(const crossentropy_call& call, int64_t r) {
   const float* x = call.logits + r * call.cols;
   const output<float> dx{call.dlogits + r * call.cols};
   const int32_t label = call.labels[r];
-  if (label < 0) return map(dx, call.cols, streaming, [](int64_t, int64_t) { return vec{}; });
+  if (label < 0) return map(dx, call.cols, false, [](int64_t, int64_t) { return vec{}; });
   const float most = call.lse[2 * r], log_sum = call.lse[2 * r + 1], dloss = call.dloss[r];
-  map(dx, call.cols, streaming,
+  map(dx, call.cols, false,
       [&](int64_t i, int64_t n) { return exponential((load_up_to(x + i, n) - most) - log_sum) * dloss; });
   dx.to[label] = float(expm1(double(x[label]) - double(most) - double(log_sum)) * double(dloss));
 }
@@ -81,10 +81,8 @@ pc_status crossentropy_forward(pc_queue& queue, const crossentropy_call& call) {
 }
 
 pc_status crossentropy_backward(pc_queue& queue, const crossentropy_call& call) {
-  const bool streaming = too_large_to_cache(call.rows * call.cols * int64_t(sizeof(float)));
   for_each_range(queue, call.rows, rows_of(piece, call.cols), [&](int64_t first, int64_t past) {
-    for (int64_t r = first; r < past; ++r) backward_row(call, r, streaming);
-    if (streaming) fence_streaming();
+    for (int64_t r = first; r < past; ++r) backward_row(call, r);
   });
   return PC_OK;
 }

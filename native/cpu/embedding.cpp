@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t piece = 16384;  // floats
 constexpr int64_t tile = 64;      // columns: few, so that threads share the work of a row that comes often
+constexpr int64_t vectors = tile / lanes;
 
 // order: the indices of the ids, by id; ends[v]: where those of v end, in it.
 void sort_ids(const embedding_call& call, int32_t* ends, int32_t* order) {
@@ -25,6 +26,22 @@ void sort_ids(const embedding_call& call, int32_t* ends, int32_t* order) {
     before += here;
   }
   for (int64_t n = 0; n < call.count; ++n) order[ends[call.ids[n]]++] = int32_t(n);
+}
+
+// sums[j] = the sum of dy[n][j] over the n of [from, to), for the vectors of a tile that is `width` wide.
+PC_INLINE void sum_rows(const float* dy, int64_t stride, const int32_t* from, const int32_t* to,
+                        int64_t width, wide_vec (&sums)[vectors]) {
+  for (wide_vec& sum : sums) sum = wide_vec{};
+  for (; from < to; ++from) {
+    const float* row = dy + *from * stride;
+    if (width == tile) {
+      for (int64_t j = 0; j < vectors; ++j) sums[j] += widened(load(row + j * lanes));
+    } else {
+      for (int64_t j = 0; j * lanes < width; ++j)
+        sums[j] +=
+            widened(load_up_to(row + j * lanes, width - j * lanes < lanes ? width - j * lanes : lanes));
+    }
+  }
 }
 
 }  // namespace
@@ -52,14 +69,14 @@ pc_status embedding_backward(pc_queue& queue, const embedding_call& call) {
     const int64_t first = i / tiles * height, col = i % tiles * tile;
     const int64_t past = first + height < call.rows ? first + height : call.rows;
     const int64_t width = call.cols - col < tile ? call.cols - col : tile;
-    const float* dy = call.dy + col;
     for (int64_t v = first; v < past; ++v) {
-      const int32_t begin = v == 0 ? 0 : ends[v - 1], end = ends[v];
-      map(output<float>{call.dtable + v * call.cols + col}, width, streaming, [&](int64_t j, int64_t n) {
-        wide_vec sum{};
-        for (int32_t k = begin; k < end; ++k) sum += widened(load_up_to(dy + order[k] * call.cols + j, n));
-        return narrowed(sum);
-      });
+      wide_vec sums[vectors];
+      const int32_t* from = order + (v == 0 ? 0 : ends[v - 1]);
+      sum_rows(call.dy + col, call.cols, from, order + ends[v], width, sums);
+      float sum[tile];
+      for (int64_t j = 0; j < vectors; ++j) store(sum + j * lanes, narrowed(sums[j]));
+      map(output<float>{call.dtable + v * call.cols + col}, width, streaming,
+          [&](int64_t j, int64_t n) { return load_up_to(sum + j, n); });
     }
     if (streaming) fence_streaming();
   });

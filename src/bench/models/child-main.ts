@@ -8,6 +8,6 @@ const { job } = JSON.parse(process.argv[2]!) as ModelChildJob;
 const refusal =
   tensorflowStatus.package === undefined ? tensorflowStatus.missing : await activateTensorflow();
 if (refusal !== undefined) throw new Error(refusal);
-const measured = measureTraining(job, (group, step) => process.send!({ group, step }));
+const measured = await measureTraining(job, (group, step) => process.send!({ group, step }));
 process.send!({ measured });
 process.disconnect();

@@ -46,7 +46,7 @@ export async function benchTraining(options: ModelBenchOptions = {}): Promise<Tr
     effort: quick ? QUICK : FULL,
   };
   const shared = await setting(onStep);
-  const rows = shared.host === undefined ? [] : measureTraining(job, onStep);
+  const rows = shared.host === undefined ? [] : await measureTraining(job, onStep);
   const notes = [...shared.notes];
   if (shared.host === 'tensorflow') {
     const narrow = { ...job, activations: compared, variants: ['fused', 'stock'] as const };

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { activationRow, isGated } from '../../model/activation.js';
 import { configOf, type ModelConfig, measurePeak, parameterCounts } from '../../model/index.js';
+import { measureMatmulPeak, utilisation } from '../../train/flops.js';
 import type { OnStep } from '../parts.js';
 import { type Effort, interleave } from '../sampling.js';
 import { percentile, round, summarise } from '../statistics.js';
@@ -28,7 +29,7 @@ const LOSS_BOUND = 1e-4;
 const PROFILES = 3;
 
 /** Measures training steps on the active backend, all contenders in turns. */
-export function measureTraining(job: TrainJob, onStep: OnStep): TrainRow[] {
+export async function measureTraining(job: TrainJob, onStep: OnStep): Promise<TrainRow[]> {
   const { preset, batch, time, effort } = job;
   const group = `training ${preset}, ${batch} × ${time} tokens`;
   const contenders = job.activations.flatMap((activation) =>
@@ -37,7 +38,7 @@ export function measureTraining(job: TrainJob, onStep: OnStep): TrainRow[] {
       .map((variant) => ({ config: configOf(preset, { activation }), variant })),
   );
   onStep(group, 'a matrix product');
-  const peak = matmulPeak();
+  const peak = await measureMatmulPeak();
   const steppers: Stepper[] = [];
   try {
     const rows = contenders.map(({ config, variant }) => {
@@ -54,16 +55,15 @@ export function measureTraining(job: TrainJob, onStep: OnStep): TrainRow[] {
     const measured = timed.map((row, i): TrainRow => {
       const timing = summarise(samples[i]!);
       const tok_per_s = round((batch * time) / (timing.ms_p50 / 1000));
-      const mfu =
-        (flopsPerToken(configOf(preset, { activation: row.activation }), time) * tok_per_s) / peak.flops;
+      const config = configOf(preset, { activation: row.activation });
       return {
         ...row,
         ...timing,
         ...parts[i],
         samples: samples[i]!.length,
         tok_per_s,
-        mfu: round(mfu),
-        peak_named: peak.name,
+        mfu: round(utilisation(config, time, tok_per_s, peak)),
+        peak_named: `${peak.named}: ${Math.round(peak.flops / 1e9)} GFLOP/s`,
       };
     });
     return related([...measured, ...rows.filter(({ ok }) => !ok)]);
@@ -136,28 +136,6 @@ function partsOf(stepper: Stepper, whole: number): Partial<TrainRow> {
       ? {}
       : { ms_host: round(profile.ms_host), ms_matmul: round(profile.ms_matmul) }),
   };
-}
-
-/** 6 N + 12 L H D T floating-point operations a token of training (Chowdhery et al. 2022, arXiv 2204.02311, B). */
-export function flopsPerToken(config: ModelConfig, time: number): number {
-  const { layers, heads, headWidth } = config;
-  return 6 * parameterCounts(config).active + 12 * layers * heads * headWidth * time;
-}
-
-/** The rate of a large matrix product of the active backend: what a model's own arithmetic cannot exceed. */
-function matmulPeak(): { flops: number; name: string } {
-  const size = 1024;
-  const [a, b] = [tf.ones([size, size]), tf.ones([size, size])];
-  const once = () => tf.tidy(() => void tf.matMul(a, b).dataSync());
-  once();
-  const times = Array.from({ length: 5 }, () => {
-    const began = performance.now();
-    once();
-    return performance.now() - began;
-  });
-  tf.dispose([a, b]);
-  const flops = (2 * size ** 3) / (Math.min(...times) / 1000);
-  return { flops, name: `tf.matMul of ${size} × ${size} here: ${Math.round(flops / 1e9)} GFLOP/s` };
 }
 
 function related(rows: readonly TrainRow[]): TrainRow[] {

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "call.h"
+#include "fused.h"
 #include "report.h"
 #include "resources.h"
 
@@ -101,6 +102,7 @@ void one_call(const session& s, random_source& random) {
 }
 
 void one_turn(const session& s, random_source& random) {
+  if (random.chance(30)) return one_fused_call(s.queues, s.device, random);
   if (random.chance(98)) return one_call(s, random);
   now.op = "memory, queues and texts";
   use_resources(s.device, s.any(random), !s.threaded, random);

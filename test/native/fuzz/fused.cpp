@@ -1,0 +1,314 @@
+// Calls of the ops beside the activations: what an op takes is a line of a table here.
+#include "fused.h"
+
+#include <limits.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "memory.h"
+#include "report.h"
+
+namespace fuzz {
+namespace {
+
+// A tensor: a letter an axis. The same letter is the same size in all tensors of a call; '2' is two, 'C' is 1
+// or more, 'D' even, and 'P' as many positions as time 't' and the starts 's' need. Whole numbers, where
+// there are any, are from `low` up to, without, the size `below`, or any if that is '*'.
+struct shape {
+  const char* axes;
+  char below = 0;
+  int32_t low = 0;
+
+  bool integer() const { return below != 0; }
+  bool ranged() const { return integer() && below != '*'; }
+};
+
+struct pass {
+  std::vector<shape> inputs, outputs;
+  int scalars = 0;
+  bool strided = false;  // whether inputs need not be contiguous, but for their last axis
+};
+
+struct fused_op {
+  const char* name;
+  pc_status (*run)(pc_queue*, const pc_args*);
+  pc_status (*plan)(const pc_queue*, pc_args*);
+  pass takes;
+};
+
+const std::map<std::string, pass>& passes() {
+  static const std::map<std::string, pass> all = {
+      {"rmsnorm_forward", {{{"rc"}, {"c"}}, {{"rc"}}, 1}},
+      {"rmsnorm_backward", {{{"rc"}, {"c"}, {"rc"}}, {{"rc"}, {"c"}}, 1}},
+      {"addrmsnorm_forward", {{{"rtc"}, {"rtc"}, {"c"}}, {{"rtc"}, {"rtc"}}, 1}},
+      {"addrmsnorm_backward", {{{"rc"}, {"c"}, {"rc"}, {"rc"}}, {{"rc"}, {"c"}}, 1}},
+      {"attention_forward", {{{"rtHW"}, {"rSKW"}, {"rSKW"}, {"r", '*'}}, {{"rtHW"}, {"rHt"}}, 1, true}},
+      {"attention_backward",
+       {{{"rtHW"}, {"rSKW"}, {"rSKW"}, {"r", '*'}, {"rtHW"}, {"rHt"}, {"rtHW"}},
+        {{"rtHW"}, {"rSKW"}, {"rSKW"}},
+        1,
+        true}},
+      {"crossentropy_forward", {{{"rC"}, {"r", 'C', -1}}, {{"r"}, {"r2"}}}},
+      {"crossentropy_backward", {{{"rC"}, {"r", 'C', -1}, {"r2"}, {"r"}}, {{"rC"}}}},
+      {"embedding_forward", {{{"Cc"}, {"r", 'C'}}, {{"rc"}}}},
+      {"embedding_backward", {{{"Cc"}, {"r", 'C'}, {"rc"}}, {{"Cc"}}}},
+      {"rotary_forward", {{{"rthD"}, {"PD"}, {"r", 's'}}, {{"rthD"}}}},
+      {"rotary_backward", {{{"PD"}, {"r", 's'}, {"rthD"}}, {{"rthD"}}}},
+      {"dropout_forward", {{{"rtc"}, {"2", '*'}}, {{"rtc"}}, 1}},
+      {"dropout_backward", {{{"2", '*'}, {"c"}}, {{"c"}}, 1}},
+  };
+  return all;
+}
+
+const std::vector<fused_op>& fused_ops() {
+  struct functions {
+    const char* name;
+    pc_status (*run)(pc_queue*, const pc_args*);
+    pc_status (*plan)(const pc_queue*, pc_args*);
+  };
+  static const std::vector<fused_op> all = [] {
+#define PC_LIST(name)                                                \
+  {#name "_forward", pc_##name##_forward, pc_##name##_forward_plan}, \
+      {#name "_backward", pc_##name##_backward, pc_##name##_backward_plan},
+    const functions listed[] = {PC_FUSED_OPS(PC_LIST)};
+#undef PC_LIST
+    std::vector<fused_op> made;
+    for (const functions& f : listed) {
+      const auto found = passes().find(f.name);
+      expect(found != passes().end(), "the table of fused.cpp lacks %s", f.name);
+      made.push_back({f.name, f.run, f.plan, found->second});
+    }
+    return made;
+  }();
+  return all;
+}
+
+constexpr int64_t element_size = 4;
+
+struct fused_call {
+  const fused_op& of;
+  std::map<char, int64_t> sizes;
+  std::vector<shape> shapes;  // inputs first
+  std::vector<std::shared_ptr<allocation>> memory;
+  std::vector<int64_t> offsets;
+  std::shared_ptr<allocation> block, workspace;
+
+  pc_args& args() const { return *reinterpret_cast<pc_args*>(block->data()); }
+  pc_tensor& tensor(size_t i) const { return reinterpret_cast<pc_tensor*>(&args() + 1)[i]; }
+  size_t inputs() const { return of.takes.inputs.size(); }
+  char* data(size_t i) const { return memory[i]->data() + offsets[i]; }
+  int64_t elements(size_t i) const {
+    int64_t count = 1;
+    for (const char* axis = shapes[i].axes; *axis != 0; ++axis) count *= sizes.at(*axis);
+    return count;
+  }
+};
+
+std::map<char, int64_t> random_sizes(random_source& random) {
+  const auto size = [&] { return random.one_of<int64_t>({0, 1, 1, 2, 3, 4, 5, 7, 8, 15, 17, 33}); };
+  const auto width = [&] { return random.one_of<int64_t>({1, 2, 3, 8, 15, 16, 17, 63, 64, 65, 129, 300}); };
+  std::map<char, int64_t> sizes = {{'r', size()}, {'t', size()},    {'h', random.between(0, 3)},
+                                   {'2', 2},      {'C', width()},   {'c', random.chance(10) ? 0 : width()},
+                                   {'s', 4},      {'D', 2 * size()}};
+  sizes['K'] = random.between(1, 2);
+  sizes['H'] = sizes['K'] * random.between(1, 3);
+  sizes['S'] = random.between(1, 40);
+  sizes['W'] = random.one_of<int64_t>({1, 2, 7, 16, 33, 64, 128});
+  sizes['P'] = sizes['t'] + sizes['s'] - 1;
+  return sizes;
+}
+
+int32_t random_integer(const fused_call& c, const shape& s, random_source& random) {
+  if (!s.ranged()) return int32_t(random.bits());
+  return int32_t(random.between(s.low, c.sizes.at(s.below) - 1));
+}
+
+void fill(const fused_call& c, size_t i, random_source& random) {
+  const bool wild = random.chance(20);
+  for (int64_t k = 0; k < c.elements(i); ++k) {
+    const int32_t integer =
+        c.shapes[i].integer() ? random_integer(c, c.shapes[i], random) : int32_t(random.bits());
+    const float real = float(random.tame());
+    memcpy(c.data(i) + k * element_size, c.shapes[i].integer() || wild ? (const void*)&integer : &real, 4);
+  }
+}
+
+void describe(const fused_call& c, size_t i) {
+  pc_tensor& t = c.tensor(i);
+  t = {};
+  t.data = c.data(i);
+  t.dtype = c.shapes[i].integer() ? PC_I32 : PC_F32;
+  t.rank = int32_t(strlen(c.shapes[i].axes));
+  int64_t stride = 1;
+  for (int32_t axis = t.rank - 1; axis >= 0; --axis) {
+    t.shape[axis] = c.sizes.at(c.shapes[i].axes[axis]);
+    t.strides[axis] = stride;
+    stride *= t.shape[axis];
+  }
+}
+
+// A valid call, planned as a caller does who has no memory yet.
+fused_call make_fused_call(const fused_op& of, const pc_queue* queue, random_source& random) {
+  fused_call c{of, random_sizes(random), of.takes.inputs, {}, {}, nullptr, nullptr};
+  c.shapes.insert(c.shapes.end(), of.takes.outputs.begin(), of.takes.outputs.end());
+  const int64_t size = int64_t(sizeof(pc_args) + c.shapes.size() * sizeof(pc_tensor));
+  c.block = std::make_shared<allocation>(size);
+  c.args() = {size, int32_t(c.inputs()), int32_t(of.takes.outputs.size()), of.takes.scalars, 0, {}, nullptr,
+              0};
+  c.args().scalars[0] = random.one_of<double>({0, 1e-5, 0.1, 0.5});
+  for (size_t i = 0; i < c.shapes.size(); ++i) {
+    c.offsets.push_back(random.between(0, 9) * element_size);
+    c.memory.push_back(std::make_shared<allocation>(c.offsets[i] + c.elements(i) * element_size));
+    if (i < c.inputs()) fill(c, i, random);
+    describe(c, i);
+    c.tensor(i).data = nullptr;
+  }
+  const pc_status planned = of.plan(queue, &c.args());
+  expect(planned == PC_OK, "a valid plan has status %d", planned);
+  for (size_t i = 0; i < c.shapes.size(); ++i) {
+    const pc_tensor plan = c.tensor(i);
+    describe(c, i);
+    const pc_tensor& mine = c.tensor(i);
+    expect(plan.rank == mine.rank && plan.dtype == mine.dtype, "tensor %zu is planned as another", i);
+    for (int32_t axis = 0; axis < plan.rank; ++axis) {
+      expect(plan.shape[axis] == mine.shape[axis] && plan.strides[axis] == mine.strides[axis],
+             "tensor %zu is planned otherwise on axis %d", i, axis);
+    }
+  }
+  c.workspace = std::make_shared<allocation>(c.args().workspace_size);
+  c.args().workspace = c.workspace->data();
+  return c;
+}
+
+// All bytes of some tensors, with what lies before them.
+std::vector<char> bytes_of(const fused_call& c, size_t first, size_t past) {
+  std::vector<char> bytes;
+  for (size_t i = first; i < past; ++i)
+    bytes.insert(bytes.end(), c.memory[i]->data(), c.memory[i]->data() + c.memory[i]->size());
+  return bytes;
+}
+
+void run_right(const fused_call& c, pc_queue* const (&queues)[2], random_source& random) {
+  const std::vector<char> before = bytes_of(c, 0, c.inputs());
+  std::vector<char> first;
+  for (int turn = 0; turn < 2; ++turn) {
+    for (size_t i = c.inputs(); i < c.shapes.size(); ++i) c.memory[i]->refill();
+    c.workspace->refill();
+    const pc_status status = c.of.run(queues[random.between(0, 1)], &c.args());
+    expect(status == PC_OK, "a valid call has status %d", status);
+    expect(bytes_of(c, 0, c.inputs()) == before, "an input has changed");
+    const std::vector<char> outputs = bytes_of(c, c.inputs(), c.shapes.size());
+    if (turn == 0) first = outputs;
+    expect(outputs == first, "the bits differ the second time");
+  }
+  ++now.compared;
+}
+
+// Breaks a call, so that it must be refused. False if this way to break it is none for this call.
+bool break_tensor(const fused_call& c, random_source& random) {
+  const size_t i = size_t(random.between(0, int64_t(c.shapes.size()) - 1));
+  pc_tensor& t = c.tensor(i);
+  const int32_t axis = int32_t(random.between(0, t.rank - 1));
+  switch (random.between(0, 5)) {
+    case 0:
+      t.dtype =
+          c.shapes[i].integer() ? random.one_of({-1, 0, 1, 2, 4}) : random.one_of({-1, 1, 2, 3, 4, INT_MAX});
+      return true;
+    case 1:
+      t.rank = random.one_of({t.rank + 1, t.rank - 1, -1, 9, INT_MAX, INT_MIN});
+      return true;
+    case 2:
+      t.shape[axis] = random.one_of<int64_t>({-1, INT64_MIN, INT64_MAX, 1ll << 62, 1ll << 60, INT32_MIN});
+      return true;
+    case 3:
+      if (t.shape[axis] < 2 || c.elements(i) == 0) return false;  // of no elements, any stride may be right
+      if (!c.of.takes.strided && random.chance(50))
+        t.strides[axis] += 1;
+      else
+        t.strides[axis] = random.one_of<int64_t>({-1, INT64_MAX, 1ll << 61});
+      return true;
+    case 4:
+      if (c.elements(i) == 0) return false;
+      t.data = random.chance(50) ? nullptr : c.data(i) + random.between(1, 3);
+      return true;
+    default:
+      if (!c.shapes[i].ranged() || c.elements(i) == 0) return false;
+      const int32_t past = int32_t(c.sizes.at(c.shapes[i].below));
+      const int32_t wrong = random.one_of({past, past + 1, c.shapes[i].low - 1, INT_MAX, INT_MIN});
+      memcpy(c.data(i) + random.between(0, c.elements(i) - 1) * element_size, &wrong, sizeof wrong);
+      return true;
+  }
+}
+
+bool break_header(const fused_call& c, random_source& random) {
+  pc_args& args = c.args();
+  int32_t* const counts[] = {&args.n_inputs, &args.n_outputs, &args.n_scalars};
+  switch (random.between(0, 3)) {
+    case 0:
+      *counts[random.between(0, 2)] += random.one_of({1, -1, 1 << 20, -100});
+      return true;
+    case 1:
+      args.size += random.one_of<int64_t>({-1, 1, 144, -144, INT64_MIN});
+      return true;
+    case 2:
+      if (args.n_scalars == 0) return false;
+      args.scalars[0] = random.one_of<double>({NAN, INFINITY, -INFINITY, 1e39});
+      return true;
+    default:
+      if (args.workspace_size == 0) return false;
+      if (random.chance(50))
+        args.workspace_size -= random.between(1, args.workspace_size);
+      else
+        args.workspace = random.chance(50) ? nullptr : c.workspace->data() + 4;
+      return true;
+  }
+}
+
+void run_wrong(const fused_call& c, pc_queue* queue, pc_device device, random_source& random) {
+  const std::vector<char> sound(c.block->data(), c.block->data() + c.block->size());
+  if (!(random.chance(70) ? break_tensor : break_header)(c, random)) return;
+  const std::vector<char> before = bytes_of(c, 0, c.shapes.size());
+  const pc_status status = c.of.run(queue, &c.args());
+  // Whole numbers alone: on CUDA nobody has looked at them before the kernel does.
+  if (device == PC_CUDA && memcmp(sound.data(), c.block->data(), sound.size()) == 0)
+    return expect(status == PC_OK, "whole numbers have status %d", status);
+  expect(status > PC_OK && status <= PC_OUT_OF_MEMORY, "a broken call has status %d", status);
+  expect(bytes_of(c, 0, c.shapes.size()) == before, "a refused call has written");
+  ++now.refused;
+}
+
+// A plan reads no memory but its block: any bytes there may come back with any status.
+void plan_wrong(const fused_call& c, const pc_queue* queue, random_source& random) {
+  for (size_t i = 0; i < c.shapes.size(); ++i) {
+    for (int64_t& size : c.tensor(i).shape)
+      if (random.chance(30))
+        size = random.one_of<int64_t>({0, 1, 2, 1 << 20, INT32_MAX, 1ll << 40, 1ll << 59});
+    if (random.chance(70)) {
+      int64_t stride = 1;
+      for (int32_t axis = c.tensor(i).rank - 1; axis >= 0; --axis) {
+        c.tensor(i).strides[axis] = stride;
+        if (__builtin_mul_overflow(stride, c.tensor(i).shape[axis], &stride)) stride = 1;
+      }
+    }
+  }
+  const pc_status status = c.of.plan(queue, &c.args());
+  expect(status >= PC_OK && status <= PC_OUT_OF_MEMORY, "a plan of garbage has status %d", status);
+  if (status == PC_OK) expect(c.args().workspace_size >= 0, "a plan asks for a negative workspace");
+}
+
+}  // namespace
+
+void one_fused_call(pc_queue* const (&queues)[2], pc_device device, random_source& random) {
+  const fused_op& of = fused_ops()[size_t(random.between(0, int64_t(fused_ops().size()) - 1))];
+  now.op = of.name;
+  pc_queue* queue = queues[random.between(0, 1)];
+  const fused_call c = make_fused_call(of, queue, random);
+  if (random.chance(40)) return run_right(c, queues, random);
+  if (random.chance(80)) return run_wrong(c, queue, device, random);
+  plan_wrong(c, queue, random);
+}
+
+}  // namespace fuzz
