@@ -24,8 +24,8 @@ export function utilisation(config: ModelConfig, time: number, tokensPerSecond: 
 }
 
 /** How long one product must take for its rate to be that of the arithmetic. */
-const LONG_MS = 20;
-const REPEATS = 5;
+const LONG_MS = 60;
+const REPEATS = 8;
 
 /** The rate of the active backend's product of square float32 matrices, the fastest of a few. Takes well below a second. */
 export async function measureMatmulPeak(): Promise<Peak> {
