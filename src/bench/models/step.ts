@@ -13,6 +13,8 @@ export interface Stepper {
   readonly model: Transformer;
   /** A whole step: loss, gradients, update. Gives the loss before the update. */
   step(): number;
+  /** Of each step so far: how long its update took, in milliseconds. */
+  readonly updates: readonly number[];
   /** The loss alone, no tape: the forward part. */
   forward(): number;
   /** Loss and gradients, without the update. */
@@ -43,16 +45,20 @@ export function makeStepper(
   const memory = variant === 'stock' ? 'tape' : 'block';
   const read = (loss: tf.Scalar): number => loss.dataSync()[0]!;
   const lossAndGradients = () => model.gradients(tokens, targets, { memory });
+  const updates: number[] = [];
   const [update, disposeOptimizer] = variant === 'stock' ? stockAdam() : ownAdam(model);
   return {
     variant,
     activation: config.activation,
     model,
+    updates,
     step: () =>
       maybe(() =>
         tf.tidy(() => {
           const { loss, gradients } = lossAndGradients();
+          const began = performance.now();
           update(gradients, model);
+          updates.push(performance.now() - began);
           return read(loss);
         }),
       ),

@@ -15,7 +15,7 @@ export interface ModelColumn {
 const VARIANTS: Readonly<Record<string, string>> = {
   fused: 'fused',
   composed: 'composed of tf ops',
-  stock: 'stock: tf ops, tf tape, tf.train.adam',
+  stock: 'stock tfjs-node',
 };
 
 /** A variant for people. */

@@ -25,7 +25,7 @@ export interface TrainRow extends ModelIdentity, Partial<Timing> {
   readonly time: number;
   readonly samples?: number;
   readonly tok_per_s?: number;
-  /** Medians of parts of a step. Where a part cannot be told apart, it is absent. */
+  /** Parts of a step: its loss alone, measured apart; the rest of its gradients; its update. */
   readonly ms_forward?: number;
   readonly ms_backward?: number;
   readonly ms_optimizer?: number;
