@@ -36,14 +36,24 @@ export function parseDocument(text: string, name: string): BenchDocument {
 /** What keeps a value from being such a document. */
 function wrongOf(value: unknown): string | undefined {
   if (!isRecord(value)) return 'not an object';
-  const { schema, bench, results, machine, versions, notes } = value;
+  const { schema, bench } = value;
+  if (schema === 1 && bench !== 'activations')
+    return `bench is ${JSON.stringify(bench)}; expected "activations"`;
+  return wrongWithin(value, isRow);
+}
+
+/** What keeps an object from being a document whose results are of one kind, whichever benchmark's. */
+export function wrongWithin(
+  value: Record<string, unknown>,
+  isResult: (row: unknown) => boolean,
+): string | undefined {
+  const { schema, results, machine, versions, notes } = value;
   if (schema !== 1) return `schema is ${JSON.stringify(schema)}; expected 1`;
-  if (bench !== 'activations') return `bench is ${JSON.stringify(bench)}; expected "activations"`;
   for (const name of ['date', 'command']) if (typeof value[name] !== 'string') return `${name} is no text`;
   if (!isRecord(machine) || !isRecord(versions)) return 'machine or versions is missing';
   if (!Array.isArray(notes) || !notes.every((note) => typeof note === 'string')) return 'notes are no texts';
   if (!Array.isArray(results)) return 'results is no list';
-  const bad = results.findIndex((row) => !isRow(row));
+  const bad = results.findIndex((row) => !isResult(row));
   return bad < 0 ? undefined : `result ${bad} is not a measurement`;
 }
 
@@ -54,7 +64,8 @@ function isRow(row: unknown): row is Row {
   return numbers.every((name) => Number.isFinite(row[name]));
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an object with keys. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

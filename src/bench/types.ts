@@ -80,9 +80,9 @@ export interface Machine {
 }
 
 /** What a bench prints: one JSON document. */
-export interface BenchDocument {
+export interface DocumentOf<Bench extends string, Result> {
   readonly schema: 1;
-  readonly bench: 'activations';
+  readonly bench: Bench;
   /** ISO 8601, in UTC. */
   readonly date: string;
   /** Of the checkout, with `-dirty` where it had changes; absent in an installed package. */
@@ -93,5 +93,8 @@ export interface BenchDocument {
   readonly versions: Readonly<Record<string, string>>;
   /** What was missing, reduced or left out. */
   readonly notes: readonly string[];
-  readonly results: readonly Row[];
+  readonly results: readonly Result[];
 }
+
+/** The document of `bench activations`. */
+export type BenchDocument = DocumentOf<'activations', Row>;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { PolycomError } from '../../errors.js';
-import { readDocument } from '../document.js';
+import { isRecord, readDocument, wrongWithin } from '../document.js';
 import type { BenchDocument } from '../types.js';
 import type { ModelDocument } from './types.js';
 
@@ -19,7 +19,7 @@ export function isModelDocument(document: BenchDocument | ModelDocument): docume
 export function readAnyDocument(file: string): BenchDocument | ModelDocument {
   const value = parsed(file);
   if (!MODEL_BENCHES.includes(String(value?.bench))) return readDocument(file);
-  const wrong = wrongOf(value!);
+  const wrong = wrongWithin(value!, isRow);
   if (wrong === undefined) return value as unknown as ModelDocument;
   throw new PolycomError('INVALID_ARGUMENT', `${file}: ${wrong}`, {
     remedy: `give a file that polycom bench ${value!.bench} --json wrote`,
@@ -36,16 +36,6 @@ function parsed(file: string): Record<string, unknown> | undefined {
   }
 }
 
-function wrongOf({ schema, results, machine, versions, notes, ...rest }: Record<string, unknown>) {
-  if (schema !== 1) return `schema is ${JSON.stringify(schema)}; expected 1`;
-  for (const name of ['date', 'command']) if (typeof rest[name] !== 'string') return `${name} is no text`;
-  if (!isRecord(machine) || !isRecord(versions)) return 'machine or versions is missing';
-  if (!Array.isArray(notes) || !notes.every((note) => typeof note === 'string')) return 'notes are no texts';
-  if (!Array.isArray(results)) return 'results is no list';
-  const bad = results.findIndex((row) => !isRow(row));
-  return bad < 0 ? undefined : `result ${bad} is not a measurement`;
-}
-
 function isRow(row: unknown): boolean {
   if (!isRecord(row) || typeof row.ok !== 'boolean') return false;
   const texts = ['preset', 'activation', 'variant', 'backend'];
@@ -54,8 +44,4 @@ function isRow(row: unknown): boolean {
     texts.every((name) => typeof row[name] === 'string') &&
     numbers.every((name) => Number.isFinite(row[name]))
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

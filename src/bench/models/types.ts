@@ -1,4 +1,4 @@
-import type { Allocator, Machine, Timing } from '../types.js';
+import type { Allocator, DocumentOf, Timing } from '../types.js';
 
 /**
  * How a model is run: with this package's fused ops, gradients and optimizer; the same with its ops as compositions of
@@ -63,19 +63,6 @@ export interface GenerateRow extends ModelIdentity {
   readonly vs_relu?: number;
   readonly ok: boolean;
   readonly failure?: string;
-}
-
-interface DocumentOf<Bench extends string, Row> {
-  readonly schema: 1;
-  readonly bench: Bench;
-  /** ISO 8601, in UTC. */
-  readonly date: string;
-  readonly commit?: string;
-  readonly command: string;
-  readonly machine: Machine;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly notes: readonly string[];
-  readonly results: readonly Row[];
 }
 
 export type TrainDocument = DocumentOf<'train', TrainRow>;
