@@ -1,22 +1,15 @@
-const ROUNDS = 8;
+import { mixed } from '../mixed.js';
 
-/** Mixes 32 bits so that every bit of the input reaches every bit of the output: the finalizer of MurmurHash3. */
-function mix(value: number): number {
-  let bits = value ^ (value >>> 16);
-  bits = Math.imul(bits, 0x85ebca6b);
-  bits ^= bits >>> 13;
-  bits = Math.imul(bits, 0xc2b2ae35);
-  return bits ^ (bits >>> 16);
-}
+const ROUNDS = 8;
 
 /** A hash, from 0 to 2^32 - 1, of whole numbers up to 2^53. */
 export function hash(...words: readonly number[]): number {
   let state = 0;
   for (const word of words) {
-    state = mix(state ^ (word >>> 0)) + 0x9e3779b9;
-    state = mix(state ^ Math.floor(word / 2 ** 32)) + 0x9e3779b9;
+    state = mixed(state ^ (word >>> 0)) + 0x9e3779b9;
+    state = mixed(state ^ Math.floor(word / 2 ** 32)) + 0x9e3779b9;
   }
-  return mix(state) >>> 0;
+  return mixed(state) >>> 0;
 }
 
 /** Numbers in [0, 1) with 32 random bits: sfc32. The same words give the same numbers on every machine. */
@@ -50,7 +43,7 @@ export function permutation(count: number, ...words: readonly number[]): (index:
     let left = Math.floor(index / half);
     let right = index % half;
     for (const key of keys) {
-      [left, right] = [right, left ^ (mix(right ^ key) & (half - 1))];
+      [left, right] = [right, left ^ (mixed(right ^ key) & (half - 1))];
     }
     return left * half + right;
   };

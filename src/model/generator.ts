@@ -1,3 +1,5 @@
+import { mixed } from '../mixed.js';
+
 /**
  * A generator of normally distributed numbers that repeats itself for a seed: xoshiro128** (Blackman and Vigna 2018,
  * arXiv 1805.01407) under the polar form of Box and Muller's method (Marsaglia and Bray 1964).
@@ -51,12 +53,4 @@ function splitmix(seed: number): () => number {
     state = (state + 0x9e3779b9) | 0;
     return mixed(state);
   };
-}
-
-/** A whole number of 32 bits that depends on every bit of another: MurmurHash3's last step. */
-export function mixed(bits: number): number {
-  let z = bits | 0;
-  z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
-  z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
-  return z ^ (z >>> 16);
 }

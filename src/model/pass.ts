@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { dropoutOp } from '../fused/dropout.js';
 import { dropout } from '../fused/index.js';
 import { runBackward, runForward } from '../fused/run.js';
+import { mixed } from '../mixed.js';
 import type { ModelConfig } from './config.js';
-import { mixed } from './generator.js';
 
 /** The keys and values of the tokens that a model has read, which the tokens to come look back at. */
 export interface KeyValueCache {
