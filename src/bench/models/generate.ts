@@ -6,6 +6,7 @@ import { uniform } from '../../op/sample.js';
 import type { OnStep } from '../parts.js';
 import { round, summarise } from '../statistics.js';
 import { allocatorOfProcess } from '../tensorflow.js';
+import { relateModels } from './ratios.js';
 import type { GenerateRow } from './types.js';
 
 /** What generates, and how long it is measured. */
@@ -76,7 +77,7 @@ async function measureBatch(job: GenerateJob, batch: number, onStep: OnStep): Pr
   } finally {
     for (const { model } of contenders) model.dispose();
   }
-  return related(contenders.flatMap(rowsOf));
+  return relateModels(contenders.flatMap(rowsOf), (a, b) => a.phase === b.phase);
 }
 
 /** Reads the prompts, then takes greedy steps. A composed model has each of its ops composed. */
@@ -138,21 +139,4 @@ function rowsOf({ row, prefill, decode, failure }: Contender): GenerateRow[] {
 function figures(samples: readonly number[], tokens: number): Partial<GenerateRow> {
   const timing = summarise(samples);
   return { ...timing, samples: samples.length, tok_per_s: round(tokens / (timing.ms_p50 / 1000)) };
-}
-
-function related(rows: readonly GenerateRow[]): GenerateRow[] {
-  const find = ({ phase }: GenerateRow, activation: string, variant: string) =>
-    rows.find(
-      (row) => row.ok && row.phase === phase && row.activation === activation && row.variant === variant,
-    );
-  return rows.map((row) => {
-    if (!row.ok) return row;
-    const [stock, relu] = [find(row, row.activation, 'stock'), find(row, 'relu', 'fused')];
-    const of = (other: GenerateRow) => round(other.ms_p50! / row.ms_p50!);
-    return {
-      ...row,
-      ...(stock === undefined || row.variant === 'stock' ? {} : { vs_stock: of(stock) }),
-      ...(relu === undefined || row.variant !== 'fused' ? {} : { vs_relu: of(relu) }),
-    };
-  });
 }

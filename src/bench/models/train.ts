@@ -7,6 +7,7 @@ import { type Effort, interleave } from '../sampling.js';
 import { percentile, round, summarise } from '../statistics.js';
 import { allocatorOfProcess } from '../tensorflow.js';
 import { profileHost } from './profile.js';
+import { relateModels } from './ratios.js';
 import { makeStepper, type Stepper } from './step.js';
 import type { ModelVariant, TrainRow } from './types.js';
 
@@ -66,7 +67,7 @@ export async function measureTraining(job: TrainJob, onStep: OnStep): Promise<Tr
         peak_named: `${peak.named}: ${Math.round(peak.flops / 1e9)} GFLOP/s`,
       };
     });
-    return related([...measured, ...rows.filter(({ ok }) => !ok)]);
+    return relateModels([...measured, ...rows.filter(({ ok }) => !ok)]);
   } finally {
     for (const stepper of steppers) stepper.dispose();
   }
@@ -134,22 +135,6 @@ function partsOf(stepper: Stepper, whole: number): Partial<TrainRow> {
       ? {}
       : { ms_host: round(profile.ms_host), ms_matmul: round(profile.ms_matmul) }),
   };
-}
-
-function related(rows: readonly TrainRow[]): TrainRow[] {
-  const find = (activation: string, variant: ModelVariant) =>
-    rows.find((row) => row.ok && row.activation === activation && row.variant === variant);
-  const relu = find('relu', 'fused');
-  return rows.map((row) => {
-    if (!row.ok) return row;
-    const stock = find(row.activation, 'stock');
-    const of = (other: TrainRow) => round(other.ms_p50! / row.ms_p50!);
-    return {
-      ...row,
-      ...(stock === undefined || row.variant === 'stock' ? {} : { vs_stock: of(stock) }),
-      ...(relu === undefined || row.variant !== 'fused' ? {} : { vs_relu: of(relu) }),
-    };
-  });
 }
 
 /** The activations that are compared, where nobody says which: the paper's, at equal parameters. */
