@@ -44,11 +44,13 @@ bool suits(const pc_mapping& m, int32_t architecture, int32_t pass, int32_t item
   return slots <= 1 << 20 && launch_for(m, slots).shared <= shared_limit(architecture);
 }
 
-// A row in registers: as few masked slots as can be, and then as few threads.
+// A row in registers: more than half of the slots that a thread may have, so that it has loads in flight,
+// with as few masked ones as can be, and then as few threads.
 row_launch in_registers(const pc_mapping& m, int64_t slots) {
   if (m.path == PC_PATH_WARP) return {m.threads, {int32_t(ceil_divide(slots, warp)), 0}, 0};
   row_launch best{};
-  for (int32_t each = 1; each <= register_slots(m.pass); ++each) {
+  const int32_t most = register_slots(m.pass);
+  for (int32_t each = most / 2 + 1; each <= most; ++each) {
     const int64_t threads = whole_warps(ceil_divide(slots, each));
     if (threads > m.threads) continue;
     if (best.threads > 0 && threads * each > int64_t(best.threads) * best.plan.slots) continue;
