@@ -25,7 +25,7 @@ def document(
     return {
         "schema": 1,
         "bench": "activations",
-        "date": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "date": timestamp(),
         **({} if commit is None else {"commit": commit}),
         "command": command,
         "machine": {**machine(), "simd": simd},
@@ -33,6 +33,11 @@ def document(
         "notes": list(notes),
         "results": list(rows),
     }
+
+
+def timestamp() -> str:
+    """Now, as JavaScript writes it."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_json(file: str, value: Any) -> None:
