@@ -178,9 +178,9 @@ class Contenders:
         moved = self.case.bytes("forward_backward")
         return Contender(self._identity("forward_backward", backend, variant), moved, lambda: None, run)
 
-    def user_call(self, name: str) -> Launch:
-        """A peer's forward and backward through autograd."""
-        formula, buffers = self.formula(name), self.buffers
+    def user_call(self, formula: Callable[..., Tensor]) -> Launch:
+        """Forward and backward through autograd."""
+        buffers = self.buffers
 
         def run(index: int) -> Outputs:
             leaves = [tensor.detach().requires_grad_() for tensor in buffers.inputs(index)]
@@ -208,7 +208,8 @@ class Contenders:
             same = torch.equal(into[self.sets - 1], self.buffers.one(name, self.sets - 1))
             return None if same else "the copy differs from x"
 
-        row = {"op": "copy", "label": "copy", "pass": "copy", **self._place("native"), "variant": "copy"}
+        backend = "pytorch" if method.startswith("torch") else "native"
+        row = {"op": "copy", "label": "copy", "pass": "copy", **self._place(backend), "variant": "copy"}
         return Contender({**row, "method": method}, 2 * into[0].nbytes, check, launch)
 
     def _checked(self, run: Launch, expected: Sequence[Expected], bound: float) -> Callable[[], "str | None"]:

@@ -126,7 +126,7 @@ class Session:
             self.versions["cuda"] = torch.version.cuda
         if options.append and options.json is not None and Path(options.json).exists():
             earlier = json.loads(Path(options.json).read_text(encoding="utf-8"))
-            self.rows = [row for row in earlier["results"]]
+            self.rows = list(earlier["results"])
             self.notes = [note for note in earlier["notes"] if not note.startswith(SUMMARY)]
         # autograd.grad keeps its graph here, which compiled backward passes refuse where they may reuse its memory.
         if hasattr(compiler_config, "donated_buffer"):
@@ -174,8 +174,8 @@ class Session:
         self.rows = [row for row in self.rows if key_of(row) not in keys] + list(rows)
 
     def _load_liger(self) -> dict[str, dict[str, liger.Kernels]]:
-        liger.add_wheel(self.options.liger)
         try:
+            liger.add_wheel(self.options.liger)
             kernels = {LIGER: liger.load(in_place=False), LIGER_IN_PLACE: liger.load(in_place=True)}
         except Exception as error:  # of whatever it imports
             self.notes.append(f"left out: Liger-Kernel: {first_line(error)}")
@@ -267,7 +267,7 @@ def measure_work(
         rows = time_on_device(device, contenders, sets, launches, rounds)
         large = device.is_cold(matrix, sets)
         related = [with_target(row) for row in relate(rows, 0 if large else sys.maxsize)]
-        calls = time_calls(device, user_contenders(makers, related, peers), sets, rounds)
+        calls = time_calls(device, user_contenders(makers, related, peers, kernels), sets, rounds)
         del contenders, makers
         device.synchronize()
     return related + calls
@@ -303,7 +303,9 @@ def time_on_device(
     return rows
 
 
-def user_contenders(makers: Contenders, rows: Sequence[Row], peers: Sequence[str]) -> list[Contender]:
+def user_contenders(
+    makers: Contenders, rows: Sequence[Row], peers: Sequence[str], kernels: dict[str, dict[str, liger.Kernels]]
+) -> list[Contender]:
     """Those whose forward and backward were right."""
     activation = makers.case.activation
 
@@ -318,9 +320,11 @@ def user_contenders(makers: Contenders, rows: Sequence[Row], peers: Sequence[str
         forward, backward = (makers.own(direction).launch for direction in DIRECTIONS)
         found.append(makers.calls("fused", "native", lambda i: (forward(i), backward(i))))
     for peer in peers:
-        if peer in (LIGER, LIGER_IN_PLACE, AUTOTUNED) or not right(f"peer:{peer}"):
+        if peer in (LIGER_IN_PLACE, AUTOTUNED) or not right(f"peer:{peer}"):
             continue
-        found.append(makers.calls(f"peer:{peer}", "pytorch", makers.user_call(peer)))
+        formula = kernels[peer][activation.native].apply if peer == LIGER else makers.formula(peer)
+        if formula is not None:
+            found.append(makers.calls(f"peer:{peer}", "pytorch", makers.user_call(formula)))
     return found
 
 
