@@ -154,7 +154,7 @@ class Session:
         self.write()
         print(f"{self.device.describe()['gpu']}, PyTorch {torch.__version__}")
         print(table(self.rows))
-        for line in (*self.notes, *summary(self.rows)):
+        for line in (*self.notes, *summary(self.rows), *misses(self.rows)):
             print(f"note: {line}")
 
     def write(self) -> None:
@@ -212,7 +212,7 @@ SETTING = (
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
-    return [f"{SUMMARY}{line}" for line in (*means(rows), *misses(rows))]
+    return [f"{SUMMARY}{line}" for line in means(rows)]
 
 
 def key_of(row: Row) -> tuple[object, ...]:
