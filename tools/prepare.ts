@@ -7,7 +7,7 @@
  *   --all-architectures   every CUDA architecture of CMakeLists.txt
  *   --native              only the native library; its failure is an error
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,6 +15,10 @@ import { PolycomError } from '../src/errors.js';
 import { buildNative } from '../src/native/build.js';
 import { packageFolder } from '../src/package.js';
 import { linkTensorflow } from '../src/tensorflow/link/index.js';
+import { localArchitecture } from './architecture.js';
+
+/** What is compiled for where there is no GPU. */
+const HOPPER = '90-real';
 
 const { values: options } = parseArgs({
   options: {
@@ -45,20 +49,13 @@ async function attempt(consequence: string, step: () => Promise<void>): Promise<
 async function buildLibrary(): Promise<void> {
   const { action, library, seconds } = await buildNative({
     folder: join(packageFolder, 'build'),
-    architectures: options['all-architectures'] ? 'all' : (process.env.CUDAARCHS ?? localArchitecture()),
+    architectures: options['all-architectures']
+      ? 'all'
+      : (process.env.CUDAARCHS ?? localArchitecture() ?? HOPPER),
     onStart: () => say('compiling the native library'),
     ...(options.native ? { onOutput: (text: string) => void process.stderr.write(text) } : {}),
   });
   if (action === 'built') say(`${library} in ${seconds.toFixed(0)} s`);
-}
-
-/** The architecture of this machine's first GPU; Hopper's where there is none. */
-function localArchitecture(): string {
-  const smi = spawnSync('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader'], {
-    encoding: 'utf8',
-  });
-  const capability = /^(\d+)\.(\d)/.exec(smi.stdout ?? '');
-  return capability === null ? '90-real' : `${capability[1]}${capability[2]}-real`;
 }
 
 function compileTypeScript(): void {

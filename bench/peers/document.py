@@ -14,25 +14,36 @@ from typing import Any, Iterable, Sequence
 from sampling import Row, significant
 
 ROOT = Path(__file__).resolve().parents[2]
-PASSES = {"forward": "forward", "forward_backward": "forward + backward"}
+PASSES = {"forward": "forward", "backward": "backward", "forward_backward": "forward + backward"}
 
 
 def document(
-    rows: Sequence[Row], command: str, simd: str, versions: dict[str, str], notes: Sequence[str]
+    rows: Sequence[Row],
+    command: str,
+    simd: str,
+    versions: dict[str, str],
+    notes: Sequence[str],
+    commit: str | None = None,
+    gpu: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """All of it; rows have their ratios already."""
-    commit = current_commit()
+    """All of it; rows have their ratios already. `commit` is for where git cannot say; `gpu` describes one."""
+    commit = commit or current_commit()
     return {
         "schema": 1,
         "bench": "activations",
-        "date": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "date": timestamp(),
         **({} if commit is None else {"commit": commit}),
         "command": command,
-        "machine": {**machine(), "simd": simd},
+        "machine": {**machine(), "simd": simd, **(gpu or {})},
         "versions": versions,
         "notes": list(notes),
         "results": list(rows),
     }
+
+
+def timestamp() -> str:
+    """Now, as JavaScript writes it."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_json(file: str, value: Any) -> None:
@@ -122,7 +133,7 @@ def first_match(file: str, pattern: str) -> str | None:
 
 def peer_name(variant: str) -> str:
     """`peer:pytorch-eager` for people."""
-    return variant.removeprefix("peer:").replace("pytorch", "PyTorch").replace("-", " ")
+    return variant.removeprefix("peer:").replace("pytorch", "PyTorch").replace("liger", "Liger").replace("-", " ")
 
 
 def format_table(results: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ import ctypes
 import json
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
 from functools import lru_cache
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 ABI_VERSION = 4
 MAX_RANK = 8
@@ -90,6 +90,13 @@ class Library:
         self.check(self.functions.pc_queue_create(DEVICES.index(device), index, threads, byref(queue)))
         return Queue(self, queue)
 
+    def adopt(self, stream: int, index: int = 0) -> Queue:
+        """A queue over a CUDA stream of someone else's, which must outlive it."""
+        queue = c_void_p()
+        adopt = self.function("pc_queue_adopt", c_int32, c_void_p, POINTER(c_void_p))
+        self.check(adopt(index, stream, byref(queue)))
+        return Queue(self, queue)
+
     def check(self, status: int) -> None:
         """Raises this thread's last failure unless the status is PC_OK."""
         if status != 0:
@@ -118,7 +125,7 @@ class Queue:
     def __init__(self, library: Library, address: c_void_p) -> None:
         self.library = library
         self.address = address
-        self._workspaces: list[c_void_p] = []
+        self._workspaces: list[int] = []
 
     def prepare(
         self,
@@ -126,8 +133,10 @@ class Queue:
         inputs: Sequence[Tensor],
         outputs: Sequence[Tensor],
         scalars: Sequence[float] = (),
+        workspace: Callable[[int], int] | None = None,
     ) -> Call:
-        """Checks and encodes a call of an op of the header, such as polynorm_forward. Its workspace is the queue's."""
+        """Checks and encodes a call of an op of the header, such as polynorm_forward. `workspace` gives the address of
+        so many bytes; by default they are the queue's, until it is closed."""
         block = block_type(len(inputs) + len(outputs))()
         arguments = block.arguments
         arguments.size = ctypes.sizeof(block)
@@ -140,7 +149,7 @@ class Queue:
         self.library.check(self.library.function(f"pc_{op}_plan", *types)(self.address, byref(block)))
         for view, tensor in zip(block.tensors[len(inputs) :], outputs):
             encode(view, tensor)
-        arguments.workspace = self._allocate(arguments.workspace_size).value
+        arguments.workspace = (workspace or self._own_workspace)(arguments.workspace_size) or None
         run = self.library.function(f"pc_{op}", *types)
         return Call(self, run, block, (*inputs, *outputs))
 
@@ -148,20 +157,34 @@ class Queue:
         """Waits for the queue's work."""
         self.library.check(self.library.function("pc_queue_synchronize", c_void_p)(self.address))
 
-    def close(self) -> None:
-        """Frees the workspaces of its calls, and the queue."""
-        free = self.library.function("pc_memory_free", c_void_p)
-        while self._workspaces:
-            self.library.check(free(self._workspaces.pop()))
-        self.library.check(self.library.function("pc_queue_destroy", c_void_p)(self.address))
-        self.address = c_void_p()
-
-    def _allocate(self, size: int) -> c_void_p:
+    def allocate(self, size: int) -> int:
+        """The address of so many bytes on the queue's device, holding anything; 0 for none. Free them with `free`."""
         memory = c_void_p()
         allocate = self.library.function("pc_memory_allocate", c_void_p, c_int64, POINTER(c_void_p))
         self.library.check(allocate(self.address, size, byref(memory)))
-        self._workspaces.append(memory)
-        return memory
+        return memory.value or 0
+
+    def free(self, address: int) -> None:
+        """Frees what `allocate` gave, once the work queued before is done."""
+        self.library.check(self.library.function("pc_memory_free", c_void_p)(address))
+
+    def copy(self, to: int, source: int, size: int) -> None:
+        """Copies in the queue's order, from and to host memory or memory on the queue's device."""
+        copy = self.library.function("pc_memory_copy", c_void_p, c_void_p, c_void_p, c_int64)
+        self.library.check(copy(self.address, to, source, size))
+
+    def close(self) -> None:
+        """Frees the workspaces of its calls, and the queue."""
+        while self._workspaces:
+            self.free(self._workspaces.pop())
+        self.library.check(self.library.function("pc_queue_destroy", c_void_p)(self.address))
+        self.address = c_void_p()
+
+    def _own_workspace(self, size: int) -> int:
+        address = self.allocate(size)
+        if address:
+            self._workspaces.append(address)
+        return address
 
     def __enter__(self) -> Queue:
         return self

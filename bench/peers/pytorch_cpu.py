@@ -22,9 +22,10 @@ import torch
 import polycom
 from activations import ACTIVATIONS, Activation
 from cases import FUSED_BOUND, PEER_BOUNDS, Case, Data, Shape, disagreement
-from document import PASSES, cache_bytes, document, format_table, relate, write_json
+from document import cache_bytes, document, format_table, relate, write_json
 from memory import keep_freed_memory
 from sampling import Contender, Effort, Row, first_line, measure
+from tensors import view
 
 EAGER, COMPILED = "peer:pytorch-eager", "peer:pytorch-compiled"
 COPY_METHODS = {"memcpy": 1, "streaming stores": 2}
@@ -139,7 +140,7 @@ def measure_shape(
     contenders = copy_contenders(queue, data)
     for activation in chosen:
         case = Case(activation, data)
-        for direction in PASSES:
+        for direction in ("forward", "forward_backward"):
             contenders.append(own_contender(queue, case, direction))
             contenders += [peer_contender(case, direction, variant) for variant in variants]
     group = f"{data.shape} {data.dtype}"
@@ -236,12 +237,6 @@ def identity(case: Case, direction: str, backend: str, variant: str) -> Row:
 def place(data: Data, backend: str) -> Row:
     shape = {"rows": data.shape.rows, "cols": data.shape.cols}
     return {**shape, "dtype": data.dtype, "device": "cpu", "backend": backend}
-
-
-def view(tensor: torch.Tensor) -> polycom.Tensor:
-    """A tensor as the C ABI takes it: the same memory."""
-    dtype = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16"}[tensor.dtype]
-    return polycom.Tensor(tensor.data_ptr(), dtype, tensor.shape, tensor.stride(), owner=tensor)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,11 @@ export function isPeer(variant: Variant): variant is PeerVariant {
 
 /** A peer for people: `PyTorch compiled`. */
 export function peerName(variant: PeerVariant): string {
-  return variant.slice('peer:'.length).replace('pytorch', 'PyTorch').replaceAll('-', ' ');
+  return variant
+    .slice('peer:'.length)
+    .replace('pytorch', 'PyTorch')
+    .replace('liger', 'Liger')
+    .replaceAll('-', ' ');
 }
 
 /** A contender for people: `PolyNorm, fused`. */

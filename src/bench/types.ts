@@ -36,7 +36,7 @@ export interface RowIdentity extends Shape {
   readonly variant: Variant;
   /** Of TensorFlow's rows. */
   readonly allocator?: Allocator;
-  /** Of a copy: the way of copying that was fastest here. */
+  /** Of a copy: the way of copying that was fastest here. Of a GPU's row: why no graph was replayed. */
   readonly method?: string;
 }
 
@@ -55,6 +55,12 @@ export interface Row extends RowIdentity, Partial<Timing> {
   readonly gb_per_s?: number;
   /** That rate against the copy's. Only where the tensors do not fit the cache. */
   readonly of_copy?: number;
+  /** The share of the copy's rate that it should reach. */
+  readonly target?: number;
+  /** Whose clock: the device's, or that of the host that calls. Absent where there is only the host. */
+  readonly timing?: 'device' | 'wall';
+  /** Of a GPU's rows: how many calls a sample is of. */
+  readonly launches?: number;
   /** How many times faster than the unfused composition. */
   readonly vs_reference?: number;
   /** How many times as fast as tf.relu in the same pass: below 1 is slower. */
@@ -74,6 +80,12 @@ export interface Machine {
   readonly cache_mb: number;
   /** Of the native library's kernels: `avx512`, `avx2` or `baseline`. */
   readonly simd?: string;
+  /** The GPU, where one was measured. */
+  readonly gpu?: string;
+  readonly gpu_driver?: string;
+  readonly gpu_memory_gb?: number;
+  readonly gpu_l2_mb?: number;
+  readonly gpu_sms?: number;
   /** Of the process that measured all but the rows of other allocators. */
   readonly tf_allocator?: Allocator;
   readonly tf_onednn?: 'off' | 'default';

@@ -6,6 +6,7 @@ import { type Bar, CHART_STYLE, drawBars, textWidth } from './bars.js';
 import type { Charts } from './charts.js';
 import { drawDots } from './dots.js';
 import { peerFigures } from './peers.js';
+import { rooflineFigures } from './roofline.js';
 import {
   allocatorRows,
   atShape,
@@ -44,6 +45,8 @@ const WHOLE = 1080;
 
 /** The figures that a document has the rows for. */
 export function figuresOf(document: BenchDocument, charts: Charts): Figure[] {
+  const roofline = rooflineFigures(document, charts);
+  if (roofline.length > 0) return roofline;
   const figures = [peerFigures, copyFigure, everyShapeFigure, hostFigure, overheadFigure, allocatorFigure];
   return figures.flatMap((figure) => figure(document, charts) ?? []);
 }

@@ -3,6 +3,7 @@ import { duration, percent, times } from '../bench/format.js';
 import { STOCK_ANCHOR } from '../bench/ratios.js';
 import { shapeName } from '../bench/shapes.js';
 import type { BenchDocument, BenchPass } from '../bench/types.js';
+import { rooflineRows } from './roofline.js';
 import { atShape, copyRows, extreme, hostRows, passesOf, peerGroups } from './select.js';
 
 /** A figure that stands for many, and what it is a figure of. */
@@ -13,7 +14,22 @@ export interface Tile {
 
 /** What a document comes to, in a handful of figures. */
 export function headline(document: BenchDocument): Tile[] {
+  const roofline = rooflineTiles(document);
+  if (roofline.length > 0) return [...roofline, checkTile(document)];
   return [...peerTiles(document), ...copyTiles(document), ...hostTiles(document), checkTile(document)];
+}
+
+/** On a GPU, of all shapes together: how near a copy, and how fast beside the fastest peer that was right. */
+function rooflineTiles(document: BenchDocument): Tile[] {
+  const rows = rooflineRows(document).filter(({ variant }) => variant === 'fused');
+  const groups = peerGroups(document).filter(({ own }) => rows.some((row) => row === own));
+  return passesOf(rows).flatMap((pass) => {
+    const shares = rows.filter((row) => row.pass === pass).map(({ of_copy }) => of_copy);
+    const speeds = groups.filter(({ own }) => own.pass === pass).map(({ speed }) => speed);
+    const copy = { value: range(shares, percent), text: `of a copy's rate, ${passName(pass)}, every width` };
+    const peer = { value: range(speeds, times), text: `the speed of the fastest peer, ${passName(pass)}` };
+    return speeds.length === 0 ? [copy] : [copy, peer];
+  });
 }
 
 function peerTiles(document: BenchDocument): Tile[] {

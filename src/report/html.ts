@@ -8,6 +8,7 @@ import { figuresOf } from './figures.js';
 import { headline } from './headline.js';
 import { formatModels } from './models.js';
 import { escapeHtml, formatFigure, formatSetting } from './parts.js';
+import { formatMisses } from './roofline.js';
 import { STYLE } from './style.js';
 
 type AnyDocument = BenchDocument | ModelDocument;
@@ -40,7 +41,7 @@ function formatActivations(document: BenchDocument, charts: Charts): string {
   const failed = document.results.filter(({ ok }) => !ok).length;
   const when = `${date.slice(0, 16).replace('T', ' ')} UTC`;
   return `<h1>PolyCom activations, measured</h1>
-<p class="muted">${escapeHtml([`${machine.cpu}, ${machine.cpus} CPUs`, when, ...(commit === undefined ? [] : [`commit ${commit}`])].join(' · '))}</p>
+<p class="muted">${escapeHtml([machine.gpu ?? `${machine.cpu}, ${machine.cpus} CPUs`, when, ...(commit === undefined ? [] : [`commit ${commit}`])].join(' · '))}</p>
 ${failed === 0 ? '' : `<p class="wrong">${failed} ${failed === 1 ? 'contender' : 'contenders'} gave a wrong result, and ${failed === 1 ? 'was' : 'were'} not timed.</p>`}
 <div class="tiles">
 ${headline(document)
@@ -51,6 +52,7 @@ ${headline(document)
   .join('\n')}
 </div>
 ${figuresOf(document, charts).map(formatFigure).join('\n')}
+${formatMisses(document)}
 <h2>Every measurement</h2>
 <p class="muted">Medians, with the span from the 20th to the 80th percentile. GB/s counts each tensor of a pass once.</p>
 ${formatTables(document)}

@@ -3,11 +3,13 @@ export const COLORS: string = `:root {
   color-scheme: light dark;
   --surface: #ffffff; --raised: #f6f8fa; --line: #d8dee4; --ink: #1f2328; --muted: #59636e;
   --fused: #1a6fd4; --composed: #d98324; --stock: #8c959f; --third: #2f9e6e; --wrong: #c92a2a;
+  --fourth: #8e5fc7; --fifth: #c2588a; --sixth: #6b7f1d;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --surface: #0d1117; --raised: #161b22; --line: #30363d; --ink: #e6edf3; --muted: #9198a1;
     --fused: #4c9bf5; --composed: #d6873a; --stock: #7d8590; --third: #3fb27f; --wrong: #ff7b72;
+    --fourth: #a98be0; --fifth: #e080ab; --sixth: #9db23c;
   }
 }`;
 

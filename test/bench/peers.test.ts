@@ -9,25 +9,14 @@ import { peersPython } from '../../tools/python.js';
 import { native } from '../native/harness.js';
 import { runNative } from '../native/run.js';
 import { ROOT, removeFolders, temporaryFolder, writeFiles } from '../tensorflow/link-harness.js';
+import { evaluate, hasPython, PEERS } from './python.js';
 
-const PEERS = join(ROOT, 'bench', 'peers');
-const hasPython = (await runCommand('python3', ['--version'])).status === 0;
 if (!hasPython) console.warn('skipped: the tests of bench/peers: there is no python3');
 const python = hasPython ? await peersPython() : 'python3';
 const hasTorch = hasPython && (await runCommand(python, ['-c', 'import torch'])).status === 0;
 if (!hasTorch) console.warn('skipped: the peers themselves: no PyTorch; npm run bench:peers -- --install');
 
 afterAll(removeFolders);
-
-/** What a script prints that may import bench/peers, as JSON. */
-async function evaluate<T>(script: string, args: readonly string[] = [], program = 'python3'): Promise<T> {
-  const { status, stdout, stderr } = await runCommand(program, ['-B', '-c', script, ...args], {
-    ...process.env,
-    PYTHONPATH: PEERS,
-  });
-  expect(status, stderr).toBe(0);
-  return JSON.parse(stdout) as T;
-}
 
 /** Runs a program of this checkout's TypeScript. */
 function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CommandResult> {

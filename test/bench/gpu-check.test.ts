@@ -1,0 +1,305 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { activations } from '../../src/activations/table.js';
+import { type CommandResult, runCommand } from '../../src/command.js';
+import { expected } from '../../src/op/compare.js';
+import { isMatrix, sampleOf } from '../../src/op/sample.js';
+import { emulatedCuda, native } from '../native/harness.js';
+import { ROOT, removeFolders, temporaryFolder, writeFiles } from '../tensorflow/link-harness.js';
+import { evaluate, GPU, hasPython } from './python.js';
+
+if (!hasPython) console.warn('skipped: the tests of bench/gpu: there is no python3');
+const emulated = hasPython ? await emulatedCuda() : undefined;
+const hasGpu = hasPython && (await runCommand('python3', ['-B', '-c', DRIVER_PROBE()])).status === 0;
+
+afterAll(removeFolders);
+
+function DRIVER_PROBE(): string {
+  return `import sys; sys.path.insert(0, ${JSON.stringify(GPU)}); import driver; sys.exit(driver.gpu_problem() is not None)`;
+}
+
+function script(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CommandResult> {
+  return runCommand('python3', ['-B', join(GPU, name), ...args], { ...process.env, ...env });
+}
+
+const hosts = [
+  { device: 'cpu', library: native },
+  { device: 'emulated', library: emulated },
+].flatMap(({ device, library }) => (library === undefined ? [] : [{ device, path: library.path }]));
+
+describe.skipIf(!hasPython)('bench/gpu/reference.py', () => {
+  test.each(activations.map((op) => ({ name: op.name, op })))(
+    '$name is what it is in TypeScript',
+    async ({ name, op }) => {
+      const cols = 9;
+      const sample = sampleOf(op, 1, cols, { scale: 1.5 });
+      const wanted = expected(op, sample);
+      const matrices = op.inputs.filter(isMatrix).map((input) => Array.from(sample.tensors[input]!));
+      const coefficients = [
+        Array.from(sample.tensors.weight ?? []),
+        Array.from(sample.tensors.bias ?? [0])[0],
+      ];
+      const got = await evaluate<{ y: number[][]; gradients: number[][][] }>(
+        `
+import json, sys
+import reference
+from vectors import vector
+name, matrices, dy, (weight, bias), scalars = json.loads(sys.argv[1])
+op = next(op for op in reference.OPS if op.name == name)
+of = reference.Coefficients(weight, bias)
+rows = [vector(row) for row in matrices]
+y = reference.forward(op, rows, of, scalars)
+gradients, parts = reference.backward(op, rows, vector(dy), of, scalars)
+both = lambda sums: [list(sums.value), list(sums.terms)]
+small = [[list(pair) for pair in zip(*parts.dweight)], [[value] for value in parts.dbias]] if op.coefficients else []
+print(json.dumps({"y": both(y), "gradients": [*map(both, gradients), *small]}))`,
+        [JSON.stringify([name, matrices, Array.from(sample.dy), coefficients, sample.scalars])],
+      );
+      const all = [wanted.y, ...wanted.gradients];
+      for (const [i, [value, terms]] of [got.y, ...got.gradients].entries()) {
+        for (const [j, term] of Array.from(all[i]!.terms).entries()) {
+          expect(Math.abs(value![j]! - all[i]!.value[j]!)).toBeLessThanOrEqual(1e-12 * term);
+          expect(Math.abs(terms![j]! - term)).toBeLessThanOrEqual(1e-12 * term);
+        }
+      }
+      expect(got.gradients).toHaveLength(wanted.gradients.length);
+    },
+  );
+
+  test('has every activation of the table, with its scalars', async () => {
+    const ops = await evaluate<[string, string[], boolean][]>(
+      `import json, reference
+print(json.dumps([[op.name, list(op.scalars), op.gated] for op in reference.OPS]))`,
+    );
+    const table = activations.map(({ name, scalars, inputs }) => [name, [...scalars], inputs[0] === 'gate']);
+    expect(ops.sort()).toEqual(table.sort());
+  });
+});
+
+describe.skipIf(!hasPython || hosts.length === 0)('bench/gpu/check.py', () => {
+  test.each(hosts)('finds nothing wrong on $device', async ({ device, path }) => {
+    const json = join(temporaryFolder(), 'check.json');
+    const args = [
+      '--library',
+      path,
+      '--device',
+      device,
+      '--grid',
+      'small',
+      '--large',
+      '26x520',
+      '--json',
+      json,
+    ];
+    const ops = ['--ops', 'polynorm,polynormglu,polyrelu,geglu', '--commit', '0123456789ab'];
+    const { status, stdout, stderr } = await script('check.py', [...args, ...ops]);
+    expect(status, stdout + stderr).toBe(0);
+    expect(stdout).not.toContain('FAILED');
+    const found = JSON.parse(readFileSync(json, 'utf8'));
+    expect(found).toMatchObject({ bench: 'gpu-check', device, commit: '0123456789ab', failures: [] });
+    expect(found.sections.grid.checked).toBeGreaterThan(200);
+    expect(found.sections.queues.checked).toBeGreaterThan(0);
+    expect(found.sections.large).toMatchObject({ checked: 1, failures: 0 });
+    expect(found.skipped).toContain("graphs: only CUDA's own streams can be captured");
+  });
+
+  test('needs no NumPy, and says what that costs', async () => {
+    const folder = temporaryFolder();
+    writeFiles(folder, { 'numpy.py': 'raise ImportError("not here")\n' });
+    const { device, path } = hosts[0]!;
+    const args = ['--library', path, '--device', device, '--ops', 'polynorm,geglu', '--sections', 'grid'];
+    const { status, stdout } = await script('check.py', args, { PYTHONPATH: folder });
+    expect(status, stdout).toBe(0);
+    expect(stdout).toMatch(/grid: \d{3} checked, 0 failures/);
+    expect(stdout).toContain('there is no NumPy');
+  });
+
+  test('sees what is wrong with results, memory and reruns', async () => {
+    const { device, path } = hosts[0]!;
+    const found = await evaluate<Record<string, string[]>>(
+      `
+import ctypes, json, sys
+import checks, guarded, polycom, situations, vectors
+from grid import Case, LAYOUTS
+from reference import OPS
+vectors.quiet()
+op = {op.name: op for op in OPS}
+queue = polycom.Library(sys.argv[1]).queue("cpu" if sys.argv[2] == "cpu" else "cuda")
+case = Case(op["polynorm"], "f32", 3, 60, layout=LAYOUTS[2])
+found = {"right": checks.problems_of(queue, case)}
+
+def with_change(target, name, changed, of=case):
+    before = getattr(target, name)
+    setattr(target, name, changed(before))
+    try:
+        checks.expected.cache_clear()
+        return checks.problems_of(queue, of)
+    finally:
+        setattr(target, name, before)
+        checks.expected.cache_clear()
+
+def other_scalars(prepare):
+    return lambda self, name, inputs, outputs, scalars, workspace: prepare(self, name, inputs, outputs, [0.5, 0], workspace)
+found["epsilon"] = with_change(polycom.Queue, "prepare", other_scalars)
+
+def poking(at):
+    def changed(run):
+        def poked(self):
+            run(self)
+            tensor = self._tensors[-1 if len(self._tensors) == 4 else -3].owner
+            byte = ctypes.create_string_buffer(b"!", 1)
+            tensor.queue.copy(tensor.address + at, ctypes.addressof(byte), 1)
+        return poked
+    return changed
+found["before"] = with_change(polycom.Call, "run", poking(guarded.GUARD_BYTES - 1))
+found["between rows"] = with_change(polycom.Call, "run", poking(guarded.GUARD_BYTES + 60 * 4))
+
+def moody(run):
+    calls = [0]
+    def run_moodily(self):
+        run(self)
+        calls[0] += 1
+        tensor = self._tensors[-1].owner
+        if calls[0] == 4:
+            byte = ctypes.create_string_buffer(b"!", 1)
+            tensor.queue.copy(tensor.address + guarded.GUARD_BYTES, ctypes.addressof(byte), 1)
+    return run_moodily
+found["rerun"] = with_change(polycom.Call, "run", moody)
+
+def leaving_a_row(run):
+    def left(self):
+        run(self)
+        y = self._tensors[-1 if len(self._tensors) == 4 else -3].owner
+        row = ctypes.create_string_buffer(b"\\0" * 8, 8)
+        y.queue.copy(y.address + guarded.GUARD_BYTES + 20 * 60 * 4, ctypes.addressof(row), 8)
+    return left
+found["equal rows"] = with_change(polycom.Call, "run", leaving_a_row, Case(op["polynorm"], "f32", 32, 60))
+
+clean = situations.tile_problems
+tile = [bytes([i]) * 6 for i in range(5)]
+address = queue.allocate(600)
+memory = bytearray(b"".join(tile) * 20)
+memory[6 * 73 + 2] = 99
+queue.copy(address, ctypes.addressof((ctypes.c_char * 600).from_buffer(memory)), 600)
+found["large"] = list(clean(queue, address, tile, 100, "y", chunk_bytes=64))
+queue.free(address)
+print(json.dumps(found))`,
+      [path, device],
+    );
+    expect(found.right).toEqual([]);
+    expect(found.epsilon).toContainEqual(expect.stringMatching(/ y: 3 of 3 rows are wrong; row 0 is off by/));
+    expect(found.epsilon).toContainEqual(expect.stringMatching(/ dweight is off by/));
+    expect(found.before).toContainEqual(expect.stringMatching(/writes outside (y|dx)$/));
+    expect(found['between rows']).toContainEqual(expect.stringMatching(/writes outside (y|dx)$/));
+    expect(found.rerun).toContainEqual(expect.stringMatching(/dbias differs from run to run$/));
+    expect(found['equal rows']).toContainEqual(
+      expect.stringMatching(/: 1 rows differ from equal ones, row 20 first$/),
+    );
+    expect(found.large).toEqual(['y: row 73 is not what an equal row of a small matrix is']);
+  });
+});
+
+describe.skipIf(!hasPython)('bench/gpu/main.py', () => {
+  test.skipIf(hasGpu)('without a GPU says so once, and succeeds', async () => {
+    for (const result of [
+      await script('main.py', []),
+      await runCommand(process.execPath, [
+        '--import',
+        import.meta.resolve('tsx'),
+        join(ROOT, 'tools/gpu-check.ts'),
+      ]),
+    ]) {
+      expect(result.status, result.stderr).toBe(0);
+      expect(result.stdout).toMatch(/^gpu: skipped: [^\n]+\n$/);
+    }
+  });
+
+  test.skipIf(hosts.length === 0)('goes on after a part that fails, and sums up', async () => {
+    const out = temporaryFolder();
+    const { device, path } = hosts[0]!;
+    const args = ['--library', path, '--device', device, '--out', out, '--parts', 'check,sanitize'];
+    const good = await script('main.py', [...args, '--check', '--grid small --ops relu']);
+    expect(good.status, good.stdout + good.stderr).toBe(0);
+    const bad = await script('main.py', [...args, '--check', '--grid small --ops nosuch']);
+    expect(bad.status).toBe(1);
+    expect(bad.stdout).toContain("'nosuch'; expected some of");
+    expect(bad.stdout).toMatch(
+      /gpu: check: failed \(exit status 2\) in .* s\ngpu: sanitize: passed in .* s\n$/,
+    );
+    const slow = await script('main.py', [...args, '--parts', 'check', '--seconds', '{"check": 0.01}']);
+    expect(slow.stdout).toContain('gpu: check: out of time');
+    expect(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')).parts.check.outcome).toBe(
+      'out of time',
+    );
+  });
+});
+
+describe.skipIf(!hasPython)('bench/gpu/sanitize.py', () => {
+  test('reads what the tools print', async () => {
+    const check = 'gpu check: grid: 40 checked, 0 failures, 3 s\n';
+    const over = 'FAILED grid: relu and what follows: not checked: 5 seconds are over\n';
+    const cases: [string, number | null][] = [
+      [`${check}========= ERROR SUMMARY: 0 errors`, 0],
+      [`${check}========= ERROR SUMMARY: 3 errors`, 86],
+      [`${check}========= RACECHECK SUMMARY: 1 hazard displayed (1 error, 0 warnings)`, 0],
+      ['========= Error: Device not supported', 1],
+      ['========= ERROR SUMMARY: 0 errors', 0],
+      [check, 1],
+      [`${over}gpu check: grid: 7 checked, 1 failures, 5 s\n========= ERROR SUMMARY: 0 errors`, 1],
+      [`gpu check: grid: 7 checked, 2 failures, 5 s\n========= ERROR SUMMARY: 0 errors`, 1],
+      ['', null],
+    ];
+    const verdicts = await evaluate<string[]>(
+      `import json, sys, sanitize
+print(json.dumps([sanitize.verdict_of(*case) for case in json.loads(sys.argv[1])]))`,
+      [JSON.stringify(cases)],
+    );
+    expect(verdicts).toEqual([
+      'clean (40 cases)',
+      'FAILED: 3 errors',
+      'FAILED: 1 hazard displayed (1 error, 0 warnings)',
+      expect.stringMatching(/^skipped: /),
+      'FAILED: nothing was checked',
+      expect.stringMatching(/^FAILED: it did not run/),
+      'clean as far as time allowed (7 cases)',
+      'FAILED: the check itself failed (exit status 1)',
+      'FAILED: out of time',
+    ]);
+  });
+});
+
+describe.skipIf(!hasPython)('bench/gpu/build.py', () => {
+  test('compiles every source as CMakeLists.txt has it, for one architecture', async () => {
+    const { commands, sources, cmake } = await evaluate<{
+      commands: string[][];
+      sources: string[];
+      cmake: string[][];
+    }>(`
+import json, pathlib, build
+tools = build.Tools("nvcc", "g++", "cmake", None, "90")
+folder = pathlib.Path("out")
+native = build.ROOT / "native"
+commands = [list(command.arguments) for command in build.plain_commands(tools, folder)]
+sources = [str(path) for part in ("cuda/*.cu", "cpu/*.cpp", "core/*.cpp", "tensorflow/*.cpp") for path in native.glob(part)]
+print(json.dumps({"commands": commands, "sources": sources, "cmake": build.cmake_commands(tools, folder)}))`);
+    const compiles = commands.slice(0, -1);
+    const compiled = new Set(compiles.map((command) => command[command.indexOf('-c') + 1]));
+    expect(compiled).toEqual(new Set(sources));
+    const link = commands.at(-1)!;
+    for (const command of compiles) expect(link).toContain(command[command.indexOf('-o') + 1]);
+    expect(link).toContain('out/libpolycom.so');
+    const listed = readFileSync(join(ROOT, 'CMakeLists.txt'), 'utf8');
+    const flags = compiles
+      .flat()
+      .filter((flag) => /^-(W|m|f|O)/.test(flag) && !/^-(fPIC|fvisibility)/.test(flag));
+    for (const flag of new Set(flags)) expect(listed, flag).toContain(flag);
+    for (const option of link.filter((flag) => flag.startsWith('-Xlinker=')))
+      expect(listed).toContain(option.slice('-Xlinker='.length));
+    const device = compiles.filter((command) => command[0] === 'nvcc');
+    expect(device.length).toBeGreaterThan(0);
+    for (const command of device) expect(command).toContain('arch=compute_90,code=sm_90');
+    expect(cmake[0]).toContain('-DCMAKE_CUDA_ARCHITECTURES=90-real');
+    expect(cmake[1]).toEqual(expect.arrayContaining(['--build', 'out', '--target', 'polycom']));
+  });
+});

@@ -1,0 +1,42 @@
+/**
+ * Checks and times everything on this machine's GPU: builds the library in the usual way, then runs bench/gpu/main.py,
+ * which needs Python alone for the checks, and PyTorch for the timings. Without a GPU it says so, and succeeds.
+ *
+ * Its options are handed on: --parts, --out, --timings, ...
+ */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { runCommand } from '../src/command.js';
+import { PolycomError } from '../src/errors.js';
+import { buildNative } from '../src/native/build.js';
+import { packageFolder } from '../src/package.js';
+import { localArchitecture } from './architecture.js';
+import { peersPython } from './python.js';
+
+const folder = join(packageFolder, 'bench', 'gpu');
+const python = await peersPython();
+const probe = `import sys; sys.path.insert(0, sys.argv[1]); import driver; print(driver.gpu_problem() or "")`;
+const found = await runCommand(python, ['-B', '-c', probe, folder]);
+const problem = found.missing ? `there is no ${python}` : found.stdout.trim() || found.stderr.trim();
+if (problem !== '') process.stdout.write(`gpu: skipped: ${problem}\n`);
+else await check();
+
+async function check(): Promise<void> {
+  try {
+    const { library } = await buildNative({
+      folder: join(packageFolder, 'build'),
+      cuda: 'on',
+      architectures: process.env.CUDAARCHS ?? localArchitecture() ?? 'all',
+      onStart: (line) => void process.stderr.write(`gpu: ${line}\n`),
+    });
+    const args = ['-B', join(folder, 'main.py'), '--library', library, ...process.argv.slice(2)];
+    const child = spawn(python, args, { stdio: 'inherit' });
+    process.exitCode = await new Promise<number>((resolve) =>
+      child.on('close', (status) => resolve(status ?? 1)),
+    );
+  } catch (error) {
+    if (!(error instanceof PolycomError)) throw error;
+    process.stderr.write(`gpu: ${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
