@@ -1,9 +1,9 @@
-"""The part of CUDA's driver API that the library's own functions leave out: streams of someone else's, and graphs."""
+"""The part of CUDA's driver API that the library's own functions leave out: streams of someone else's, graphs, clocks."""
 
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, byref, c_char_p, c_int, c_uint, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_uint, c_uint64, c_void_p
 from typing import Any, Callable
 
 NON_BLOCKING = 1
@@ -26,6 +26,12 @@ class Driver:
         "cuStreamCreate": (POINTER(c_void_p), c_uint),
         "cuStreamDestroy_v2": (c_void_p,),
         "cuStreamSynchronize": (c_void_p,),
+        "cuEventCreate": (POINTER(c_void_p), c_uint),
+        "cuEventRecord": (c_void_p, c_void_p),
+        "cuEventSynchronize": (c_void_p,),
+        "cuEventElapsedTime": (POINTER(c_float), c_void_p, c_void_p),
+        "cuDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
+        "cuDeviceGetName": (c_char_p, c_int, c_int),
         "cuStreamBeginCapture_v2": (c_void_p, c_int),
         "cuStreamEndCapture": (c_void_p, POINTER(c_void_p)),
         "cuGraphInstantiateWithFlags": (POINTER(c_void_p), c_void_p, c_uint64),
@@ -56,6 +62,39 @@ class Driver:
         self.call("cuDeviceGet", byref(device), index)
         self.call("cuDevicePrimaryCtxRetain", byref(context), device)
         self.call("cuCtxSetCurrent", context)
+
+    def architecture(self, index: int) -> int:
+        """90 for compute capability 9.0."""
+        major, minor = (self._attribute(index, attribute) for attribute in (75, 76))
+        return 10 * major + minor
+
+    def name(self, index: int) -> str:
+        device, text = c_int(), ctypes.create_string_buffer(256)
+        self.call("cuDeviceGet", byref(device), index)
+        self.call("cuDeviceGetName", text, len(text), device)
+        return text.value.decode()
+
+    def event(self) -> c_void_p:
+        """A moment of a stream's work; it lives as long as the process."""
+        event = c_void_p()
+        self.call("cuEventCreate", byref(event), 0)
+        return event
+
+    def milliseconds(self, stream: int, start: c_void_p, end: c_void_p, work: Callable[[], None]) -> float:
+        """How long a stream takes for what `work` puts on it."""
+        self.call("cuEventRecord", start, stream)
+        work()
+        self.call("cuEventRecord", end, stream)
+        self.call("cuEventSynchronize", end)
+        elapsed = c_float()
+        self.call("cuEventElapsedTime", byref(elapsed), start, end)
+        return elapsed.value
+
+    def _attribute(self, index: int, attribute: int) -> int:
+        device, value = c_int(), c_int()
+        self.call("cuDeviceGet", byref(device), index)
+        self.call("cuDeviceGetAttribute", byref(value), attribute, device)
+        return value.value
 
     def stream(self) -> int:
         stream = c_void_p()

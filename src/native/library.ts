@@ -5,6 +5,7 @@ import { type AddonLibrary, openAddon } from './addon.js';
 import { libraryCandidates } from './find.js';
 import { koffi, missingKoffi } from './koffi.js';
 import { Queue } from './queue.js';
+import { useTunedMappings } from './tuned.js';
 import type { BuildInfo, Device, NativeMissing } from './types.js';
 
 /** The version of native/include/polycom.h that this code is written for. */
@@ -169,6 +170,7 @@ export function findNative(): NativeLibrary | NativeMissing {
   for (const path of libraryCandidates()) {
     try {
       loaded = openLibrary(path);
+      if (loaded.build.cuda) useTunedMappings(loaded);
       return loaded;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
