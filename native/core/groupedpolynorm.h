@@ -26,10 +26,10 @@ struct groupedpolynorm_call {
   const float* scale;
   float* scales;       // quantised: [rows]
 
-  bool empty() const { return rows == 0 || cols == 0; }
+  PC_PORTABLE bool empty() const { return rows == 0 || cols == 0; }
   // Each row's share of its group's coefficient gradients: [rows, order + 1], the bias first.
-  double* group_shares() const { return workspace; }
-  double* column_sums() const { return workspace + rows * (order + 1); }
+  PC_PORTABLE double* group_shares() const { return workspace; }
+  PC_PORTABLE double* column_sums() const { return workspace + rows * (order + 1); }
 };
 using groupedpolynormglu_call = groupedpolynorm_call;
 using quantizedpolynorm_call = groupedpolynorm_call;

@@ -76,19 +76,27 @@ void forward_row(const polynormapply_call& call, int64_t r) {
       [&](int64_t i, int64_t n) { return formula::forward(load_up_to(x + i, n), row); });
 }
 
-// `gradients` receives the row's share of the coefficients'.
+// `gradients` receives the row's share of the coefficients'. Of a row of which a term has vanished, x^2 may be
+// no float: in double, which holds all powers that are left.
 template <int R, class T>
 void backward_row(const polynormapply_call& call, int64_t r, double (&gradients)[R + 1]) {
   using formula = polynorm<R>;
   double means[R], products[R + 1];
   read_means(call, r, means);
   for (int p = 0; p <= R; ++p) products[p] = double(call.products[r * (R + 1) + p]);
-  formula::drop_vanished(means, products);
-  const auto row = formula::template fold_backward<float>(means, products, call.inverse_count,
-                                                          double(call.epsilon), call.weight, gradients);
+  const bool vanished = formula::drop_vanished(means, products);
+  const auto row = formula::template fold_backward<double>(means, products, call.inverse_count,
+                                                           double(call.epsilon), call.weight, gradients);
   const T *x = call.x.row<const T>(r), *dy = call.dy.row<const T>(r);
-  map(output<T>{call.out.row<T>(r)}, call.cols, false, [&](int64_t i, int64_t n) {
-    return formula::backward(load_up_to(x + i, n), load_up_to(dy + i, n), row);
+  T* const dx = call.out.row<T>(r);
+  if (vanished) {
+    for (int64_t i = 0; i < call.cols; ++i)
+      store_one(dx + i, formula::backward(load_one(x + i), load_one(dy + i), row));
+    return;
+  }
+  const auto narrow = formula::template narrowed<float>(row);
+  map(output<T>{dx}, call.cols, false, [&](int64_t i, int64_t n) {
+    return formula::backward(load_up_to(x + i, n), load_up_to(dy + i, n), narrow);
   });
 }
 

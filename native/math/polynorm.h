@@ -98,12 +98,26 @@ struct polynorm {
   }
 
   // Makes 0 of the products of terms whose moment is infinite: those vanish, whatever the product is. A NaN
-  // stays one by its moment.
+  // stays one by its moment. Whether there were any.
   template <class D>
-  PC_MATH void drop_vanished(const D* means, D* products) {
+  PC_MATH bool drop_vanished(const D* means, D* products) {
+    bool vanished = false;
     for (int p = 1; p <= R; ++p) {
-      if (means[p - 1] - means[p - 1] != 0) products[p] = D(0);
+      if (means[p - 1] - means[p - 1] == 0) continue;
+      products[p] = D(0);
+      vanished = true;
     }
+    return vanished;
+  }
+
+  template <class T, class D>
+  PC_MATH backward_row<T> narrowed(const backward_row<D>& wide) {
+    backward_row<T> row;
+    for (int p = 0; p < R; ++p) {
+      row.slope[p] = T(wide.slope[p]);
+      row.k[p] = T(wide.k[p]);
+    }
+    return row;
   }
 
   // weight: highest power first. means[p-1] = mean(x^2p). Folded in D, kept in T.
