@@ -70,36 +70,6 @@ constexpr pass make_pass(const char* op, int32_t traits, bool backward, activati
           cuda};
 }
 
-pc_status check_weight(const signature& sign, int32_t index, const pc_tensor& tensor) {
-  const char* name = tensor_name(sign, index);
-  if (tensor.dtype != PC_F32 || tensor.rank != 1) {
-    return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected [order] in f32", sign.op,
-                name, shape_text(tensor).text, tensor.dtype);
-  }
-  const int64_t order = tensor.shape[0];
-  if (order < 1 || order > PC_MAX_ORDER) {
-    return fail(PC_UNSUPPORTED, "%s: %s has %lld coefficients; there are kernels for order 1 to %d", sign.op,
-                name, (long long)order, PC_MAX_ORDER);
-  }
-  if (order > 1 && tensor.strides[0] != 1) {
-    return fail(PC_UNSUPPORTED, "%s: %s has stride %lld; expected 1", sign.op, name,
-                (long long)tensor.strides[0]);
-  }
-  return PC_OK;
-}
-
-pc_status check_bias(const signature& sign, int32_t index, const pc_tensor& tensor) {
-  if (tensor.dtype == PC_F32 && element_count(tensor) == 1) return PC_OK;
-  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected a scalar in f32", sign.op,
-              tensor_name(sign, index), shape_text(tensor).text, tensor.dtype);
-}
-
-// A scalar that is a choice: 0 or 1.
-pc_status check_choice(const signature& sign, const char* name, double value, const char* choices) {
-  if (value == 0 || value == 1) return PC_OK;
-  return fail(PC_INVALID_ARGUMENT, "%s: %s is %g; expected %s", sign.op, name, value, choices);
-}
-
 pc_status check_scalars(const pass& p, const double* scalars) {
   if (p.approximate()) return check_choice(p.sign, "approximate", scalars[0], "0 (by erf) or 1 (by tanh)");
   if (!p.rowwise()) return PC_OK;

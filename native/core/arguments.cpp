@@ -6,9 +6,9 @@
 namespace polycom {
 namespace {
 
-bool is_integer(const signature& sign, int32_t index) {
-  return index < 64 && (sign.integers >> index & 1) != 0;
-}
+bool has_bit(uint64_t bits, int32_t index) { return index < 64 && (bits >> index & 1) != 0; }
+
+bool is_integer(const signature& sign, int32_t index) { return has_bit(sign.integers, index); }
 
 // A shape whose elements can be counted, and whose last byte's offset fits 63 bits.
 pc_status check_shape(const signature& sign, int32_t index, const pc_tensor& tensor, bool output) {
@@ -58,6 +58,9 @@ pc_status check_tensor(const signature& sign, int32_t index, const pc_tensor& te
   if (is_integer(sign, index)) {
     if (tensor.dtype != PC_I32)
       return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 3 (i32)", sign.op, name, tensor.dtype);
+  } else if (has_bit(sign.bytes, index)) {
+    if (tensor.dtype != PC_F8E4M3)
+      return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 4 (f8)", sign.op, name, tensor.dtype);
   } else if (tensor.dtype < PC_F32 || tensor.dtype > PC_BF16) {
     return fail(PC_INVALID_ARGUMENT, "%s: %s has dtype %d; expected 0 (f32), 1 (f16) or 2 (bf16)", sign.op,
                 name, tensor.dtype);
@@ -162,6 +165,37 @@ pc_status check_epsilon(const signature& sign, double epsilon) {
   if (epsilon >= 0 && isfinite(float(epsilon))) return PC_OK;
   return fail(PC_INVALID_ARGUMENT, "%s: epsilon is %g; expected a finite number, 0 or more", sign.op,
               epsilon);
+}
+
+pc_status check_order(const signature& sign, int32_t index, int64_t order) {
+  if (order >= 1 && order <= PC_MAX_ORDER) return PC_OK;
+  return fail(PC_UNSUPPORTED, "%s: %s has %lld coefficients; there are kernels for order 1 to %d", sign.op,
+              tensor_name(sign, index), (long long)order, PC_MAX_ORDER);
+}
+
+pc_status check_weight(const signature& sign, int32_t index, const pc_tensor& tensor) {
+  const char* name = tensor_name(sign, index);
+  if (tensor.dtype != PC_F32 || tensor.rank != 1) {
+    return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected [order] in f32", sign.op,
+                name, shape_text(tensor).text, tensor.dtype);
+  }
+  if (pc_status status = check_order(sign, index, tensor.shape[0])) return status;
+  if (tensor.shape[0] > 1 && tensor.strides[0] != 1) {
+    return fail(PC_UNSUPPORTED, "%s: %s has stride %lld; expected 1", sign.op, name,
+                (long long)tensor.strides[0]);
+  }
+  return PC_OK;
+}
+
+pc_status check_bias(const signature& sign, int32_t index, const pc_tensor& tensor) {
+  if (tensor.dtype == PC_F32 && element_count(tensor) == 1) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s and dtype %d; expected a scalar in f32", sign.op,
+              tensor_name(sign, index), shape_text(tensor).text, tensor.dtype);
+}
+
+pc_status check_choice(const signature& sign, const char* name, double value, const char* choices) {
+  if (value == 0 || value == 1) return PC_OK;
+  return fail(PC_INVALID_ARGUMENT, "%s: %s is %g; expected %s", sign.op, name, value, choices);
 }
 
 pc_status check_workspace(const signature& sign, const pc_args* args, int64_t needed) {

@@ -14,6 +14,7 @@ struct signature {
   int32_t n_outputs;
   int32_t n_scalars;
   uint64_t integers = 0;  // a bit for each of the first 64 tensors, inputs first: whether it holds i32
+  uint64_t bytes = 0;     // likewise, f8
 };
 
 inline const pc_tensor* tensors(const pc_args* args) { return reinterpret_cast<const pc_tensor*>(args + 1); }
@@ -26,7 +27,9 @@ pc_status check_block(const pc_queue* queue, const pc_args* args, const signatur
 // The number of elements; every checked tensor has one that fits.
 int64_t element_count(const pc_tensor& tensor);
 
-constexpr int64_t item_size(pc_dtype dtype) { return dtype == PC_F32 || dtype == PC_I32 ? 4 : 2; }
+constexpr int64_t item_size(pc_dtype dtype) {
+  return dtype == PC_F32 || dtype == PC_I32 ? 4 : dtype == PC_F8E4M3 ? 1 : 2;
+}
 
 bool is_contiguous(const pc_tensor& tensor);
 
@@ -55,6 +58,18 @@ pc_status check_product(const signature& sign, int32_t index, int64_t rows, int6
 
 // An epsilon: finite in f32, and not negative.
 pc_status check_epsilon(const signature& sign, double epsilon);
+
+// A scalar that is a choice: 0 or 1.
+pc_status check_choice(const signature& sign, const char* name, double value, const char* choices);
+
+// Whether there are kernels for a polynomial of this order, which `tensor` has.
+pc_status check_order(const signature& sign, int32_t index, int64_t order);
+
+// One f32 coefficient for each power, highest first: [order], contiguous.
+pc_status check_weight(const signature& sign, int32_t index, const pc_tensor& tensor);
+
+// One f32, whatever its rank.
+pc_status check_bias(const signature& sign, int32_t index, const pc_tensor& tensor);
 
 // An address of 16 bytes' alignment, and enough behind it, where any is needed.
 pc_status check_workspace(const signature& sign, const pc_args* args, int64_t needed);

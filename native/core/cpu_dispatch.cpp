@@ -25,9 +25,11 @@ int64_t attention_workspace(const attention_call& call, bool backward) {
 #define PC_DECLARE_FUSED(name)                             \
   pc_status name##_forward(pc_queue&, const name##_call&); \
   pc_status name##_backward(pc_queue&, const name##_call&);
+#define PC_DECLARE_ONE_PASS(name) pc_status name(pc_queue&, const name##_call&);
 namespace baseline {
 PC_ACTIVATIONS(PC_DECLARE)
 PC_FUSED_OPS(PC_DECLARE_FUSED)
+PC_ONE_PASS_OPS(PC_DECLARE_ONE_PASS)
 pc_status copy(pc_queue&, const copy_call&);
 pc_status squaresum(pc_queue&, const squaresum_call&);
 pc_status adamw(pc_queue&, const adamw_call&);
@@ -36,6 +38,7 @@ pc_status adamw(pc_queue&, const adamw_call&);
 namespace avx2 {
 PC_ACTIVATIONS(PC_DECLARE)
 PC_FUSED_OPS(PC_DECLARE_FUSED)
+PC_ONE_PASS_OPS(PC_DECLARE_ONE_PASS)
 pc_status copy(pc_queue&, const copy_call&);
 pc_status squaresum(pc_queue&, const squaresum_call&);
 pc_status adamw(pc_queue&, const adamw_call&);
@@ -43,6 +46,7 @@ pc_status adamw(pc_queue&, const adamw_call&);
 namespace avx512 {
 PC_ACTIVATIONS(PC_DECLARE)
 PC_FUSED_OPS(PC_DECLARE_FUSED)
+PC_ONE_PASS_OPS(PC_DECLARE_ONE_PASS)
 pc_status copy(pc_queue&, const copy_call&);
 pc_status squaresum(pc_queue&, const squaresum_call&);
 pc_status adamw(pc_queue&, const adamw_call&);
@@ -50,6 +54,7 @@ pc_status adamw(pc_queue&, const adamw_call&);
 #endif
 #undef PC_DECLARE
 #undef PC_DECLARE_FUSED
+#undef PC_DECLARE_ONE_PASS
 
 namespace {
 
@@ -117,6 +122,9 @@ PC_ACTIVATIONS(PC_DEFINE)
     PC_CHOOSE(name##_backward, queue, call)                                                               \
   }
 PC_FUSED_OPS(PC_DEFINE_FUSED)
+#define PC_DEFINE_ONE_PASS(name) \
+  pc_status name(pc_queue& queue, const name##_call& call) { PC_CHOOSE(name, queue, call) }
+PC_ONE_PASS_OPS(PC_DEFINE_ONE_PASS)
 pc_status copy(pc_queue& queue, const copy_call& call){PC_CHOOSE(copy, queue, call)} pc_status
     squaresum(pc_queue& queue, const squaresum_call& call){PC_CHOOSE(squaresum, queue, call)} pc_status
     adamw(pc_queue& queue, const adamw_call& call) {

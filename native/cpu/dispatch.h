@@ -5,6 +5,8 @@
 #include "core/crossentropy.h"
 #include "core/dropout.h"
 #include "core/embedding.h"
+#include "core/groupedpolynorm.h"
+#include "core/polynormapply.h"
 #include "core/rmsnorm.h"
 #include "core/rotary.h"
 
@@ -23,6 +25,9 @@ PC_ACTIVATIONS(PC_DECLARE)
   pc_status name##_forward(pc_queue& queue, const name##_call& call); \
   pc_status name##_backward(pc_queue& queue, const name##_call& call);
 PC_FUSED_OPS(PC_DECLARE)
+#undef PC_DECLARE
+#define PC_DECLARE(name) pc_status name(pc_queue& queue, const name##_call& call);
+PC_ONE_PASS_OPS(PC_DECLARE)
 #undef PC_DECLARE
 
 struct copy_call {

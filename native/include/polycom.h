@@ -13,9 +13,9 @@
  *   - Any thread may call it, on a queue of its own or a shared one. A forked child may go on with CPU queues
  *     and their memory; CUDA does not survive a fork.
  *   - Outputs must not overlap inputs. Outputs and workspace may hold anything before the call.
- *   - Storage is f32, f16 or bf16; arithmetic is f32, in an order fixed by the shape (on CUDA by the
- *     alignment too, and by the mapping that the architecture has), so that results repeat bit for bit,
- *     whatever the number of threads, and of multiprocessors.
+ *   - Storage is f32, f16 or bf16 (of a quantised output f8); arithmetic is f32, in an order fixed by the shape
+ *     (on CUDA by the alignment too, and by the mapping that the architecture has), so that results repeat
+ *     bit for bit, whatever the number of threads, and of multiprocessors.
  */
 #ifndef POLYCOM_H
 #define POLYCOM_H
@@ -51,7 +51,13 @@ enum {
 };
 
 typedef int32_t pc_dtype;
-enum { PC_F32 = 0, PC_F16 = 1, PC_BF16 = 2, PC_I32 = 3 /* ids, labels, positions */ };
+enum {
+  PC_F32 = 0,
+  PC_F16 = 1,
+  PC_BF16 = 2,
+  PC_I32 = 3,   /* ids, labels, positions */
+  PC_F8E4M3 = 4 /* OCP's e4m3fn, of quantised outputs: to nearest, ties to even, at most 448; a NaN stays one */
+};
 
 typedef int32_t pc_device;
 enum { PC_CPU = 0, PC_CUDA = 1 };
@@ -276,6 +282,37 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
  *   forward:  (q [batch, time, heads, width], k, v [batch, keys, kv_heads, width], start i32 [batch])
  *               -> (y, lse [batch, heads, time])
  *   backward: (q, k, v, start, y, lse, dy)   -> (dq, dk, dv)
+ *
+ * groupedpolynorm: PolyNorm of a mixture's experts, one group of rows after the other, with coefficients of
+ * their own, and what Motif-3 adds. v = x + shift, clamped to +- input_clamp:
+ *
+ *   y = output_scale (b + sum of w_p v^p / sqrt(mean(v^2p) + epsilon)),   b = bias, clamped to +- bias_clamp
+ *
+ * Rows offsets[g] to offsets[g + 1] - 1 are group g's; with no offsets, all are the one group's. Rows before
+ * the first group or behind the last are padding: 0 in y and in the gradients, whatever they hold. Offsets
+ * must rise, from 0 or more to at most rows; on CUDA, where they do not, all outputs are NaN. What lies
+ * outside a clamp has gradient 0. dshift sums dx over all rows. Leading axes of x, up and dy are the rows, and
+ * may be evenly strided; these, y, dx and dup are f32, f16 or bf16. Scalars: epsilon, norm (as of polynorm),
+ * input_clamp and bias_clamp (0: none), output_scale.
+ *
+ *   forward:  (x [.., cols], weight [groups, order], bias [groups], offsets i32 [groups + 1] or [0],
+ *              shift [cols] or [0])                      -> (y)
+ *   backward: (x, weight, bias, offsets, shift, dy)      -> (dx, dweight, dbias, dshift)
+ *
+ * groupedpolynormglu: the same times up.
+ *
+ *   forward:  (x, up, weight, bias, offsets, shift)      -> (y)
+ *   backward: (x, up, weight, bias, offsets, shift, dy)  -> (dx, dup, dweight, dbias, dshift)
+ *
+ * polynormapply: PolyNorm of rows whose columns are split over ranks (tensor parallelism), out of the sums of
+ * polynormmoments and polynormproducts below, added up over the ranks (all-reduced). x and dy are a rank's
+ * columns, f32, f16 or bf16, as y and dx; dweight and dbias are those of the whole rows, the same on every
+ * rank. There is no gated form: multiply after it. Moments are floats: beyond |x| = 1.8e19, 4.3e9, 2.6e6 and
+ * 6.5e4 those of orders 1 to 4 are infinite, and their terms vanish from y and the gradients; an epsilon of 0
+ * loses digits below the inverse of these. Scalars: epsilon; backward also count, as of the moments.
+ *
+ *   forward:  (x [.., cols], weight [order], bias [], moments [.., order])   -> (y)
+ *   backward: (x, weight, bias, moments, products [.., order + 1], dy)       -> (dx, dweight, dbias)
  */
 #define PC_FUSED_OPS(X) \
   X(rmsnorm)            \
@@ -284,7 +321,37 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
   X(crossentropy)       \
   X(embedding)          \
   X(rotary)             \
-  X(dropout)
+  X(dropout)            \
+  X(groupedpolynorm)    \
+  X(groupedpolynormglu) \
+  X(polynormapply)
+
+/*
+ * Ops of one pass, of the same kind. A line here declares pc_<name>.
+ *
+ * quantizedpolynorm: groupedpolynorm's y in f8, y = value / scale of the row. A scale that is given is every
+ * row's; else a row's is its largest |value| / 448, or 1 for a row of zeros. NaN values have no part in that.
+ *
+ *   (x, weight, bias, offsets, shift, scale [] or [0])       -> (y f8, scales [rows])
+ *
+ * quantizedpolynormglu: the same of groupedpolynormglu.
+ *
+ *   (x, up, weight, bias, offsets, shift, scale)             -> (y f8, scales [rows])
+ *
+ * polynormmoments: of each row the sums of x^2p over its columns, p = 1 to order, divided by count: the whole
+ * row's columns, or 1 for the L2 norm. Scalars: count, order.
+ *
+ *   (x [.., cols])       -> (moments [.., order])
+ *
+ * polynormproducts: the sums of dy x^p, p = 0 to order. Scalars: order.
+ *
+ *   (x [.., cols], dy)   -> (products [.., order + 1])
+ */
+#define PC_ONE_PASS_OPS(X) \
+  X(quantizedpolynorm)     \
+  X(quantizedpolynormglu)  \
+  X(polynormmoments)       \
+  X(polynormproducts)
 
 /*
  * The optimizer, over any number of tensors at once; f32, contiguous, any shapes.
@@ -307,6 +374,7 @@ PC_OP(adamw)
 
 #define PC_FUSED_OP(name) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_FUSED_OPS(PC_FUSED_OP)
+PC_ONE_PASS_OPS(PC_OP)
 
 #ifdef __cplusplus
 }

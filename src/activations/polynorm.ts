@@ -69,24 +69,27 @@ function normalisedPowers(row: Float64Array, weight: Float64Array, scalars: Scal
   });
 }
 
+function composed([x, weight, bias]: readonly tf.Tensor[], scalars: Scalars): tf.Tensor {
+  const powers = composedPowers(x!, weight!.size, scalars);
+  const [first, ...higher] = ascending(weight!).map((a, i) => tf.mul(powers[i]!, a));
+  return higher.reduce((y, term) => tf.add(y, term), tf.add(first!, tf.reshape(bias!, [])));
+}
+
 /**
- * Out of tf ops. With z = n_1 = x / s, n_p is z^p / sqrt(mean(z^2p) + ε s^-2p): the official code's number of
- * operations, but it overflows at |x| = 1.8e19 where that does at 2.6e6.
+ * PolyNorm's normalised powers n_1 to n_order out of tf ops. With z = n_1 = x / s, n_p is z^p / sqrt(mean(z^2p) + ε s^-2p):
+ * the official code's number of operations, but it overflows at |x| = 1.8e19 where that does at 2.6e6.
  */
-function composed([x, weight, bias]: readonly tf.Tensor[], { epsilon, norm }: Scalars): tf.Tensor {
+export function composedPowers(x: tf.Tensor, order: number, { epsilon, norm }: Scalars): tf.Tensor[] {
   const size = norm === L2 ? euclidean : rootMeanSquare;
-  const s = size(x!, epsilon!);
-  const z = tf.div(x!, s);
-  const [a1, ...higher] = ascending(weight!);
-  let power = z;
-  let y = tf.add(tf.mul(z, a1!), tf.reshape(bias!, []));
-  for (const [i, a] of higher.entries()) {
-    const exponent = 2 * (i + 2);
+  const s = size(x, epsilon!);
+  const z = tf.div(x, s);
+  const powers = [z];
+  for (let power = z, p = 2; p <= order; ++p) {
     power = tf.mul(power, z);
-    const damping = epsilon === 0 ? 0 : tf.pow(tf.div(epsilon! ** (1 / exponent), s), exponent);
-    y = tf.add(y, tf.mul(tf.div(power, size(power, damping)), a));
+    const damping = epsilon === 0 ? 0 : tf.pow(tf.div(epsilon! ** (1 / (2 * p)), s), 2 * p);
+    powers.push(tf.div(power, size(power, damping)));
   }
-  return y;
+  return powers;
 }
 
 /** sqrt(mean(x²) + ε) of each row, not 0 for a row of zeros with ε = 0. */

@@ -1,5 +1,5 @@
 import { allocateAligned } from '../native/arguments.js';
-import { decode, encode, ITEM_BYTES, type Stored } from '../native/dtype.js';
+import { decode, encode, ITEM_BYTES, STORAGE, type Stored } from '../native/dtype.js';
 import type { Dtype, NativeTensor } from '../native/types.js';
 import { scalarValues, widthOf } from '../op/sample.js';
 import type { Scalars } from '../op/types.js';
@@ -77,7 +77,7 @@ export class BenchData {
 /** Memory as an allocator of numbers would give it: at the start of a cache line. */
 function alignedArray(length: number, dtype: Dtype): Stored {
   const { buffer, byteOffset } = allocateAligned(length * ITEM_BYTES[dtype]);
-  return new (dtype === 'f32' ? Float32Array : Uint16Array)(buffer as ArrayBuffer, byteOffset, length);
+  return new STORAGE[dtype](buffer as ArrayBuffer, byteOffset, length);
 }
 
 /** The most rows, within reason, that divide the shape's. */

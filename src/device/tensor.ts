@@ -1,6 +1,6 @@
 import { PolycomError } from '../errors.js';
 import { checkTensor } from '../native/arguments.js';
-import { decodeHalves, encodeHalves, ITEM_BYTES } from '../native/dtype.js';
+import { decode, encoded as encodedAs, ITEM_BYTES, STORAGE, type Stored } from '../native/dtype.js';
 import type { Queue } from '../native/queue.js';
 import type { Dtype, NativeTensor } from '../native/types.js';
 import { copyMemory, DeviceMemory, download } from './memory.js';
@@ -52,8 +52,8 @@ export class DeviceTensor implements NativeTensor, Disposable {
   }
 
   /**
-   * A tensor that holds these values, row by row. Numbers become f32, and then f16 or bf16 by rounding to nearest,
-   * ties to even; a Uint16Array, for those two, holds their bits. Once this returns, `values` may change.
+   * A tensor that holds these values, row by row. Numbers become f32, and then another dtype by rounding to nearest,
+   * ties to even; a Uint16Array, for f16 and bf16, holds their bits. Once this returns, `values` may change.
    *
    * @throws {PolycomError} as {@link DeviceTensor.alloc}
    */
@@ -123,7 +123,7 @@ export class DeviceTensor implements NativeTensor, Disposable {
 
   #decode(stored: ArrayBuffer): Float32Array {
     const { dtype } = this;
-    return dtype === 'f32' ? new Float32Array(stored) : decodeHalves(new Uint16Array(stored), dtype);
+    return decode(new STORAGE[dtype](stored), dtype);
   }
 }
 
@@ -144,15 +144,15 @@ function storedValues(values: TensorValues, dtype: Dtype): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-function encoded(values: TensorValues, dtype: Dtype): Float32Array | Uint16Array {
+function encoded(values: TensorValues, dtype: Dtype): Stored {
   if (values instanceof Uint16Array) {
-    if (dtype !== 'f32') return values;
-    throw new PolycomError('INVALID_ARGUMENT', 'got a Uint16Array; expected numbers for f32', {
+    if (dtype === 'f16' || dtype === 'bf16') return values;
+    throw new PolycomError('INVALID_ARGUMENT', `got a Uint16Array; expected numbers for ${dtype}`, {
       remedy: 'a Uint16Array holds the bits of f16 and bf16; make numbers of it with Float32Array.from',
     });
   }
   const floats = values instanceof Float32Array ? values : floatsOf(values);
-  return dtype === 'f32' ? floats : encodeHalves(floats, dtype);
+  return encodedAs(floats, dtype);
 }
 
 function floatsOf(values: ArrayLike<number>): Float32Array {

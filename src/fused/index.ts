@@ -3,5 +3,6 @@ export { type AttentionOptions, attention } from './attention.js';
 export { crossEntropy } from './crossentropy.js';
 export { dropout } from './dropout.js';
 export { embedding } from './embedding.js';
+export { type GroupedPolyNormOptions, groupedPolyNorm, groupedPolyNormGlu } from './groupedpolynorm.js';
 export { rmsNorm } from './rmsnorm.js';
 export { type RotaryTableOptions, rotary, rotaryTable } from './rotary.js';

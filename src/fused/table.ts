@@ -2,6 +2,7 @@ import { attentionOp } from './attention.js';
 import { crossentropyOp } from './crossentropy.js';
 import { dropoutOp } from './dropout.js';
 import { embeddingOp } from './embedding.js';
+import { groupedpolynormgluOp, groupedpolynormOp } from './groupedpolynorm.js';
 import { addrmsnormOp, rmsnormOp } from './rmsnorm.js';
 import { rotaryOp } from './rotary.js';
 import type { TransformerOp } from './types.js';
@@ -15,4 +16,6 @@ export const fusedOps: readonly TransformerOp[] = [
   embeddingOp,
   rotaryOp,
   dropoutOp,
+  groupedpolynormOp,
+  groupedpolynormgluOp,
 ];

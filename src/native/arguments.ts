@@ -1,5 +1,5 @@
 import { PolycomError } from '../errors.js';
-import { ITEM_BYTES } from './dtype.js';
+import { ITEM_BYTES, STORAGE } from './dtype.js';
 import { koffi } from './koffi.js';
 import type { Dtype, IntegerTensor, Memory, NativeTensor } from './types.js';
 
@@ -18,8 +18,14 @@ const OFFSET = {
   workspaceSize: 96,
 };
 const TENSOR_OFFSET = { data: 0, dtype: 8, rank: 12, shape: 16, strides: 80 };
-const DTYPES: readonly (Dtype | 'i32')[] = ['f32', 'f16', 'bf16', 'i32'];
-const ARRAYS = { f32: 'Float32Array', f16: 'Uint16Array', bf16: 'Uint16Array', i32: 'Int32Array' };
+const DTYPES: readonly (Dtype | 'i32')[] = ['f32', 'f16', 'bf16', 'i32', 'f8e4m3'];
+const ARRAYS: Readonly<Record<Dtype | 'i32', string>> = {
+  f32: 'Float32Array',
+  f16: 'Uint16Array',
+  bf16: 'Uint16Array',
+  i32: 'Int32Array',
+  f8e4m3: 'Uint8Array',
+};
 
 /** An argument block of the C ABI: encoded once, passed by address, call after call. */
 export class ArgumentBlock {
@@ -114,7 +120,7 @@ export function checkScalars(op: string, scalars: readonly number[]): void {
 /** Fresh zeroed memory for a contiguous tensor on the CPU. */
 export function allocate(dtype: Dtype, shape: readonly number[]): NativeTensor {
   const size = shape.reduce((product, n) => product * n, 1);
-  return { data: dtype === 'f32' ? new Float32Array(size) : new Uint16Array(size), dtype, shape };
+  return { data: new STORAGE[dtype](size), dtype, shape };
 }
 
 /** Memory of at least `bytes` bytes that begins at a multiple of 64. */

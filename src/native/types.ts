@@ -1,15 +1,15 @@
 /** A kind of device. */
 export type Device = 'cpu' | 'cuda';
 
-/** How a tensor's elements are stored. Arithmetic is f32 whatever the storage. */
-export type Dtype = 'f32' | 'f16' | 'bf16';
+/** How a tensor's elements are stored. Arithmetic is f32 whatever the storage. `f8e4m3` is of quantised outputs alone. */
+export type Dtype = 'f32' | 'f16' | 'bf16' | 'f8e4m3';
 
 /** Memory that native code may read and write: a typed array or buffer, or an address on a device. */
 export type Memory = ArrayBufferView | { readonly address: bigint; readonly byteLength: number };
 
 /** A tensor that native code can reach without a copy. */
 export interface NativeTensor {
-  /** On the queue's device. Float32Array for f32, Uint16Array for f16 and bf16. */
+  /** On the queue's device. Float32Array for f32, Uint16Array for f16 and bf16, Uint8Array for f8e4m3. */
   readonly data: Memory;
   readonly shape: readonly number[];
   /** In elements, one an axis; contiguous by default. */

@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 import { type OpSample, passesOf, type TransformerOp, type Values } from '../../src/fused/types.js';
-import { allocateAligned } from '../../src/native/arguments.js';
+import { allocate, allocateAligned } from '../../src/native/arguments.js';
+import { encoded, type Stored } from '../../src/native/dtype.js';
 import type { Queue } from '../../src/native/queue.js';
-import type { IntegerTensor, NativeTensor } from '../../src/native/types.js';
+import type { Dtype, IntegerTensor, NativeTensor } from '../../src/native/types.js';
 import { BOUND, errorOf } from '../../src/op/compare.js';
 import type { Sums } from '../../src/op/reference.js';
 import { normal } from '../../src/op/sample.js';
@@ -46,6 +47,41 @@ export function expectedOf(op: TransformerOp, sample: OpSample): { outputs: Sums
   };
 }
 
+/** An input of a call. */
+export type NativeInput = NativeTensor | IntegerTensor;
+
+/** Calls a C function on a queue of the CPU or the emulator, into memory that holds NaN. */
+export function callNative(
+  queue: Queue,
+  native: string,
+  inputs: readonly NativeInput[],
+  scalars: readonly number[],
+  count: number,
+): NativeTensor[] {
+  const planned = queue.prepare(native, { inputs, scalars, outputs: count }).outputs;
+  const outputs = planned.map(({ dtype, shape }) => {
+    const output = allocate(dtype!, shape);
+    new Uint8Array((output.data as Stored).buffer).fill(0xff);
+    return output;
+  });
+  const workspace = allocateAligned(1 << 22).fill(0xff);
+  queue.call(native, { inputs, scalars, outputs, workspace });
+  return outputs;
+}
+
+/** The sample's tensor of this name, its floats stored as a dtype. */
+export function nativeTensor(
+  op: TransformerOp,
+  { tensors }: OpSample,
+  name: string,
+  dtype: Dtype = 'f32',
+): NativeInput {
+  const { shape, values } = tensors[name]!;
+  return op.integers.includes(name)
+    ? { data: Int32Array.from(values), shape, dtype: 'i32' }
+    : { data: encoded(values, dtype), shape, dtype };
+}
+
 /**
  * Runs both passes on a queue of the CPU or the emulator, into memory that holds NaN.
  *
@@ -59,30 +95,18 @@ export function runNative(
 ): Results {
   const [forward, backward] = passesOf(op);
   const scalars = Object.values(scalarsOf(op, sample));
-  const tensorOf = ({ tensors }: OpSample, name: string): NativeTensor | IntegerTensor => {
-    const { shape, values } = tensors[name]!;
-    return op.integers.includes(name)
-      ? { data: Int32Array.from(values), shape, dtype: 'i32' }
-      : { data: values, shape };
-  };
-  const call = (native: string, inputs: readonly (NativeTensor | IntegerTensor)[], count: number) => {
-    const outputs = queue.prepare(native, { inputs, scalars, outputs: count }).outputs.map(({ shape }) => {
-      const size = shape.reduce((product, axis) => product * axis, 1);
-      return { shape, data: new Float32Array(size).fill(Number.NaN) };
-    });
-    const workspace = allocateAligned(1 << 22).fill(0xff);
-    queue.call(native, { inputs, scalars, outputs, workspace });
-    return outputs;
-  };
-  const inputs = op.inputs.map((name) => tensorOf(sample, name));
+  const call = (native: string, inputs: readonly NativeInput[], count: number) =>
+    callNative(queue, native, inputs, scalars, count);
+  const inputs = op.inputs.map((name) => nativeTensor(op, sample, name));
   const outputs = call(forward.native, inputs, op.outputs.length);
-  const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? tensorOf(later, name));
+  const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? nativeTensor(op, later, name));
   const upstream = op.differentiable.map((_, i) => {
     const { shape, data } = outputs[i]!;
-    return { shape, data: upstreamFor(i, data.length) };
+    return { shape, data: upstreamFor(i, (data as Float32Array).length) };
   });
   const gradients = call(backward.native, [...kept, ...upstream], op.gradients.length);
-  return { outputs: outputs.map(({ data }) => data), gradients: gradients.map(({ data }) => data) };
+  const floats = ({ data }: NativeTensor): Float32Array => data as Float32Array;
+  return { outputs: outputs.map(floats), gradients: gradients.map(floats) };
 }
 
 /** The sample's tensors as tf's. */

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,23 +15,58 @@
 namespace fuzz {
 namespace {
 
+// What a tensor holds: floats, of a matrix in the call's dtype; whole numbers, or such as rise; f8.
+enum class holds { f32, matrix, rising, f8 };
+
 // A tensor: a letter an axis. The same letter is the same size in all tensors of a call; '2' is two, 'C' is 1
-// or more, 'D' even, and 'P' as many positions as time 't' and the starts 's' need. Whole numbers, where
-// there are any, are from `low` up to, without, the size `below`, or any if that is '*'.
+// or more, 'D' even, and 'P' as many positions as time 't' and the starts 's' need; 'G' is the groups 'g' and
+// one more, 'o' that or with one group none, 'n' the rows 'r' and one more, 'Q' the order 'R' and one more, 'u'
+// the columns 'c' or none. "?" is a scalar or no element. Whole numbers, where there are any, are from `low`
+// up to, without, the size `below`, or any if that is '*'.
 struct shape {
   const char* axes;
   char below = 0;
   int32_t low = 0;
+  holds what = holds::f32;
+  bool optional = false;  // was "?"
 
   bool integer() const { return below != 0; }
   bool ranged() const { return integer() && below != '*'; }
 };
 
+constexpr shape matrix(const char* axes) { return {axes, 0, 0, holds::matrix}; }
+constexpr shape offsets = {"o", 'n', 0, holds::rising};
+constexpr shape codes = {"rc", 0, 0, holds::f8};
+
+using size_map = std::map<char, int64_t>;
+
 struct pass {
   std::vector<shape> inputs, outputs;
   int scalars = 0;
   bool strided = false;  // whether inputs need not be contiguous, but for their last axis
+  void (*choose)(double* scalars, const size_map& sizes, random_source& random) = nullptr;
 };
+
+double any_epsilon(random_source& random) { return random.one_of<double>({0, 1e-5, 0.1, 0.5}); }
+
+void choose_grouped(double* scalars, const size_map&, random_source& random) {
+  scalars[0] = any_epsilon(random);
+  scalars[1] = double(random.between(0, 1));
+  scalars[2] = random.one_of<double>({0, 0.5, 1e6});
+  scalars[3] = random.one_of<double>({0, 0.5});
+  scalars[4] = random.one_of<double>({1, 0.5, 0, -3});
+}
+void choose_apply(double* scalars, const size_map&, random_source& random) {
+  scalars[0] = any_epsilon(random);
+  scalars[1] = random.one_of<double>({1, 7, 300});
+}
+void choose_moments(double* scalars, const size_map& sizes, random_source& random) {
+  scalars[0] = random.one_of<double>({1, 7, 300});
+  scalars[1] = double(sizes.at('R'));
+}
+void choose_products(double* scalars, const size_map& sizes, random_source&) {
+  scalars[0] = double(sizes.at('R'));
+}
 
 struct fused_op {
   const char* name;
@@ -59,6 +95,44 @@ const std::map<std::string, pass>& passes() {
       {"rotary_backward", {{{"PD"}, {"r", 's'}, {"rthD"}}, {{"rthD"}}}},
       {"dropout_forward", {{{"rtc"}, {"2", '*'}}, {{"rtc"}}, 1}},
       {"dropout_backward", {{{"2", '*'}, {"c"}}, {{"c"}}, 1}},
+      {"groupedpolynorm_forward",
+       {{matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}}, {matrix("rc")}, 5, true, choose_grouped}},
+      {"groupedpolynorm_backward",
+       {{matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, matrix("rc")},
+        {matrix("rc"), {"gR"}, {"g"}, {"u"}},
+        5,
+        true,
+        choose_grouped}},
+      {"groupedpolynormglu_forward",
+       {{matrix("rc"), matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}},
+        {matrix("rc")},
+        5,
+        true,
+        choose_grouped}},
+      {"groupedpolynormglu_backward",
+       {{matrix("rc"), matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, matrix("rc")},
+        {matrix("rc"), matrix("rc"), {"gR"}, {"g"}, {"u"}},
+        5,
+        true,
+        choose_grouped}},
+      {"quantizedpolynorm",
+       {{matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, {"?"}}, {codes, {"r"}}, 5, true, choose_grouped}},
+      {"quantizedpolynormglu",
+       {{matrix("rc"), matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, {"?"}},
+        {codes, {"r"}},
+        5,
+        true,
+        choose_grouped}},
+      {"polynormapply_forward",
+       {{matrix("rc"), {"R"}, {""}, {"rR"}}, {matrix("rc")}, 1, true, choose_apply}},
+      {"polynormapply_backward",
+       {{matrix("rc"), {"R"}, {""}, {"rR"}, {"rQ"}, matrix("rc")},
+        {matrix("rc"), {"R"}, {""}},
+        2,
+        true,
+        choose_apply}},
+      {"polynormmoments", {{matrix("rc")}, {{"rR"}}, 2, true, choose_moments}},
+      {"polynormproducts", {{matrix("rc"), matrix("rc")}, {{"rQ"}}, 1, true, choose_products}},
   };
   return all;
 }
@@ -73,8 +147,10 @@ const std::vector<fused_op>& fused_ops() {
 #define PC_LIST(name)                                                \
   {#name "_forward", pc_##name##_forward, pc_##name##_forward_plan}, \
       {#name "_backward", pc_##name##_backward, pc_##name##_backward_plan},
-    const functions listed[] = {PC_FUSED_OPS(PC_LIST)};
+#define PC_LIST_ONE(name) {#name, pc_##name, pc_##name##_plan},
+    const functions listed[] = {PC_FUSED_OPS(PC_LIST) PC_ONE_PASS_OPS(PC_LIST_ONE)};
 #undef PC_LIST
+#undef PC_LIST_ONE
     std::vector<fused_op> made;
     for (const functions& f : listed) {
       const auto found = passes().find(f.name);
@@ -86,11 +162,10 @@ const std::vector<fused_op>& fused_ops() {
   return all;
 }
 
-constexpr int64_t element_size = 4;
-
 struct fused_call {
   const fused_op& of;
-  std::map<char, int64_t> sizes;
+  pc_dtype dtype;  // of its matrices
+  size_map sizes;
   std::vector<shape> shapes;  // inputs first
   std::vector<std::shared_ptr<allocation>> memory;
   std::vector<int64_t> offsets;
@@ -100,6 +175,14 @@ struct fused_call {
   pc_tensor& tensor(size_t i) const { return reinterpret_cast<pc_tensor*>(&args() + 1)[i]; }
   size_t inputs() const { return of.takes.inputs.size(); }
   char* data(size_t i) const { return memory[i]->data() + offsets[i]; }
+  pc_dtype dtype_of(size_t i) const {
+    if (shapes[i].integer()) return PC_I32;
+    return shapes[i].what == holds::matrix ? dtype : shapes[i].what == holds::f8 ? PC_F8E4M3 : PC_F32;
+  }
+  int64_t element_size(size_t i) const {
+    const pc_dtype of_it = dtype_of(i);
+    return of_it == PC_F8E4M3 ? 1 : of_it == PC_F16 || of_it == PC_BF16 ? 2 : 4;
+  }
   int64_t elements(size_t i) const {
     int64_t count = 1;
     for (const char* axis = shapes[i].axes; *axis != 0; ++axis) count *= sizes.at(*axis);
@@ -107,10 +190,10 @@ struct fused_call {
   }
 };
 
-std::map<char, int64_t> random_sizes(random_source& random) {
+size_map random_sizes(random_source& random) {
   const auto size = [&] { return random.one_of<int64_t>({0, 1, 1, 2, 3, 4, 5, 7, 8, 15, 17, 33}); };
   const auto width = [&] { return random.one_of<int64_t>({1, 2, 3, 8, 15, 16, 17, 63, 64, 65, 129, 300}); };
-  std::map<char, int64_t> sizes = {{'r', size()}, {'t', size()},    {'h', random.between(0, 3)},
+  size_map sizes = {{'r', size()}, {'t', size()},    {'h', random.between(0, 3)},
                                    {'2', 2},      {'C', width()},   {'c', random.chance(10) ? 0 : width()},
                                    {'s', 4},      {'D', 2 * size()}};
   sizes['K'] = random.between(1, 2);
@@ -118,6 +201,14 @@ std::map<char, int64_t> random_sizes(random_source& random) {
   sizes['S'] = random.between(1, 40);
   sizes['W'] = random.one_of<int64_t>({1, 2, 7, 16, 33, 64, 128});
   sizes['P'] = sizes['t'] + sizes['s'] - 1;
+  sizes['g'] = random.between(0, 4);
+  sizes['G'] = sizes['g'] + 1;
+  sizes['o'] = sizes['g'] == 1 && random.chance(50) ? 0 : sizes['G'];
+  sizes['n'] = sizes['r'] + 1;
+  sizes['R'] = random.between(1, PC_MAX_ORDER);
+  sizes['Q'] = sizes['R'] + 1;
+  sizes['u'] = random.chance(50) ? sizes['c'] : 0;
+  sizes['0'] = 0;
   return sizes;
 }
 
@@ -126,13 +217,24 @@ int32_t random_integer(const fused_call& c, const shape& s, random_source& rando
   return int32_t(random.between(s.low, c.sizes.at(s.below) - 1));
 }
 
+// The bits of a float of [2^-14, 65504] in magnitude, rounded towards 0.
+uint32_t bits_of(float value, pc_dtype dtype) {
+  uint32_t word;
+  memcpy(&word, &value, sizeof word);
+  if (dtype == PC_F16) return (word >> 16 & 0x8000) | (((word & 0x7fffffff) - (112u << 23)) >> 13);
+  return dtype == PC_BF16 ? word >> 16 : word;
+}
+
 void fill(const fused_call& c, size_t i, random_source& random) {
   const bool wild = random.chance(20);
+  std::vector<int32_t> integers(c.shapes[i].integer() ? size_t(c.elements(i)) : 0);
+  for (int32_t& integer : integers) integer = random_integer(c, c.shapes[i], random);
+  if (c.shapes[i].what == holds::rising) std::sort(integers.begin(), integers.end());
   for (int64_t k = 0; k < c.elements(i); ++k) {
-    const int32_t integer =
-        c.shapes[i].integer() ? random_integer(c, c.shapes[i], random) : int32_t(random.bits());
-    const float real = float(random.tame());
-    memcpy(c.data(i) + k * element_size, c.shapes[i].integer() || wild ? (const void*)&integer : &real, 4);
+    const uint32_t word = c.shapes[i].integer() ? uint32_t(integers[size_t(k)])
+                          : wild                ? uint32_t(random.bits())
+                                                : bits_of(float(random.tame()), c.dtype_of(i));
+    memcpy(c.data(i) + k * c.element_size(i), &word, size_t(c.element_size(i)));
   }
 }
 
@@ -140,7 +242,7 @@ void describe(const fused_call& c, size_t i) {
   pc_tensor& t = c.tensor(i);
   t = {};
   t.data = c.data(i);
-  t.dtype = c.shapes[i].integer() ? PC_I32 : PC_F32;
+  t.dtype = c.dtype_of(i);
   t.rank = int32_t(strlen(c.shapes[i].axes));
   int64_t stride = 1;
   for (int32_t axis = t.rank - 1; axis >= 0; --axis) {
@@ -152,16 +254,22 @@ void describe(const fused_call& c, size_t i) {
 
 // A valid call, planned as a caller does who has no memory yet.
 fused_call make_fused_call(const fused_op& of, const pc_queue* queue, random_source& random) {
-  fused_call c{of, random_sizes(random), of.takes.inputs, {}, {}, nullptr, nullptr};
+  const pc_dtype dtype = random.one_of<pc_dtype>({PC_F32, PC_F32, PC_F16, PC_BF16});
+  fused_call c{of, dtype, random_sizes(random), of.takes.inputs, {}, {}, nullptr, nullptr};
   c.shapes.insert(c.shapes.end(), of.takes.outputs.begin(), of.takes.outputs.end());
+  for (shape& s : c.shapes) {
+    s.optional = strcmp(s.axes, "?") == 0;
+    if (s.optional) s.axes = random.chance(50) ? "" : "0";
+  }
   const int64_t size = int64_t(sizeof(pc_args) + c.shapes.size() * sizeof(pc_tensor));
   c.block = std::make_shared<allocation>(size);
   c.args() = {size, int32_t(c.inputs()), int32_t(of.takes.outputs.size()), of.takes.scalars, 0, {}, nullptr,
               0};
-  c.args().scalars[0] = random.one_of<double>({0, 1e-5, 0.1, 0.5});
+  c.args().scalars[0] = any_epsilon(random);
+  if (of.takes.choose != nullptr) of.takes.choose(c.args().scalars, c.sizes, random);
   for (size_t i = 0; i < c.shapes.size(); ++i) {
-    c.offsets.push_back(random.between(0, 9) * element_size);
-    c.memory.push_back(std::make_shared<allocation>(c.offsets[i] + c.elements(i) * element_size));
+    c.offsets.push_back(random.between(0, 9) * c.element_size(i));
+    c.memory.push_back(std::make_shared<allocation>(c.offsets[i] + c.elements(i) * c.element_size(i)));
     if (i < c.inputs()) fill(c, i, random);
     describe(c, i);
     c.tensor(i).data = nullptr;
@@ -211,20 +319,25 @@ void run_right(const fused_call& c, pc_queue* const (&queues)[2], random_source&
 bool break_tensor(const fused_call& c, random_source& random) {
   const size_t i = size_t(random.between(0, int64_t(c.shapes.size()) - 1));
   pc_tensor& t = c.tensor(i);
-  const int32_t axis = int32_t(random.between(0, t.rank - 1));
+  const int32_t axis = int32_t(random.between(0, std::max(t.rank, 1) - 1));
   switch (random.between(0, 5)) {
     case 0:
-      t.dtype =
-          c.shapes[i].integer() ? random.one_of({-1, 0, 1, 2, 4}) : random.one_of({-1, 1, 2, 3, 4, INT_MAX});
+      // A single matrix may have any of their dtypes.
+      t.dtype = c.shapes[i].integer()                ? random.one_of({-1, 0, 1, 2, 4})
+                : c.shapes[i].what == holds::matrix  ? random.one_of({-1, 3, 4, INT_MAX})
+                : c.shapes[i].what == holds::f8      ? random.one_of({-1, 0, 1, 2, 3, INT_MAX})
+                                                     : random.one_of({-1, 1, 2, 3, 4, INT_MAX});
       return true;
     case 1:
+      if (c.shapes[i].optional) return false;  // has two ranks
       t.rank = random.one_of({t.rank + 1, t.rank - 1, -1, 9, INT_MAX, INT_MIN});
       return true;
     case 2:
+      if (t.rank == 0) return false;
       t.shape[axis] = random.one_of<int64_t>({-1, INT64_MIN, INT64_MAX, 1ll << 62, 1ll << 60, INT32_MIN});
       return true;
     case 3:
-      if (t.shape[axis] < 2 || c.elements(i) == 0) return false;  // of no elements, any stride may be right
+      if (t.rank == 0 || t.shape[axis] < 2 || c.elements(i) == 0) return false;  // of no elements, any stride may be right
       if (!c.of.takes.strided && random.chance(50))
         t.strides[axis] += 1;
       else
@@ -232,13 +345,13 @@ bool break_tensor(const fused_call& c, random_source& random) {
       return true;
     case 4:
       if (c.elements(i) == 0) return false;
-      t.data = random.chance(50) ? nullptr : c.data(i) + random.between(1, 3);
+      t.data = c.element_size(i) == 1 || random.chance(50) ? nullptr : c.data(i) + random.one_of({1, 3});
       return true;
     default:
       if (!c.shapes[i].ranged() || c.elements(i) == 0) return false;
       const int32_t past = int32_t(c.sizes.at(c.shapes[i].below));
       const int32_t wrong = random.one_of({past, past + 1, c.shapes[i].low - 1, INT_MAX, INT_MIN});
-      memcpy(c.data(i) + random.between(0, c.elements(i) - 1) * element_size, &wrong, sizeof wrong);
+      memcpy(c.data(i) + random.between(0, c.elements(i) - 1) * c.element_size(i), &wrong, sizeof wrong);
       return true;
   }
 }
