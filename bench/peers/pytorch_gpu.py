@@ -30,7 +30,7 @@ import polycom
 from activations import ACTIVATIONS, X, Activation
 from cases import TORCH_DTYPES, Case, Data, Shape
 from document import document, relate, write_json
-from gpu_contenders import Contender, Contenders
+from gpu_contenders import MODES, Contender, Contenders
 from gpu_device import Device, Replay, device_problem, open_device
 from gpu_grid import AUTOTUNED, GRIDS, LIGER, LIGER_IN_PLACE, PEERS, Work, slice_of
 from gpu_summary import means, misses, table, with_target
@@ -180,20 +180,20 @@ class Session:
         except Exception as error:  # of whatever it imports
             self.notes.append(f"left out: Liger-Kernel: {first_line(error)}")
             return {}
-        import triton
-
-        self.versions["liger-kernel"], self.versions["triton"] = liger.version(), triton.__version__
+        self.versions |= liger.versions()
         return kernels
 
     def _measure(self, work: Work) -> list[Row]:
         """All contenders of a work, in turns. What a work leaves in memory is gone before the next."""
+        peers = self._peers(work)
         try:
-            return measure_work(self.device, work, self._peers(work), self.kernels, self.options.rounds)
+            return measure_work(self.device, work, peers, self.kernels, self.options.rounds)
         except (RuntimeError, torch.OutOfMemoryError) as error:
             self.notes.append(f"left out: {work}: {first_line(error)}")
             return []
         finally:
-            torch.compiler.reset()
+            if any(peer in MODES for peer in peers):
+                torch.compiler.reset()
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
