@@ -1,34 +1,76 @@
 /**
- * Prints what ptxas says of every CUDA kernel: registers, shared memory, stack and spills, an architecture a column.
- * A spill is an error.
+ * What ptxas says of every CUDA kernel: registers, shared memory, stack and spills, an architecture a column; and what
+ * the table of mappings comes to with that: blocks and bytes in flight on a multiprocessor. Errors are a spill, a kernel
+ * for 16-byte slots whose PTX lacks such loads or stores, and a difference from what bench/results holds of the same nvcc.
  *
  *   --architectures 90,100   sm_90 and sm_100; by default all that CMakeLists.txt lists
- *   --json                   one JSON document instead of the table
+ *   --record                 write bench/results/ptxas.txt and occupancy.txt
+ *   --json                   one JSON document of the kernels instead of tables
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { lastLines, runCommand } from '../src/command.js';
+import { findNative } from '../src/native/library.js';
 import { packageFolder } from '../src/package.js';
+import { choices, choicesTable } from './occupancy.js';
+import { narrowKernels, takesWholeSlots } from './ptx-vectors.js';
 import { type KernelResources, parsePtxas } from './ptxas-output.js';
 
 const { values: options } = parseArgs({
-  options: { architectures: { type: 'string' }, json: { type: 'boolean', default: false } },
+  options: {
+    architectures: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+  },
 });
 const architectures = options.architectures?.split(',') ?? listedArchitectures();
 const nvcc = process.env.CUDACXX ?? 'nvcc';
+/** `kernel: lacks loads`, of the kernels that ought to have 128-bit accesses. */
+const narrow: string[] = [];
 
-if ((await runCommand(nvcc, ['--version'])).missing) {
+const version = await runCommand(nvcc, ['--version']);
+if (version.missing) {
   process.stdout.write('no nvcc (PATH, CUDACXX), so there are no CUDA kernels to look at\n');
 } else {
   const kernels = await compileAll();
-  process.stdout.write(options.json ? `${JSON.stringify(kernels, undefined, 1)}\n` : table(kernels));
-  const spilling = kernels.filter(({ spill_bytes }) => spill_bytes > 0);
-  if (spilling.length > 0) {
-    process.stderr.write(`${spilling.length} of ${kernels.length} kernels spill\n`);
-    process.exitCode = 1;
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(kernels, undefined, 1)}\n`);
+  } else {
+    const release = /release .*$/m.exec(version.stdout)?.[0] ?? 'unknown';
+    report('ptxas.txt', `nvcc ${release}\n${table(kernels)}`);
+    const native = findNative();
+    if (native.found) {
+      report('occupancy.txt', `nvcc ${release}\n${choicesTable(choices(native, kernels))}`);
+    } else {
+      process.stdout.write(`no table of mappings: ${native.reason}\n`);
+    }
   }
+  const spilling = kernels.filter(({ spill_bytes }) => spill_bytes > 0);
+  if (spilling.length > 0) complain(`${spilling.length} of ${kernels.length} kernels spill`);
+  if (narrow.length > 0) complain(`no 128-bit accesses:\n${narrow.join('\n')}`);
+}
+
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`);
+  process.exitCode = 1;
+}
+
+/** Prints a table, and writes it, or compares it with what was written before by the same nvcc. */
+function report(name: string, text: string): void {
+  process.stdout.write(`${text}\n`);
+  const file = join(packageFolder, 'bench', 'results', name);
+  if (options.record) {
+    writeFileSync(file, text);
+    return;
+  }
+  if (!existsSync(file) || options.architectures !== undefined) return;
+  const recorded = readFileSync(file, 'utf8');
+  if (recorded === text || recorded.split('\n')[0] !== text.split('\n')[0]) return;
+  complain(
+    `${name} in bench/results differs from this: after a look at what has changed, npm run ptxas -- --record`,
+  );
 }
 
 /** The architectures of CMakeLists.txt: `80`, `86`, ... */
@@ -56,16 +98,31 @@ async function compileAll(): Promise<KernelResources[]> {
 async function compile(file: string, architecture: string): Promise<KernelResources[]> {
   const native = join(packageFolder, 'native');
   const target = `arch=compute_${architecture},code=sm_${architecture}`;
-  const args = ['-std=c++17', '-O3', `-I${native}`, `-I${join(native, 'include')}`, '-gencode', target];
-  const result = await runCommand(nvcc, [...args, '-Xptxas', '-v', '-cubin', '-o', '/dev/null', file]);
-  if (result.status !== 0) throw new Error(`${file} does not compile:\n${lastLines(result)}`);
-  const { stdout } = await runCommand('c++filt', ['-n', ...mangledNames(result.stderr)]);
-  const demangled = stdout.trim().split('\n');
-  return parsePtxas(result.stderr).map((kernel, i) => ({ ...kernel, kernel: shortName(demangled[i]!) }));
+  const kept = mkdtempSync(join(tmpdir(), 'polycom-ptx-'));
+  try {
+    const args = ['-std=c++17', '-O3', `-I${native}`, `-I${join(native, 'include')}`, '-gencode', target];
+    const keep = ['--keep', '--keep-dir', kept, '-cubin', '-o', join(kept, 'kernels.cubin')];
+    const result = await runCommand(nvcc, [...args, '-Xptxas', '-v', ...keep, file]);
+    if (result.status !== 0) throw new Error(`${file} does not compile:\n${lastLines(result)}`);
+    const found = parsePtxas(result.stderr);
+    const names = await demangled(found.map(({ kernel }) => kernel));
+    const ptx = readFileSync(join(kept, `${basename(file, '.cu')}.ptx`), 'utf8');
+    const wide = (kernel: string): boolean => takesWholeSlots(names.get(kernel) ?? '');
+    for (const { kernel, lacks } of narrowKernels(ptx, wide)) {
+      narrow.push(`${names.get(kernel)} (sm_${architecture}): ${lacks.join(', ')}`);
+    }
+    return found.map((kernel) => ({ ...kernel, kernel: names.get(kernel.kernel)! }));
+  } finally {
+    rmSync(kept, { recursive: true, force: true });
+  }
 }
 
-function mangledNames(text: string): string[] {
-  return parsePtxas(text).map(({ kernel }) => kernel);
+/** The short names of kernels, by their mangled ones. */
+async function demangled(mangled: readonly string[]): Promise<Map<string, string>> {
+  if (mangled.length === 0) return new Map();
+  const { stdout } = await runCommand('c++filt', ['-n', ...mangled]);
+  const lines = stdout.trim().split('\n');
+  return new Map(mangled.map((name, i) => [name, shortName(lines[i]!)]));
 }
 
 /** `polynorm_forward_kernel<float, 3, true, 1>`, without namespaces and parameters. */

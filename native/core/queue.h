@@ -7,11 +7,12 @@
 struct pc_queue {
   pc_device device;
   int32_t index;
-  int32_t threads;    // CPU: the most threads an op may use
-  void* stream;       // CUDA: the stream (a cudaStream_t)
-  bool owns_stream;   // CUDA: whether destroying the queue destroys it
-  unsigned* tickets;  // CUDA: zero between launches; the last block of a reduction resets what it used
-  bool pooled;        // CUDA: whether memory comes from the device's pool
+  int32_t threads;       // CPU: the most threads an op may use
+  void* stream;          // CUDA: the stream (a cudaStream_t)
+  bool owns_stream;      // CUDA: whether destroying the queue destroys it
+  unsigned* tickets;     // CUDA: zero between launches; the last block of a reduction resets what it used
+  bool pooled;           // CUDA: whether memory comes from the device's pool
+  int32_t architecture;  // CUDA: 90 for 9.0
   std::atomic<int64_t> references{1};  // its creator's, and one for each piece of its memory
 };
 

@@ -145,7 +145,9 @@ __global__ void __launch_bounds__(elementwise_threads, 1)
     using group = row_group<false, N>;
     __shared__ typename group::shared room;
     group(room).sum(total);
-    finish_coefficients(call, total, ticket);
+    if (threadIdx.x == 0) hand_in(call, blockIdx.x, total);
+    __shared__ finish_room<N> finish;
+    finish_coefficients(call, gridDim.x, gridDim.x, ticket, finish);
   }
 }
 

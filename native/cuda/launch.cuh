@@ -44,6 +44,8 @@ class device_scope {
 struct launch_shape {
   int64_t blocks;
   int threads;
+  int64_t shared = 0;  // bytes of dynamic shared memory
+  int cluster = 1;     // blocks that share it; divides `blocks`
 };
 
 // Launches on the queue's stream. Kernels step over the grid, so a grid may be cut to what CUDA takes.
@@ -56,7 +58,13 @@ pc_status launch(const pc_queue& queue, launch_shape shape, void (*kernel)(Param
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(unsigned(shape.blocks < most_blocks ? shape.blocks : most_blocks));
   config.blockDim = dim3(unsigned(shape.threads));
+  config.dynamicSmemBytes = size_t(shape.shared);
   config.stream = static_cast<cudaStream_t>(queue.stream);
+  cudaLaunchAttribute cluster{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim = {unsigned(shape.cluster), 1, 1};
+  config.attrs = &cluster;
+  config.numAttrs = shape.cluster > 1 ? 1 : 0;
   return check(cudaLaunchKernelEx(&config, kernel, arguments...), "launch");
 }
 

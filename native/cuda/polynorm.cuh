@@ -3,14 +3,11 @@
 #include "elementwise.cuh"
 #include "launch.cuh"
 #include "polynorm_kernels.cuh"
+#include "polynorm_staged.cuh"
+#include "resident.cuh"
 
 namespace polycom {
 namespace cuda {
-
-// As few warps as hold the row.
-inline int threads_for(int64_t row_slots, int slots) {
-  return int(divide_up(divide_up(row_slots, slots), warp_size)) * warp_size;
-}
 
 // run(order_tag, type_tag of the storage).
 template <class Run>
@@ -20,50 +17,91 @@ pc_status with_order_and_storage(const activation_call& call, Run run) {
   });
 }
 
+// A persistent grid over rows in shared memory: as many clusters as the device holds, with the same number of
+// units of work each. The kernel takes the staging after the call.
+template <class Call, class Kernel, class... Arguments>
+pc_status launch_staged(const pc_queue& queue, const pc_mapping& mapping, const row_launch& chosen,
+                        int64_t units, Kernel kernel, const Call& call, const Arguments&... arguments) {
+  launch_shape shape{0, chosen.threads, chosen.shared, mapping.cluster};
+  int64_t clusters = 1;
+  const auto address = reinterpret_cast<const void*>(kernel);
+  if (pc_status status = resident_clusters(queue, address, shape, &clusters)) return status;
+  shape.blocks = balanced(units, clusters) * mapping.cluster;
+  return launch(queue, shape, kernel, call, chosen.plan, arguments...);
+}
+
+// How a call's rows are taken. Tensors that are aligned differently have slots of one element: read twice.
+inline pc_mapping mapping_of(const pc_queue& queue, const activation_call& call, const slot_layout& layout,
+                             int32_t pass) {
+  if (!layout.whole) return {0, pass, 0, PC_PATH_TWICE, wide_threads, 0, 1, INT64_MAX};
+  return find_mapping(queue.architecture, pass, call.dtype == PC_F32 ? 4 : 2, layout.row_slots);
+}
+
 template <bool Gated>
 pc_status polynorm_forward_of(const pc_queue& queue, const activation_call& call) {
   if (call.rows == 0 || call.cols == 0) return PC_OK;
+  constexpr int32_t pass = mapping_pass(Gated, false);
+  constexpr int most = register_slots(pass);
   const slot_layout layout = lay_out(call);
-  const auto run = [&](auto kernel, int64_t rows_a_block, int threads) {
-    return launch(queue, {divide_up(call.rows, rows_a_block), threads}, kernel, call);
-  };
+  const pc_mapping mapping = mapping_of(queue, call, layout, pass);
+  const row_launch chosen = launch_for(mapping, layout.row_slots);
+  const int slots = chosen.plan.slots;
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
-    if (!layout.whole) return run(polynorm_forward_wide_kernel<R, T, Gated, false>, 1, wide_threads);
-    if (layout.row_slots <= warp_size)
-      return run(polynorm_forward_kernel<R, T, Gated, true, 1>, rows_per_block, warp_threads);
-    if (layout.row_slots <= warp_size * forward_capacity<T, Gated>.slots)
-      return run(polynorm_forward_kernel<R, T, Gated, true, forward_capacity<T, Gated>.slots>, rows_per_block,
-                 warp_threads);
-    if (layout.row_slots <= int64_t(forward_capacity<T, Gated>.threads) * forward_capacity<T, Gated>.slots)
-      return run(polynorm_forward_kernel<R, T, Gated, false, forward_capacity<T, Gated>.slots>, 1,
-                 threads_for(layout.row_slots, forward_capacity<T, Gated>.slots));
-    return run(polynorm_forward_wide_kernel<R, T, Gated, true>, 1, wide_threads);
+    const auto by_warp = [&](auto kernel) {
+      return launch(queue, {divide_up(call.rows, rows_per_block), warp_threads}, kernel, call, slots);
+    };
+    switch (mapping.path) {
+      case PC_PATH_WARP:
+        return slots == 1 ? by_warp(polynorm_forward_kernel<R, T, Gated, true, 1>)
+                          : by_warp(polynorm_forward_kernel<R, T, Gated, true, most>);
+      case PC_PATH_BLOCK:
+        return launch(queue, {call.rows, chosen.threads}, polynorm_forward_kernel<R, T, Gated, false, most>,
+                      call, slots);
+      case PC_PATH_STAGED:
+        return launch_staged(queue, mapping, chosen, call.rows, polynorm_forward_staged_kernel<R, T, Gated>,
+                             call);
+      default:
+        return launch(queue, {call.rows, wide_threads},
+                      layout.whole ? polynorm_forward_wide_kernel<R, T, Gated, true>
+                                   : polynorm_forward_wide_kernel<R, T, Gated, false>,
+                      call);
+    }
   });
 }
 
 template <bool Gated>
 pc_status polynorm_backward_of(const pc_queue& queue, const activation_call& call) {
   if (call.rows == 0 || call.cols == 0) return zero_coefficient_gradients(queue, call);
+  constexpr int32_t pass = mapping_pass(Gated, true);
+  constexpr int most = register_slots(pass);
   const slot_layout layout = lay_out(call);
-  const int64_t blocks = coefficient_partials(call.rows, call.cols, true);
-  const auto run = [&](auto kernel, int threads) {
-    return launch(queue, {blocks, threads}, kernel, call, queue.tickets);
-  };
+  const pc_mapping mapping = mapping_of(queue, call, layout, pass);
+  const row_launch chosen = launch_for(mapping, layout.row_slots);
+  const int slots = chosen.plan.slots;
+  const int64_t chunks = coefficient_partials(call.rows, call.cols, true);
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
-    if (!layout.whole) return run(polynorm_backward_wide_kernel<R, T, Gated, false>, wide_threads);
-    if (layout.row_slots <= warp_size)
-      return run(polynorm_backward_kernel<R, T, Gated, true, 1>, warp_threads);
-    if (layout.row_slots <= warp_size * backward_capacity<T, Gated>.slots)
-      return run(polynorm_backward_kernel<R, T, Gated, true, backward_capacity<T, Gated>.slots>,
-                 warp_threads);
-    if (layout.row_slots <= int64_t(backward_capacity<T, Gated>.threads) * backward_capacity<T, Gated>.slots)
-      return run(polynorm_backward_kernel<R, T, Gated, false, backward_capacity<T, Gated>.slots>,
-                 threads_for(layout.row_slots, backward_capacity<T, Gated>.slots));
-    return run(polynorm_backward_wide_kernel<R, T, Gated, true>, wide_threads);
+    const auto in_registers = [&](auto kernel, int threads) {
+      return launch(queue, {chunks, threads}, kernel, call, slots, queue.tickets);
+    };
+    switch (mapping.path) {
+      case PC_PATH_WARP:
+        return slots == 1 ? in_registers(polynorm_backward_kernel<R, T, Gated, true, 1>, warp_threads)
+                          : in_registers(polynorm_backward_kernel<R, T, Gated, true, most>, warp_threads);
+      case PC_PATH_BLOCK:
+        return in_registers(polynorm_backward_kernel<R, T, Gated, false, most>, chosen.threads);
+      case PC_PATH_STAGED:
+        return launch_staged(queue, mapping, chosen, chunks, polynorm_backward_staged_kernel<R, T, Gated>,
+                             call, chunks, queue.tickets);
+      default:
+        return launch(queue, {chunks, wide_threads},
+                      layout.whole ? polynorm_backward_wide_kernel<R, T, Gated, true>
+                                   : polynorm_backward_wide_kernel<R, T, Gated, false>,
+                      call, queue.tickets);
+    }
   });
 }
 

@@ -1,30 +1,21 @@
-// PolyNorm's kernels. A row is read once and waits on chip, packed, between its sums and its output; a row
-// too wide for that, or whose tensors are aligned differently, is read twice (the second time from cache).
+// PolyNorm's kernels over rows in registers: read once, and kept packed between the sums and the output; and
+// over rows that are read twice, the second time from cache: those too wide for anything else, or whose
+// tensors are aligned differently.
 #pragma once
+#include "core/mapping.h"
 #include "polynorm_row.cuh"
 
 namespace polycom {
 namespace cuda {
 
-// --- kernels: the row on chip ---
+// --- kernels: the row in registers. A thread has `slots` of the row's, at most Slots ---
 
 constexpr int rows_per_block = 4;  // where a warp takes a row
 constexpr int warp_threads = rows_per_block * warp_size;
 
-// Slots of a row that a thread keeps of each tensor, and how many threads a row may have: registers decide.
-struct row_capacity {
-  int slots, threads;
-};
-template <class T, bool Gated>
-constexpr row_capacity forward_capacity =
-    sizeof(T) == 4 ? row_capacity{4, Gated ? 576 : 1024} : row_capacity{4, Gated ? 512 : 768};
-template <class T, bool Gated>
-constexpr row_capacity backward_capacity =
-    Gated ? row_capacity{2, 576} : row_capacity{4, sizeof(T) == 4 ? 576 : 512};
-
 template <int R, class T, bool Gated, bool Warp, int Slots>
-__global__ void __launch_bounds__(Warp ? warp_threads : forward_capacity<T, Gated>.threads, 1)
-    polynorm_forward_kernel(const activation_call call) {
+__global__ void __launch_bounds__(Warp ? warp_threads : block_threads(mapping_pass(Gated, false)), 1)
+    polynorm_forward_kernel(const activation_call call, int slots) {
   using formula = polynorm<R>;
   using row_threads = row_group<Warp, R>;
   constexpr int E = slot_elements<T, true>;
@@ -39,11 +30,13 @@ __global__ void __launch_bounds__(Warp ? warp_threads : forward_capacity<T, Gate
     float sums[R] = {};
 #pragma unroll
     for (int s = 0; s < Slots; ++s) {
+      if (s >= slots) break;
       x[s] = load_slot<E>(row.x, first + s * stride, cols);
       if constexpr (Gated) up[s] = load_slot<E>(row.up, first + s * stride, cols);
     }
 #pragma unroll
     for (int s = 0; s < Slots; ++s) {
+      if (s >= slots) break;
 #pragma unroll
       for (int i = 0; i < E; ++i) formula::add_moments(x[s][i], sums);
     }
@@ -58,14 +51,15 @@ __global__ void __launch_bounds__(Warp ? warp_threads : forward_capacity<T, Gate
     forget_conversions(x, call);
 #pragma unroll
     for (int s = 0; s < Slots; ++s) {
+      if (s >= slots) break;
       store_slot<E>(row.out, first + s * stride, cols, forward_slot<R, T, E, Gated>(x[s], up[s], folded));
     }
   }
 }
 
 template <int R, class T, bool Gated, bool Warp, int Slots>
-__global__ void __launch_bounds__(Warp ? warp_threads : backward_capacity<T, Gated>.threads, 1)
-    polynorm_backward_kernel(const activation_call call, unsigned* ticket) {
+__global__ void __launch_bounds__(Warp ? warp_threads : block_threads(mapping_pass(Gated, true)), 1)
+    polynorm_backward_kernel(const activation_call call, int slots, unsigned* ticket) {
   using formula = polynorm<R>;
   using row_threads = row_group<Warp, formula::backward_sums>;
   constexpr int E = slot_elements<T, true>, groups = Warp ? rows_per_block : 1;
@@ -82,12 +76,14 @@ __global__ void __launch_bounds__(Warp ? warp_threads : backward_capacity<T, Gat
     float sums[formula::backward_sums] = {};
 #pragma unroll
     for (int s = 0; s < Slots; ++s) {
+      if (s >= slots) break;
       x[s] = load_slot<E>(row.x, first + s * stride, cols);
       dy[s] = load_slot<E>(row.dy, first + s * stride, cols);
       if constexpr (Gated) up[s] = load_slot<E>(row.up, first + s * stride, cols);
     }
 #pragma unroll
     for (int s = 0; s < Slots; ++s) {
+      if (s >= slots) break;
 #pragma unroll
       for (int i = 0; i < E; ++i) {
         formula::add_moments_and_products(x[s][i], gradient<Gated>(dy[s], up[s], i), sums);
@@ -109,6 +105,7 @@ __global__ void __launch_bounds__(Warp ? warp_threads : backward_capacity<T, Gat
     forget_conversions(dy, call);
 #pragma unroll
     for (int s = 0; s < Slots; ++s) {
+      if (s >= slots) break;
       backward_slot<R>(row, first + s * stride, cols, x[s], up[s], dy[s], folded);
     }
   }

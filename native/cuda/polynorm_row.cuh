@@ -166,7 +166,9 @@ struct group_totals {
         for (int p = 0; p <= R; ++p) mine[p] += values[i][p];
       }
     }
-    finish_coefficients(call, mine, ticket);
+    if (threadIdx.x == 0) hand_in(call, blockIdx.x, mine);
+    __shared__ finish_room<R + 1> room;
+    finish_coefficients(call, gridDim.x, gridDim.x, ticket, room);
   }
 };
 

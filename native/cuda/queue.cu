@@ -18,6 +18,14 @@ pc_status check_index(int32_t index) {
   return fail(PC_NO_DEVICE, "CUDA device %d does not exist; this process can use %d", index, count);
 }
 
+// 90 for 9.0.
+int32_t architecture_of(int32_t index) {
+  int major = 0, minor = 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index);
+  cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index);
+  return major * 10 + minor;
+}
+
 pc_status make_tickets(pc_queue& queue) {
   void* tickets = nullptr;
   if (pc_status status = check(cudaMalloc(&tickets, ticket_bytes), "queue_create")) return status;
@@ -49,6 +57,7 @@ pc_status make_queue(int32_t index, void* stream, bool owns_stream, pc_queue** q
   made->device = PC_CUDA;
   made->index = index;
   made->pooled = open_pool(index);
+  made->architecture = architecture_of(index);
   made->owns_stream = owns_stream;
   pc_status status = PC_OK;
   if (owns_stream) {

@@ -28,13 +28,14 @@ __device__ __forceinline__ float warp_largest(float value) {
   return value;
 }
 
-// The threads that share a row: a warp (several rows to a block, and no barrier), or the whole block.
-template <bool Warp, int N>
+// The threads that share a row: a warp (several rows to a block, and no barrier), or the whole block, of so
+// many warps at most.
+template <bool Warp, int N, int Warps = most_warps>
 class row_group {
  public:
   // Room for two sums at a time: a thread may begin the next while another still reads the last.
   struct shared {
-    double slots[Warp ? 1 : 2][Warp ? 1 : N][most_warps];
+    double slots[Warp ? 1 : 2][Warp ? 1 : N][Warps];
   };
 
   __device__ explicit row_group(shared& room) : room_(room) {}
@@ -52,7 +53,7 @@ class row_group {
     if constexpr (!Warp) {
       const int warp = int(threadIdx.x) / warp_size, lane = int(threadIdx.x) % warp_size;
       const int warps = int(blockDim.x) / warp_size;
-      auto* slots = reinterpret_cast<V(*)[most_warps]>(room_.slots[turn_]);
+      auto* slots = reinterpret_cast<V(*)[Warps]>(room_.slots[turn_]);
       if (lane == 0) {
 #pragma unroll
         for (int k = 0; k < M; ++k) slots[k][warp] = values[k];
@@ -85,35 +86,46 @@ class row_group {
   int turn_ = 0;
 };
 
-// Every block hands in its sums of the coefficient gradients, bias first, in thread 0; the last block to do
-// so adds them up, in the order of the blocks. `ticket` is 0 before and after.
+// Chunk number `chunk` of a call has these coefficient gradients, bias first. For one thread.
 template <int N>
-__device__ void finish_coefficients(const activation_call& call, const double (&mine)[N], unsigned* ticket) {
-  __shared__ bool is_last;
-  __shared__ double sums[N][most_warps];
-  if (threadIdx.x == 0) {
+__device__ __forceinline__ void hand_in(const activation_call& call, int64_t chunk, const double (&sums)[N]) {
 #pragma unroll
-    for (int p = 0; p < N; ++p) call.partials[int64_t(blockIdx.x) * N + p] = mine[p];
+  for (int p = 0; p < N; ++p) call.partials[chunk * N + p] = sums[p];
+}
+
+template <int N, int Warps = most_warps>
+struct finish_room {
+  bool is_last;
+  double sums[N][Warps];
+};
+
+// The last of `members` blocks to come here adds up what was handed in, by each block's first thread, in the
+// order of the chunks. `ticket` is 0 before and after.
+template <int N, int Warps>
+__device__ void finish_coefficients(const activation_call& call, int64_t chunks, unsigned members,
+                                    unsigned* ticket, finish_room<N, Warps>& room) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
     __threadfence();
-    is_last = atomicInc(ticket, gridDim.x - 1) == gridDim.x - 1;
+    room.is_last = atomicInc(ticket, members - 1) == members - 1;
   }
   __syncthreads();
-  if (!is_last) return;
+  if (!room.is_last) return;
   __threadfence();
   double total[N] = {};
-  for (unsigned block = threadIdx.x; block < gridDim.x; block += blockDim.x) {
+  for (int64_t chunk = threadIdx.x; chunk < chunks; chunk += blockDim.x) {
 #pragma unroll
-    for (int p = 0; p < N; ++p) total[p] += __ldcg(&call.partials[int64_t(block) * N + p]);
+    for (int p = 0; p < N; ++p) total[p] += __ldcg(&call.partials[chunk * N + p]);
   }
   warp_sum(total);
   if (threadIdx.x % warp_size == 0) {
 #pragma unroll
-    for (int p = 0; p < N; ++p) sums[p][threadIdx.x / warp_size] = total[p];
+    for (int p = 0; p < N; ++p) room.sums[p][threadIdx.x / warp_size] = total[p];
   }
   __syncthreads();
   if (threadIdx.x >= N) return;
   double sum = 0;
-  for (unsigned warp = 0; warp < blockDim.x / warp_size; ++warp) sum += sums[threadIdx.x][warp];
+  for (unsigned warp = 0; warp < blockDim.x / warp_size; ++warp) sum += room.sums[threadIdx.x][warp];
   if (threadIdx.x == 0) {
     call.dbias[0] = float(sum);
   } else {

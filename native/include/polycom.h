@@ -14,7 +14,8 @@
  *     and their memory; CUDA does not survive a fork.
  *   - Outputs must not overlap inputs. Outputs and workspace may hold anything before the call.
  *   - Storage is f32, f16 or bf16; arithmetic is f32, in an order fixed by the shape (on CUDA by the
- * alignment too), so that results repeat bit for bit, whatever the number of threads and the GPU.
+ *     alignment too, and by the mapping that the architecture has), so that results repeat bit for bit,
+ *     whatever the number of threads, and of multiprocessors.
  */
 #ifndef POLYCOM_H
 #define POLYCOM_H
@@ -33,7 +34,7 @@ extern "C" {
 #endif
 
 /* Raised by any change that an older caller would misread. Checked at load. */
-#define PC_ABI_VERSION 3
+#define PC_ABI_VERSION 4
 
 #define PC_MAX_RANK 8
 #define PC_MAX_SCALARS 8
@@ -186,6 +187,41 @@ PC_OP(copy)
 
 #define PC_ACTIVATION(name, traits) PC_OP(name##_forward) PC_OP(name##_backward)
 PC_ACTIVATIONS(PC_ACTIVATION)
+
+/*
+ * How the CUDA kernels of PolyNorm take their rows: a table, whose lines are tried in order. A line suits a
+ * row of its pass and item size if the row has no more slots of 16 bytes, the GPU's architecture is not
+ * older, and the GPU can launch it. Results may differ in their last bits from mapping to mapping.
+ */
+typedef int32_t pc_path;
+enum {
+  PC_PATH_WARP = 0,   /* a warp keeps a row in registers */
+  PC_PATH_BLOCK = 1,  /* a block does */
+  PC_PATH_STAGED = 2, /* a block, or a cluster of them, keeps rows in shared memory, and fetches ahead */
+  PC_PATH_TWICE = 3   /* a block reads a row twice, the second time from cache */
+};
+typedef struct pc_mapping {
+  int32_t architecture; /* the oldest: 90 for 9.0 */
+  int32_t pass;         /* 0: forward, 1: backward; and 2 more with a gate */
+  int32_t item;         /* bytes of an element, 2 or 4; 0: either */
+  pc_path path;
+  int32_t threads; /* of a block; at most so many, save by the warp: 128 */
+  int32_t stages;  /* rows in flight, staged: 1 to 4 */
+  int32_t cluster; /* blocks to a row, staged: 1, 2, 4 or 8 */
+  int64_t slots;   /* of the longest row that this is for */
+} pc_mapping;
+/* What a launch takes from it. */
+typedef struct pc_mapping_launch {
+  int32_t threads; /* of a block */
+  int32_t slots;   /* of each tensor that a thread takes; 0 where it loops */
+  int64_t shared;  /* bytes of dynamic shared memory a block */
+} pc_mapping_launch;
+/* The line that is taken for a row, and the launch that follows, unless that is null. Needs no device. */
+PC_API pc_status pc_mapping_find(int32_t architecture, int32_t pass, int32_t item, int64_t slots,
+                                 pc_mapping* found, pc_mapping_launch* launch);
+/* Puts at most 256 lines before the table, in place of those that were put there before; 0 lines leave the
+   table alone. For the whole process, from the next op on. */
+PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
 
 /*
  * A transformer's other ops. A line here declares pc_<name>_forward and pc_<name>_backward. Tensors are f32

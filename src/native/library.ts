@@ -8,7 +8,7 @@ import { Queue } from './queue.js';
 import type { BuildInfo, Device, NativeMissing } from './types.js';
 
 /** The version of native/include/polycom.h that this code is written for. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 
 // In the order of pc_status.
 const STATUS_CODES: readonly PolycomErrorCode[] = [

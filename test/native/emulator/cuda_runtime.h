@@ -3,7 +3,8 @@
 // of this name when the library is built with POLYCOM_CUDA=EMULATED. Device memory is host memory.
 //
 // Each CUDA thread is a fiber: it runs until it waits (a barrier, a shuffle), and the next one goes on. The order
-// alternates from launch to launch, so that a missing barrier shows.
+// alternates from launch to launch, so that a missing barrier shows. The blocks of a cluster run together; they have
+// dynamic shared memory of their own each, but share what is declared __shared__.
 #pragma once
 #include <math.h>
 #include <stddef.h>
@@ -47,7 +48,14 @@ enum cudaError_t {
 enum cudaMemcpyKind { cudaMemcpyDefault = 4 };
 using cudaStream_t = struct emulated_stream*;
 constexpr unsigned cudaStreamNonBlocking = 1;
-enum cudaDeviceAttr { cudaDevAttrPageableMemoryAccess = 88, cudaDevAttrMemoryPoolsSupported = 115 };
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrComputeCapabilityMajor = 75,
+  cudaDevAttrComputeCapabilityMinor = 76,
+  cudaDevAttrPageableMemoryAccess = 88,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+  cudaDevAttrMemoryPoolsSupported = 115
+};
 
 inline const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
 inline const char* cudaGetErrorName(cudaError_t) { return "emulated"; }
@@ -72,10 +80,12 @@ inline cudaError_t cudaFree(void* memory) { return free(memory), cudaSuccess; }
 // EMULATED_NO_POOLS=1 makes a device without memory pools, EMULATED_OWN_MEMORY=1 one that says that it cannot reach
 // the host's.
 inline bool emulated_pools() { return getenv("EMULATED_NO_POOLS") == nullptr; }
-inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrMemoryPoolsSupported ? emulated_pools() : getenv("EMULATED_OWN_MEMORY") == nullptr;
-  return cudaSuccess;
+// A GPU of EMULATED_ARCHITECTURE, 90 by default.
+inline int emulated_architecture() {
+  const char* asked = getenv("EMULATED_ARCHITECTURE");
+  return asked == nullptr ? 90 : atoi(asked);
 }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int);
 using cudaMemPool_t = struct emulated_pool*;
 enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
 inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
@@ -99,13 +109,35 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cud
   return memcpy(to, from, bytes), cudaSuccess;
 }
 
+enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  struct {
+    struct {
+      unsigned x, y, z;
+    } clusterDim;
+  } val;
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes;
   cudaStream_t stream;
-  void* attrs;
+  cudaLaunchAttribute* attrs;
   unsigned numAttrs;
 };
+
+enum cudaFuncAttribute {
+  cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
+  cudaFuncAttributePreferredSharedMemoryCarveout = 9
+};
+constexpr int cudaSharedmemCarveoutMaxShared = 100;
+inline cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
+inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) {
+  return *blocks = 2, cudaSuccess;
+}
+inline cudaError_t cudaOccupancyMaxActiveClusters(int* clusters, const void*, const cudaLaunchConfig_t*) {
+  return *clusters = 2, cudaSuccess;
+}
 
 // Runs `thread` as every thread of every block of the grid.
 cudaError_t emulated_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
@@ -121,6 +153,8 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
 constexpr int warpSize = 32;
 
 void __syncthreads();
+// This thread's block's dynamic shared memory, which holds anything at first.
+void* emulated_dynamic_shared();
 void emulated_warp_barrier();
 // The cell through which this thread's warp exchanges, for the lane given.
 uint64_t& emulated_exchange(unsigned lane);

@@ -1,8 +1,12 @@
 // The fibers and the streams behind the emulated CUDA: see cuda_runtime.h.
+#include "cooperative_groups.h"
+#include "cuda_pipeline_primitives.h"
 #include "cuda_runtime.h"
 
+#include <stdio.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -24,7 +28,9 @@ constexpr size_t stack_bytes = 256 << 10;  // its frames are larger
 #else
 constexpr size_t stack_bytes = 64 << 10;
 #endif
-constexpr unsigned most_threads = 1024;
+constexpr unsigned most_threads = 1024, most_cluster = 8;
+// Of dynamic shared memory a block, as a 9.0 has it, between canaries.
+constexpr size_t most_shared = 227 << 10, canary_bytes = 64;
 
 // The compiler's own setjmp and longjmp, and the compiler does not know that a jump never returns: else address
 // sanitizer would look at the whole stack anew before each, by a system call.
@@ -40,18 +46,30 @@ struct barrier {
   uint64_t generation = 0;
 };
 
+struct async_copy {
+  void* to;
+  const void* from;
+  size_t bytes;
+};
+
 struct fiber {
   std::unique_ptr<char[]> stack{new char[stack_bytes]};
+  std::vector<std::vector<async_copy>> groups;  // of copies not made yet; the last is not committed
   ucontext_t start;
   jump_target at;
   bool begun = false, done = false;
 };
 
-struct block_state {
+// The blocks of a cluster, or the one block without, one after another in all that is counted by thread.
+struct cluster_state {
   std::vector<fiber> fibers;
-  barrier all;
-  barrier warps[most_threads / warpSize];
-  uint64_t exchange[most_threads];
+  unsigned first_block = 0, blocks = 1;
+  barrier cluster;
+  barrier all[most_cluster];
+  barrier warps[most_cluster * most_threads / warpSize];
+  uint64_t exchange[most_cluster * most_threads];
+  std::unique_ptr<char[]> shared{new char[most_cluster * (most_shared + 2 * canary_bytes)]};
+  size_t shared_bytes = 0;
   unsigned current = 0;
   jump_target scheduler;
   const void* scheduler_bottom = nullptr;
@@ -79,13 +97,19 @@ void enter_stack([[maybe_unused]] bool from_scheduler) {
 #endif
 }
 
+// The block of the cluster that a fiber belongs to, and its shared memory.
+unsigned rank_of(unsigned index) { return index / blockDim.x; }
+char* shared_of(unsigned rank) {
+  return state.shared.get() + rank * (most_shared + 2 * canary_bytes) + canary_bytes;
+}
+
 void run_fiber() {
   enter_stack(true);
   (*state.thread)();
   fiber& self = state.fibers[state.current];
   self.done = true;
   // A thread that has returned is waited for no longer.
-  for (barrier* b : {&state.all, &state.warps[state.current / warpSize]}) {
+  for (barrier* b : {&state.cluster, &state.all[rank_of(state.current)], &state.warps[state.current / warpSize]}) {
     if (--b->members > 0 && b->arrived == b->members) {
       b->arrived = 0;
       ++b->generation;
@@ -116,7 +140,8 @@ void wait(barrier& b) {
 void resume(unsigned index) {
   fiber& next = state.fibers[index];
   state.current = index;
-  threadIdx = dim3(index);
+  threadIdx = dim3(index % blockDim.x);
+  blockIdx = dim3(state.first_block + rank_of(index));
   if (set_target(state.scheduler) != 0) return enter_stack(false);
   leave_stack(&next);
   if (next.begun) jump(next.at);
@@ -134,11 +159,33 @@ void prepare(fiber& f) {
   f.start.uc_link = nullptr;
   makecontext(&f.start, run_fiber, 0);
   f.begun = f.done = false;
+  f.groups.assign(1, {});
 }
 
-void run_block(unsigned threads) {
-  state.all = {};
-  state.all.members = threads;
+void fill_shared(unsigned rank) {
+  memset(shared_of(rank) - canary_bytes, 0xc5, state.shared_bytes + 2 * canary_bytes);
+}
+
+// A kernel that writes beyond its shared memory is a mistake that no test may pass over.
+void check_canaries(unsigned rank) {
+  const char* begin = shared_of(rank);
+  const auto kept = [](char byte) { return byte == char(0xc5); };
+  if (std::all_of(begin - canary_bytes, begin, kept) &&
+      std::all_of(begin + state.shared_bytes, begin + state.shared_bytes + canary_bytes, kept))
+    return;
+  fprintf(stderr, "emulated CUDA: a kernel wrote beyond its dynamic shared memory\n");
+  abort();
+}
+
+void run_cluster() {
+  const unsigned threads = state.blocks * blockDim.x;
+  state.cluster = {};
+  state.cluster.members = threads;
+  for (unsigned rank = 0; rank < state.blocks; ++rank) {
+    state.all[rank] = {};
+    state.all[rank].members = blockDim.x;
+    fill_shared(rank);
+  }
   for (barrier& warp : state.warps) warp = {};
   for (unsigned i = 0; i < threads; ++i) {
     ++state.warps[i / warpSize].members;
@@ -152,6 +199,7 @@ void run_block(unsigned threads) {
       if (state.fibers[index].done) --left;
     }
   }
+  for (unsigned rank = 0; rank < state.blocks; ++rank) check_canaries(rank);
 }
 
 }  // namespace
@@ -196,7 +244,51 @@ cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t call
   return cudaSuccess;
 }
 
-void __syncthreads() { wait(state.all); }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = 3;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = emulated_architecture() / 10;
+      break;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = emulated_architecture() % 10;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = int(most_shared);
+      break;
+    case cudaDevAttrMemoryPoolsSupported:
+      *value = emulated_pools();
+      break;
+    case cudaDevAttrPageableMemoryAccess:
+      *value = getenv("EMULATED_OWN_MEMORY") == nullptr;
+      break;
+  }
+  return cudaSuccess;
+}
+
+void* emulated_dynamic_shared() { return shared_of(rank_of(state.current)); }
+unsigned emulated_cluster_size() { return state.blocks; }
+unsigned emulated_cluster_rank() { return rank_of(state.current); }
+void emulated_cluster_barrier() { wait(state.cluster); }
+void* emulated_shared_of(void* address, unsigned rank) {
+  return shared_of(rank) + (static_cast<char*>(address) - shared_of(rank_of(state.current)));
+}
+
+void __pipeline_memcpy_async(void* to_shared, const void* from, size_t bytes) {
+  state.fibers[state.current].groups.back().push_back({to_shared, from, bytes});
+}
+void __pipeline_commit() { state.fibers[state.current].groups.emplace_back(); }
+void __pipeline_wait_prior(size_t pending) {
+  auto& groups = state.fibers[state.current].groups;
+  while (groups.size() > pending + 1) {
+    for (const async_copy& copy : groups.front()) memcpy(copy.to, copy.from, copy.bytes);
+    groups.erase(groups.begin());
+  }
+}
+
+void __syncthreads() { wait(state.all[rank_of(state.current)]); }
 void emulated_warp_barrier() { wait(state.warps[state.current / warpSize]); }
 uint64_t& emulated_exchange(unsigned lane) {
   return state.exchange[state.current / warpSize * warpSize + lane];
@@ -204,19 +296,24 @@ uint64_t& emulated_exchange(unsigned lane) {
 
 cudaError_t emulated_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
   const unsigned threads = config.blockDim.x;
-  if (threads == 0 || threads > most_threads || threads % warpSize != 0 || config.gridDim.x == 0) {
+  const unsigned blocks = config.numAttrs > 0 ? config.attrs[0].val.clusterDim.x : 1;
+  if (threads == 0 || threads > most_threads || threads % warpSize != 0 || config.gridDim.x == 0 ||
+      blocks == 0 || blocks > most_cluster || config.gridDim.x % blocks != 0 ||
+      config.dynamicSmemBytes > most_shared) {
     return cudaErrorInvalidConfiguration;
   }
   const std::lock_guard<std::mutex> lock(running);
-  if (state.fibers.size() < threads) state.fibers.resize(threads);
+  if (state.fibers.size() < size_t(threads) * blocks) state.fibers.resize(size_t(threads) * blocks);
   state.thread = &thread;
+  state.blocks = blocks;
+  state.shared_bytes = config.dynamicSmemBytes;
   blockDim = config.blockDim;
   gridDim = config.gridDim;
   backwards = !backwards;
-  for (unsigned i = 0; i < config.gridDim.x; ++i) {
+  for (unsigned i = 0; i < config.gridDim.x; i += blocks) {
     // The last block to finish need not be the last one of the grid.
-    blockIdx = dim3(backwards ? config.gridDim.x - 1 - i : i);
-    run_block(threads);
+    state.first_block = backwards ? config.gridDim.x - blocks - i : i;
+    run_cluster();
   }
   return cudaSuccess;
 }

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { narrowKernels, takesWholeSlots } from '../../tools/ptx-vectors.js';
+
+const ptx = `.version 9.0
+.visible .entry wide(
+	.param .u64 a)
+{
+	ld.global.nc.v4.u32 	{%r1, %r2, %r3, %r4}, [%rd1];
+	st.global.wb.v4.u32 	[%rd2], {%r1, %r2, %r3, %r4};
+}
+.weak .entry staged(
+{
+	cp.async.cg.shared.global [%r1], [%rd1], 16, 16;
+	st.global.v2.b64 	[%rd2], {%rd3, %rd4};
+}
+.visible .entry scalar(
+{
+	ld.global.u16 	%rs1, [%rd1];
+	st.global.v2.b32 	[%rd2], {%r1, %r2};
+}
+`;
+
+test('finds the kernels without 128-bit loads and stores', () => {
+  expect(narrowKernels(ptx, () => true)).toEqual([{ kernel: 'scalar', lacks: ['loads', 'stores'] }]);
+  expect(narrowKernels(ptx, (kernel) => kernel !== 'scalar')).toEqual([]);
+});
+
+test('knows the kernels of whole slots by their names', () => {
+  const names = {
+    'polynorm_backward_staged_kernel<3, __nv_bfloat16, false>': true,
+    'polynorm_forward_kernel<3, float, true, true, 4>': true,
+    'polynorm_forward_wide_kernel<3, float, true, true>': true,
+    'polynorm_forward_wide_kernel<3, float, true, false>': false,
+    'elementwise_forward_kernel<polyrelu<3>, float, true, false>': true,
+    'elementwise_forward_kernel<polyrelu<3>, float, false, true>': false,
+    'rmsnorm_forward_kernel<true>': false,
+  };
+  for (const [name, whole] of Object.entries(names)) expect(takesWholeSlots(name), name).toBe(whole);
+});
