@@ -15,7 +15,7 @@ from guarded import Matrix, Workspace
 from reference import OPS, Op, Sums
 from vectors import decode, encode, vector
 
-SHAPES = ((3, 123), (48, 1536), (5, 8256))
+SHAPES = ((3, 123), (48, 1536), (5, 8256), (304, 20000))
 BATCH_ROUNDS = 20
 
 

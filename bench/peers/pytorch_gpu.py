@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Measures this package's CUDA kernels beside PyTorch (eager and compiled), Liger-Kernel and a copy, in one process.
 
-Device time is that of graphs whose launches go over more buffers than the L2 cache holds; forward + backward is timed on
-the host's clock, as a user calls it. Every contender is checked against f64 first: a wrong one is reported as failed,
-never timed. Exit status 1 if one of this package's own is wrong. Without PyTorch or a GPU it says so, and ends with 0.
+Device time is that of graphs whose launches go over more buffers than the L2 cache holds; forward + backward is timed
+on the host's clock, as a user calls it. Every contender is checked against f64 first: a wrong one is reported as
+failed, never timed. Exit status 1 if one of this package's own is wrong. Without PyTorch or a GPU it says so, and ends
+with 0.
 """
 
 from __future__ import annotations
@@ -161,10 +162,14 @@ class Session:
         if self.options.json is None:
             return
         notes = [*self.notes, *summary(self.rows), *SETTING]
-        gpu = self.device.describe()
-        commit = self.options.commit
         result = document(
-            self.rows, command_of(self.options), self.info["simd"], self.versions, list(dict.fromkeys(notes)), commit, gpu
+            self.rows,
+            command_of(self.options),
+            self.info["simd"],
+            self.versions,
+            list(dict.fromkeys(notes)),
+            self.options.commit,
+            self.device.describe(),
         )
         write_json(self.options.json, result)
 
@@ -205,9 +210,9 @@ class Session:
 
 SUMMARY = "summary: "
 SETTING = (
-    "device time: the median of graph replays over rotating buffers, for forward and backward; of_copy: algorithmic bytes "
-    "over that, against the fastest copy of the same matrix in the same turns",
-    "forward + backward: time on the host's clock with PyTorch's autograd; ours are calls prepared once, without autograd",
+    "device time: the median of graph replays over rotating buffers, for forward and backward; of_copy: algorithmic "
+    "bytes over that, against the fastest copy of the same matrix in the same turns",
+    "forward + backward: time on the host's clock with PyTorch's autograd; ours are calls prepared once, without it",
 )
 
 
