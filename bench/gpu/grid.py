@@ -14,6 +14,8 @@ WIDTHS = (1, 7, 123, 513, 1280, 1536, 2048, 4096, 5504, 8191, 8192, 8256, 14336,
 PERIOD = 16
 """Where there are many rows they repeat after so many, as f64 is slow: equal rows must give equal bits."""
 MANY_ROWS = ((4096, 123), (2048, 1536), (512, 8256))
+ROWWISE_SHAPES = ((640, 16384), (304, 40000), (2, 524288))
+"""For ops that keep rows on the chip: more rows than blocks, of rows that several share; and what fits nowhere."""
 ORDERS = (1, 2, 3, 4)
 
 
@@ -73,15 +75,18 @@ class Grid:
     widths: Sequence[int] = WIDTHS
     rows: int = 5
     many_rows: Sequence[tuple[int, int]] = MANY_ROWS
+    rowwise_shapes: Sequence[tuple[int, int]] = ROWWISE_SHAPES
     all_data: bool = True
 
 
 GRIDS: Mapping[str, Grid] = {
     "full": Grid(),
     # For tools that slow a kernel down a hundredfold: a width for every kernel that there is.
-    "reduced": Grid(widths=(7, 123, 1536, 8256, 40000), rows=2, many_rows=((48, 123),), all_data=False),
+    "reduced": Grid(
+        widths=(7, 123, 1536, 8256, 40000), rows=2, many_rows=((48, 123),), rowwise_shapes=(), all_data=False
+    ),
     # For the emulator, and where there is no NumPy.
-    "small": Grid(widths=(1, 7, 123, 520), rows=3, many_rows=((64, 37),), all_data=False),
+    "small": Grid(widths=(1, 7, 123, 520), rows=3, many_rows=((64, 37),), rowwise_shapes=(), all_data=False),
 }
 
 
@@ -96,10 +101,11 @@ def cases_of(grid: Grid) -> Iterator[Case]:
                     yield Case(op, dtype, rows, cols, layout=layout)
                 for data in data_of(op, grid):
                     yield Case(op, dtype, rows, cols, data)
-    for rows, cols in grid.many_rows:
+    for rows, cols in (*grid.many_rows, *grid.rowwise_shapes):
         for op in chosen:
             for dtype in grid.dtypes:
-                yield Case(op, dtype, rows, cols)
+                if op.rowwise or (rows, cols) in grid.many_rows:
+                    yield Case(op, dtype, rows, cols)
     for op in chosen:
         for dtype in grid.dtypes:
             yield from variants(op, dtype)

@@ -45,15 +45,15 @@ def sanitize_command(options: argparse.Namespace, seconds: float) -> Sequence[st
 def timings_command(options: argparse.Namespace, seconds: float) -> Sequence[str]:
     limits = ["--seconds", f"{0.8 * seconds:.0f}", "--json", str(options.out / "timings.json")]
     given = options.timings or ["--grid", "quick"]
-    return script("../peers/pytorch_gpu.py", options, ["--device", options.device, *limits, *commit_of(options), *given])
+    rest = ["--device", options.device, *limits, *commit_of(options), *given]
+    return script("../peers/pytorch_gpu.py", options, rest)
 
 
 PARTS: dict[str, Part] = {
-    "check": Part(140, check_command),
-    "sanitize": Part(130, sanitize_command),
+    "check": Part(180, check_command),
+    "sanitize": Part(110, sanitize_command),
     "timings": Part(150, timings_command),
 }
-BUILD_SECONDS = 240
 NAMES = ("build", *PARTS)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs check.py under each tool of compute-sanitizer. Whatever a tool reports makes the exit status 1; where there is no
-compute-sanitizer, or it does not know the device, that is said in a line and the status is 0."""
+"""Runs check.py under each tool of compute-sanitizer. Whatever a tool reports makes the exit status 1; where there is
+no compute-sanitizer, or it does not know the device, that is said in a line and the status is 0."""
 
 from __future__ import annotations
 

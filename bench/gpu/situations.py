@@ -16,6 +16,8 @@ from reference import OPS, Op, Sums
 from vectors import decode, encode, vector
 
 SHAPES = ((3, 123), (48, 1536), (5, 8256))
+MANY_ROWS = (304, 20000)
+"""More rows than blocks, of rows that several blocks share: for a GPU at its own speed."""
 BATCH_ROUNDS = 20
 
 
@@ -24,9 +26,10 @@ def op_named(name: str) -> Op:
 
 
 def situation_cases(grid: Grid) -> Iterator[Case]:
+    shapes = [*SHAPES, *([MANY_ROWS] if grid.rowwise_shapes else [])]
     for op in OPS:
         for dtype in ("f32", "bf16"):
-            for rows, cols in SHAPES if op.rowwise else SHAPES[1:2]:
+            for rows, cols in shapes if op.rowwise else SHAPES[1:2]:
                 if op.name in grid.ops and dtype in grid.dtypes and cols <= max(grid.widths):
                     yield Case(op, dtype, rows, cols)
 

@@ -19,7 +19,12 @@ PEERS = (EAGER, EAGER_F32, COMPILED, AUTOTUNED, LIGER, LIGER_IN_PLACE)
 STOCK_PEERS = (EAGER, COMPILED, LIGER)
 UNCOMPILED = (EAGER, EAGER_F32, LIGER, LIGER_IN_PLACE)
 STOCK = ("relu", "relu2", "gelu", "gelu_tanh", "silu", "reglu", "geglu", "swiglu", "polyreluglu")
-TARGETS = {("plain", "forward"): 0.92, ("plain", "backward"): 0.88, ("gated", "forward"): 0.9, ("gated", "backward"): 0.9}
+TARGETS = {
+    ("plain", "forward"): 0.92,
+    ("plain", "backward"): 0.88,
+    ("gated", "forward"): 0.9,
+    ("gated", "backward"): 0.9,
+}
 """Shares of a copy's rate, of large matrices."""
 
 

@@ -73,7 +73,8 @@ def spread(values: Sequence[float], shown: Callable[[float], str], of: str) -> s
     mean = math.exp(sum(map(math.log, values)) / len(values))
     if len(values) == 1:
         return f"{shown(mean)} {of}"
-    return f"{shown(mean)} {of} as the geometric mean of {len(values)}, from {shown(min(values))} to {shown(max(values))}"
+    ends = f"from {shown(min(values))} to {shown(max(values))}"
+    return f"{shown(mean)} {of} as the geometric mean of {len(values)}, {ends}"
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -7,6 +7,7 @@ import atexit
 import sys
 import tempfile
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
@@ -101,11 +102,8 @@ def load(in_place: bool) -> dict[str, Kernels]:
     }
 
 
-def version() -> str:
-    from importlib.metadata import PackageNotFoundError, distributions, version as version_of
-
-    try:
-        return version_of("liger-kernel")
-    except PackageNotFoundError:
-        found = [d.version for d in distributions() if (d.metadata["Name"] or "").replace("_", "-") == "liger-kernel"]
-        return found[0] if found else "unknown"
+def versions() -> dict[str, str]:
+    """Of Liger-Kernel and Triton, as their distributions say."""
+    wanted = ("liger-kernel", "triton")
+    found = {(each.metadata["Name"] or "").replace("_", "-"): each.version for each in distributions()}
+    return {name: found.get(name, "unknown") for name in wanted}

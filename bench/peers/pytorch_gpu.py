@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Measures this package's CUDA kernels beside PyTorch (eager and compiled), Liger-Kernel and a copy, in one process.
 
-Device time is that of graphs whose launches go over more buffers than the L2 cache holds; forward + backward is timed on
-the host's clock, as a user calls it. Every contender is checked against f64 first: a wrong one is reported as failed,
-never timed. Exit status 1 if one of this package's own is wrong. Without PyTorch or a GPU it says so, and ends with 0.
+Device time is that of graphs whose launches go over more buffers than the L2 cache holds; forward + backward is timed
+on the host's clock, as a user calls it. Every contender is checked against f64 first: a wrong one is reported as
+failed, never timed. Exit status 1 if one of this package's own is wrong. Without PyTorch or a GPU it says so, and ends
+with 0.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import polycom
 from activations import ACTIVATIONS, X, Activation
 from cases import TORCH_DTYPES, Case, Data, Shape
 from document import document, relate, write_json
-from gpu_contenders import Contender, Contenders
+from gpu_contenders import MODES, Contender, Contenders
 from gpu_device import Device, Replay, device_problem, open_device
 from gpu_grid import AUTOTUNED, GRIDS, LIGER, LIGER_IN_PLACE, PEERS, Work, slice_of
 from gpu_summary import means, misses, table, with_target
@@ -161,10 +162,14 @@ class Session:
         if self.options.json is None:
             return
         notes = [*self.notes, *summary(self.rows), *SETTING]
-        gpu = self.device.describe()
-        commit = self.options.commit
         result = document(
-            self.rows, command_of(self.options), self.info["simd"], self.versions, list(dict.fromkeys(notes)), commit, gpu
+            self.rows,
+            command_of(self.options),
+            self.info["simd"],
+            self.versions,
+            list(dict.fromkeys(notes)),
+            self.options.commit,
+            self.device.describe(),
         )
         write_json(self.options.json, result)
 
@@ -180,20 +185,20 @@ class Session:
         except Exception as error:  # of whatever it imports
             self.notes.append(f"left out: Liger-Kernel: {first_line(error)}")
             return {}
-        import triton
-
-        self.versions["liger-kernel"], self.versions["triton"] = liger.version(), triton.__version__
+        self.versions |= liger.versions()
         return kernels
 
     def _measure(self, work: Work) -> list[Row]:
         """All contenders of a work, in turns. What a work leaves in memory is gone before the next."""
+        peers = self._peers(work)
         try:
-            return measure_work(self.device, work, self._peers(work), self.kernels, self.options.rounds)
+            return measure_work(self.device, work, peers, self.kernels, self.options.rounds)
         except (RuntimeError, torch.OutOfMemoryError) as error:
             self.notes.append(f"left out: {work}: {first_line(error)}")
             return []
         finally:
-            torch.compiler.reset()
+            if any(peer in MODES for peer in peers):
+                torch.compiler.reset()
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -205,9 +210,9 @@ class Session:
 
 SUMMARY = "summary: "
 SETTING = (
-    "device time: the median of graph replays over rotating buffers, for forward and backward; of_copy: algorithmic bytes "
-    "over that, against the fastest copy of the same matrix in the same turns",
-    "forward + backward: time on the host's clock with PyTorch's autograd; ours are calls prepared once, without autograd",
+    "device time: the median of graph replays over rotating buffers, for forward and backward; of_copy: algorithmic "
+    "bytes over that, against the fastest copy of the same matrix in the same turns",
+    "forward + backward: time on the host's clock with PyTorch's autograd; ours are calls prepared once, without it",
 )
 
 

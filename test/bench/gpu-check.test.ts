@@ -11,13 +11,10 @@ import { evaluate, GPU, hasPython } from './python.js';
 
 if (!hasPython) console.warn('skipped: the tests of bench/gpu: there is no python3');
 const emulated = hasPython ? await emulatedCuda() : undefined;
-const hasGpu = hasPython && (await runCommand('python3', ['-B', '-c', DRIVER_PROBE()])).status === 0;
+const probe = 'import driver, json; print(json.dumps(driver.gpu_problem() is None))';
+const hasGpu = hasPython && (await evaluate<boolean>(probe));
 
 afterAll(removeFolders);
-
-function DRIVER_PROBE(): string {
-  return `import sys; sys.path.insert(0, ${JSON.stringify(GPU)}); import driver; sys.exit(driver.gpu_problem() is not None)`;
-}
 
 function script(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CommandResult> {
   return runCommand('python3', ['-B', join(GPU, name), ...args], { ...process.env, ...env });
@@ -197,6 +194,50 @@ print(json.dumps(found))`,
       expect.stringMatching(/: 1 rows differ from equal ones, row 20 first$/),
     );
     expect(found.large).toEqual(['y: row 73 is not what an equal row of a small matrix is']);
+  });
+});
+
+describe.skipIf(emulated === undefined)('graphs', () => {
+  test('must give what the calls give, when they run and not before', async () => {
+    const found = await evaluate<Record<string, string[]>>(
+      `
+import json, sys
+import polycom, situations
+from grid import GRIDS
+from dataclasses import replace
+
+class Graph:
+    def __init__(self, launch): self.launch = launch
+    def destroy(self): pass
+
+class Driver:
+    """As the driver that is not here: a graph runs its work when it is launched."""
+    def __init__(self, launches): self.launches = launches
+    def use(self, index): pass
+    def stream(self): return 0
+    def destroy_stream(self, stream): pass
+    def capture(self, stream, work):
+        return Graph(lambda stream: self.launches(work))
+
+class Once:
+    """Replays what was there when it was captured."""
+    def __init__(self): self.done = set()
+    def __call__(self, work):
+        if len(self.done) < 2: work()
+        self.done.add(len(self.done))
+
+library = polycom.Library(sys.argv[1])
+cases = list(situations.situation_cases(replace(GRIDS["small"], ops=("polynorm", "relu2"), widths=(123, 2000))))
+problems = lambda launches, cases: list(situations.graph_problems(library, Driver(launches), cases))
+print(json.dumps({"right": problems(lambda work: work(), cases), "nothing": problems(lambda work: None, cases[:1]),
+                  "stale": problems(Once(), cases[:1]), "cases": [str(case) for case in cases]}))`,
+      [emulated!.path],
+    );
+    expect(found.cases!.length).toBeGreaterThan(3);
+    expect(found.right).toEqual([]);
+    expect(found.nothing).toHaveLength(3);
+    expect(found.nothing![0]).toMatch(/: replayed, a graph gives other bits than the calls$/);
+    expect(found.stale).toEqual([expect.stringMatching(/: on new data, a graph gives other bits/)]);
   });
 });
 
