@@ -1,8 +1,9 @@
 /**
- * Checks and times everything on this machine's GPU: builds the library in the usual way, then runs bench/gpu/main.py,
- * which needs Python alone for the checks, and PyTorch for the timings. Without a GPU it says so, and succeeds.
+ * Runs a script of bench/gpu on this machine's GPU, with the library built in the usual way: main.py checks and times
+ * everything (Python alone for the checks, PyTorch for the timings), tune.py measures mappings. Without a GPU it says
+ * so, and succeeds.
  *
- * Its options are handed on: --parts, --out, --timings, ...
+ *   tsx tools/gpu.ts main.py --parts check    the options after the script's name are handed on
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { localArchitecture } from './architecture.js';
 import { peersPython } from './python.js';
 
 const folder = join(packageFolder, 'bench', 'gpu');
+const [script = 'main.py', ...options] = process.argv.slice(2);
 const python = await peersPython();
 const probe = `import sys; sys.path.insert(0, sys.argv[1]); import driver; print(driver.gpu_problem() or "")`;
 const found = await runCommand(python, ['-B', '-c', probe, folder]);
@@ -29,7 +31,7 @@ async function check(): Promise<void> {
       architectures: process.env.CUDAARCHS ?? localArchitecture() ?? 'all',
       onStart: (line) => void process.stderr.write(`gpu: ${line}\n`),
     });
-    const args = ['-B', join(folder, 'main.py'), '--library', library, ...process.argv.slice(2)];
+    const args = ['-B', join(folder, script), '--library', library, ...options];
     const child = spawn(python, args, { stdio: 'inherit' });
     process.exitCode = await new Promise<number>((resolve) =>
       child.on('close', (status) => resolve(status ?? 1)),
