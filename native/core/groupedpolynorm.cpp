@@ -131,8 +131,8 @@ pc_status read(const pass& p, const pc_args* args, groupedpolynorm_call* call) {
   if (Kind == kind::forward) return PC_OK;
   const pc_tensor& scale = in[at::last];
   call->has_scale = scale.rank == 0;
-  if (pc_status status = call->has_scale ? check_plain(sign, at::last, scale, 0)
-                                         : check_optional(sign, at::last, scale, 0))
+  if (pc_status status =
+          call->has_scale ? check_plain(sign, at::last, scale, 0) : check_optional(sign, at::last, scale, 0))
     return status;
   call->scale = floats(scale);
   return check_product(sign, sign.n_inputs + 1, call->rows, 1);
@@ -201,14 +201,14 @@ pc_status check_offsets(const signature& sign, int32_t index, const groupedpolyn
 
 }  // namespace
 
-#define PC_DEFINE_GROUPED(name, kind_of, gated, shape, bind, workspace_of)                    \
-  static constexpr signature name##_signature = sign_of<kind::kind_of, gated>(#name);         \
-  static pc_status name##_on_cpu(pc_queue& queue, const groupedpolynorm_call& call) {         \
+#define PC_DEFINE_GROUPED(name, kind_of, gated, shape, bind, workspace_of)                               \
+  static constexpr signature name##_signature = sign_of<kind::kind_of, gated>(#name);                    \
+  static pc_status name##_on_cpu(pc_queue& queue, const groupedpolynorm_call& call) {                    \
     if (pc_status status = check_offsets(name##_signature, places<gated>::offsets, call)) return status; \
-    return cpu::name(queue, call);                                                            \
-  }                                                                                           \
-  static constexpr pass name##_pass = {                                                       \
-      name##_signature, read<kind::kind_of, gated>, shape, bind, workspace_of, name##_on_cpu, \
+    return cpu::name(queue, call);                                                                       \
+  }                                                                                                      \
+  static constexpr pass name##_pass = {                                                                  \
+      name##_signature, read<kind::kind_of, gated>, shape, bind, workspace_of, name##_on_cpu,            \
       PC_CUDA_OP(name)};
 
 PC_DEFINE_GROUPED(groupedpolynorm_forward, forward, false, shape_forward, bind_forward, nullptr)

@@ -16,15 +16,15 @@ struct groupedpolynorm_call {
   bool has_offsets;        // else the one group has all rows
   const int32_t* offsets;  // [groups + 1]
   bool has_shift;
-  const float* shift;      // [cols]
+  const float* shift;  // [cols]
   float epsilon, output_scale;
   float input_limit, bias_limit;  // infinite where nothing is clamped
   double inverse_count;           // what a row's sums are multiplied by: 1 / cols, or 1 for the L2 norm
   float *dweight, *dbias, *dshift;
-  double* workspace;         // backward: group_shares(), then as many rows of column sums as there are pieces
-  bool has_scale;      // quantised: else each row has its own
+  double* workspace;  // backward: group_shares(), then as many rows of column sums as there are pieces
+  bool has_scale;     // quantised: else each row has its own
   const float* scale;
-  float* scales;       // quantised: [rows]
+  float* scales;  // quantised: [rows]
 
   PC_PORTABLE bool empty() const { return rows == 0 || cols == 0; }
   // Each row's share of its group's coefficient gradients: [rows, order + 1], the bias first.

@@ -1,6 +1,6 @@
 // PolyNorm by groups of rows on the CPU, and its gradients. Each row leaves its share of the coefficient
-// gradients in the workspace, which are then added up by groups, in the order of the rows; a piece of the rows
-// leaves the sums of its columns of dx, for the shift's.
+// gradients in the workspace, which are then added up by groups, in the order of the rows; a piece of the
+// rows leaves the sums of its columns of dx, for the shift's.
 #include "cpu/groupedpolynorm.h"
 
 namespace polycom {

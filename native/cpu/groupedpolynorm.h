@@ -16,9 +16,8 @@ class group_cursor {
  public:
   group_cursor(const groupedpolynorm_call& call, int64_t first_row) : call_(call) {
     const int32_t* offsets = call.offsets;
-    begin(call.has_offsets
-              ? std::upper_bound(offsets, offsets + call.groups + 1, first_row) - offsets - 1
-              : 0);
+    begin(call.has_offsets ? std::upper_bound(offsets, offsets + call.groups + 1, first_row) - offsets - 1
+                           : 0);
   }
 
   // Whether a row, none that lies before an earlier one, belongs to a group: weight() and bias() are then
@@ -80,7 +79,8 @@ PC_INLINE pc_status with_order_and_storage(const groupedpolynorm_call& call, Run
 template <class Body>
 void for_each_piece(const pc_queue& queue, const groupedpolynorm_call& call, Body body) {
   const int64_t size = cut_rows(call.rows, call.cols).rows;
-  for_each_range(queue, call.rows, size, [&](int64_t first, int64_t past) { body(first / size, first, past); });
+  for_each_range(queue, call.rows, size,
+                 [&](int64_t first, int64_t past) { body(first / size, first, past); });
 }
 
 }  // namespace

@@ -76,8 +76,8 @@ void forward_row(const polynormapply_call& call, int64_t r) {
       [&](int64_t i, int64_t n) { return formula::forward(load_up_to(x + i, n), row); });
 }
 
-// `gradients` receives the row's share of the coefficients'. Of a row of which a term has vanished, x^2 may be
-// no float: in double, which holds all powers that are left.
+// `gradients` receives the row's share of the coefficients'. Of a row of which a term has vanished, x^2 may
+// be no float: in double, which holds all powers that are left.
 template <int R, class T>
 void backward_row(const polynormapply_call& call, int64_t r, double (&gradients)[R + 1]) {
   using formula = polynorm<R>;

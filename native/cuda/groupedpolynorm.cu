@@ -52,8 +52,8 @@ __global__ void __launch_bounds__(grouped_threads, 2)
       }
       continue;
     }
-    const auto folded = formula::template fold_forward<float>(sums, call.epsilon, coefficients.weight,
-                                                              coefficients.bias);
+    const auto folded =
+        formula::template fold_forward<float>(sums, call.epsilon, coefficients.weight, coefficients.bias);
     const bool aligned = row.is_aligned(y);
     for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E) {
       const auto x = row.load_x(at), up = row.load_up(at);
@@ -84,8 +84,8 @@ __device__ __forceinline__ void backward_in_double(Group& group, const grouped_r
   const double epsilon = double(call.epsilon), squared = scale * scale;
   const auto folded = formula::template fold_backward<double>(sums, sums + R, call.inverse_count, epsilon,
                                                               coefficients.weight, share, squared);
-  const auto value = formula::template fold_forward<double>(sums, epsilon, coefficients.weight,
-                                                            coefficients.bias, squared);
+  const auto value =
+      formula::template fold_forward<double>(sums, epsilon, coefficients.weight, coefficients.bias, squared);
   T* const dx = call.out.row<T>(r);
 #pragma unroll 1
   for (int64_t at = group.rank(); at < call.cols; at += group.size()) {
@@ -136,9 +136,8 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
 #pragma unroll
     for (int i = 0; i < E; ++i) {
       const float shifted = row.shifted(x[i], at + i), v = row.clamped(shifted);
-      const float d = row.is_cut(shifted)
-                          ? 0.0f
-                          : formula::backward(v, Gated ? dy[i] * up[i] : dy[i], folded);
+      const float d =
+          row.is_cut(shifted) ? 0.0f : formula::backward(v, Gated ? dy[i] * up[i] : dy[i], folded);
       out.set(i, d);
       if (columns != nullptr && at + i < call.cols) columns[at + i] += double(d);
       if constexpr (Gated) dup_out.set(i, dy[i] * formula::forward(v, value));
@@ -148,8 +147,8 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
   }
 }
 
-// Each block takes every gridDim-th row. Its threads' sums of columns are read by others only after a barrier:
-// that of the next row's sums.
+// Each block takes every gridDim-th row. Its threads' sums of columns are read by others only after a
+// barrier: that of the next row's sums.
 template <int R, class T, bool Gated>
 __global__ void __launch_bounds__(grouped_threads, 1)
     groupedpolynorm_backward_kernel(const groupedpolynorm_call call) {
@@ -247,9 +246,7 @@ pc_status rows_backward(const pc_queue& queue, const groupedpolynorm_call& call)
   if (call.has_shift) {
     if (pc_status status = zero_column_sums(queue, call, pieces)) return status;
   }
-  const int64_t blocks = call.has_shift              ? pieces
-                         : call.rows < grouped_blocks ? call.rows
-                                                      : grouped_blocks;
+  const int64_t blocks = call.has_shift ? pieces : call.rows < grouped_blocks ? call.rows : grouped_blocks;
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
@@ -264,8 +261,7 @@ pc_status backward_of(const pc_queue& queue, const groupedpolynorm_call& call) {
     if (pc_status status = rows_backward<Gated>(queue, call)) return status;
   }
   if (call.groups > 0) {
-    if (pc_status status =
-            launch(queue, {call.groups, grouped_threads}, groupedpolynorm_groups_kernel, call))
+    if (pc_status status = launch(queue, {call.groups, grouped_threads}, groupedpolynorm_groups_kernel, call))
       return status;
   }
   if (!call.has_shift) return PC_OK;

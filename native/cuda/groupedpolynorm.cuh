@@ -1,5 +1,5 @@
-// What PolyNorm's kernels by groups of rows share: a block takes a row, and reads it from the cache the second
-// time.
+// What PolyNorm's kernels by groups of rows share: a block takes a row, and reads it from the cache the
+// second time.
 #pragma once
 #include "core/groupedpolynorm.h"
 #include "launch.cuh"

@@ -1,7 +1,6 @@
 // PolyNorm on CUDA of rows whose columns are split: native/cpu/polynormapply.cpp has the formulas. A block
 // takes a row.
 #include "core/polynormapply.h"
-
 #include "launch.cuh"
 #include "math/polynorm.h"
 #include "packed.cuh"
@@ -51,8 +50,7 @@ __global__ void __launch_bounds__(apply_threads, 1) polynormproducts_kernel(cons
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
     double sums[R + 1];
     sum_row<R + 1>(call.cols, sums, group, [&](int64_t at, double* s) {
-      polynorm<R>::add_products(double(element<T>(call.x, r, at)), double(element<T>(call.dy, r, at)),
-                                s);
+      polynorm<R>::add_products(double(element<T>(call.x, r, at)), double(element<T>(call.dy, r, at)), s);
     });
     if (group.rank() > 0) continue;
     for (int p = 0; p <= R; ++p) call.sums[r * (R + 1) + p] = float(sums[p]);
@@ -64,8 +62,8 @@ __global__ void __launch_bounds__(apply_threads, 1)
     polynormapply_forward_kernel(const polynormapply_call call) {
   using formula = polynorm<R>;
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
-    const auto row = formula::template fold_forward<float>(call.moments + r * R, call.epsilon, call.weight,
-                                                           *call.bias);
+    const auto row =
+        formula::template fold_forward<float>(call.moments + r * R, call.epsilon, call.weight, *call.bias);
     T* const y = call.out.row<T>(r);
     for (int64_t at = threadIdx.x; at < call.cols; at += blockDim.x)
       y[at] = T(formula::forward(element<T>(call.x, r, at), row));
@@ -106,8 +104,8 @@ __global__ void __launch_bounds__(apply_threads, 1)
 
 // The coefficient gradients of a piece of the rows, into the workspace: a block a piece.
 template <int R>
-__global__ void __launch_bounds__(apply_threads, 1) polynormapply_pieces_kernel(const polynormapply_call call,
-                                                                               int64_t size) {
+__global__ void __launch_bounds__(apply_threads, 1)
+    polynormapply_pieces_kernel(const polynormapply_call call, int64_t size) {
   using group_t = row_group<false, R + 1>;
   __shared__ typename group_t::shared room;
   group_t group(room);
@@ -181,13 +179,12 @@ pc_status polynormapply_backward(pc_queue& queue, const polynormapply_call& call
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
     if (call.rows > 0 && call.cols > 0) {
-      if (pc_status status =
-              launch(queue, a_block_a_row(call), polynormapply_backward_kernel<R, T>, call))
+      if (pc_status status = launch(queue, a_block_a_row(call), polynormapply_backward_kernel<R, T>, call))
         return status;
     }
     if (pieces.count > 0) {
-      if (pc_status status = launch(queue, {pieces.count, apply_threads}, polynormapply_pieces_kernel<R>,
-                                    call, pieces.rows))
+      if (pc_status status =
+              launch(queue, {pieces.count, apply_threads}, polynormapply_pieces_kernel<R>, call, pieces.rows))
         return status;
     }
     return launch(queue, {1, warp_size}, polynormapply_coefficients_kernel, call, pieces.count);

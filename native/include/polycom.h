@@ -13,9 +13,9 @@
  *   - Any thread may call it, on a queue of its own or a shared one. A forked child may go on with CPU queues
  *     and their memory; CUDA does not survive a fork.
  *   - Outputs must not overlap inputs. Outputs and workspace may hold anything before the call.
- *   - Storage is f32, f16 or bf16 (of a quantised output f8); arithmetic is f32, in an order fixed by the shape
- *     (on CUDA by the alignment too, and by the mapping that the architecture has), so that results repeat
- *     bit for bit, whatever the number of threads, and of multiprocessors.
+ *   - Storage is f32, f16 or bf16 (of a quantised output f8); arithmetic is f32, in an order fixed by the
+ *     shape (on CUDA by the alignment too, and by the mapping that the architecture has), so that results
+ *     repeat bit for bit, whatever the number of threads, and of multiprocessors.
  */
 #ifndef POLYCOM_H
 #define POLYCOM_H
@@ -55,8 +55,9 @@ enum {
   PC_F32 = 0,
   PC_F16 = 1,
   PC_BF16 = 2,
-  PC_I32 = 3,   /* ids, labels, positions */
-  PC_F8E4M3 = 4 /* OCP's e4m3fn, of quantised outputs: to nearest, ties to even, at most 448; a NaN stays one */
+  PC_I32 = 3, /* ids, labels, positions */
+  PC_F8E4M3 =
+      4 /* OCP's e4m3fn, of quantised outputs: to nearest, ties to even, at most 448; a NaN stays one */
 };
 
 typedef int32_t pc_device;
@@ -291,9 +292,9 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
  * Rows offsets[g] to offsets[g + 1] - 1 are group g's; with no offsets, all are the one group's. Rows before
  * the first group or behind the last are padding: 0 in y and in the gradients, whatever they hold. Offsets
  * must rise, from 0 or more to at most rows; on CUDA, where they do not, all outputs are NaN. What lies
- * outside a clamp has gradient 0. dshift sums dx over all rows. Leading axes of x, up and dy are the rows, and
- * may be evenly strided; these, y, dx and dup are f32, f16 or bf16. Scalars: epsilon, norm (as of polynorm),
- * input_clamp and bias_clamp (0: none), output_scale.
+ * outside a clamp has gradient 0. dshift sums dx over all rows. Leading axes of x, up and dy are the rows,
+ * and may be evenly strided; these, y, dx and dup are f32, f16 or bf16. Scalars: epsilon, norm (as of
+ * polynorm), input_clamp and bias_clamp (0: none), output_scale.
  *
  *   forward:  (x [.., cols], weight [groups, order], bias [groups], offsets i32 [groups + 1] or [0],
  *              shift [cols] or [0])                      -> (y)
@@ -306,10 +307,11 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
  *
  * polynormapply: PolyNorm of rows whose columns are split over ranks (tensor parallelism), out of the sums of
  * polynormmoments and polynormproducts below, added up over the ranks (all-reduced). x and dy are a rank's
- * columns, f32, f16 or bf16, as y and dx; dweight and dbias are those of the whole rows, the same on every
- * rank. There is no gated form: multiply after it. Moments are floats: beyond |x| = 1.8e19, 4.3e9, 2.6e6 and
- * 6.5e4 those of orders 1 to 4 are infinite, and their terms vanish from y and the gradients; an epsilon of 0
- * loses digits below the inverse of these. Scalars: epsilon; backward also count, as of the moments.
+ * columns, f32, f16 or bf16, as y and dx, and their rows may be apart; dweight and dbias are those of the
+ * whole rows, the same on every rank. There is no gated form: multiply after it. Moments are floats: beyond
+ * |x| = 1.8e19, 4.3e9, 2.6e6 and 6.5e4 those of orders 1 to 4 are infinite, and their terms vanish from y and
+ * the gradients; an epsilon of 0 loses digits below the inverse of these. Scalars: epsilon; backward also
+ * count, as of the moments.
  *
  *   forward:  (x [.., cols], weight [order], bias [], moments [.., order])   -> (y)
  *   backward: (x, weight, bias, moments, products [.., order + 1], dy)       -> (dx, dweight, dbias)

@@ -1,5 +1,5 @@
-// OCP's 8-bit float e4m3fn: a sign, 4 bits of exponent (bias 7), 3 of fraction; no infinity, and NaN only with
-// all of the bits set. Largest 448, smallest normal 2^-6, smallest 2^-9.
+// OCP's 8-bit float e4m3fn: a sign, 4 bits of exponent (bias 7), 3 of fraction; no infinity, and NaN only
+// with all of the bits set. Largest 448, smallest normal 2^-6, smallest 2^-9.
 #pragma once
 #include <stdint.h>
 #include <string.h>

@@ -1,0 +1,121 @@
+#include "fused_ops.h"
+
+#include <string>
+
+#include "report.h"
+
+namespace fuzz {
+
+double any_epsilon(random_source& random) { return random.one_of<double>({0, 1e-5, 0.1, 0.5}); }
+
+namespace {
+
+void choose_grouped(double* scalars, const size_map&, random_source& random) {
+  scalars[0] = any_epsilon(random);
+  scalars[1] = double(random.between(0, 1));
+  scalars[2] = random.one_of<double>({0, 0.5, 1e6});
+  scalars[3] = random.one_of<double>({0, 0.5});
+  scalars[4] = random.one_of<double>({1, 0.5, 0, -3});
+}
+void choose_apply(double* scalars, const size_map&, random_source& random) {
+  scalars[0] = any_epsilon(random);
+  scalars[1] = random.one_of<double>({1, 7, 300});
+}
+void choose_moments(double* scalars, const size_map& sizes, random_source& random) {
+  scalars[0] = random.one_of<double>({1, 7, 300});
+  scalars[1] = double(sizes.at('R'));
+}
+void choose_products(double* scalars, const size_map& sizes, random_source&) {
+  scalars[0] = double(sizes.at('R'));
+}
+
+const std::map<std::string, pass>& passes() {
+  static const std::map<std::string, pass> all = {
+      {"rmsnorm_forward", {{{"rc"}, {"c"}}, {{"rc"}}, 1}},
+      {"rmsnorm_backward", {{{"rc"}, {"c"}, {"rc"}}, {{"rc"}, {"c"}}, 1}},
+      {"addrmsnorm_forward", {{{"rtc"}, {"rtc"}, {"c"}}, {{"rtc"}, {"rtc"}}, 1}},
+      {"addrmsnorm_backward", {{{"rc"}, {"c"}, {"rc"}, {"rc"}}, {{"rc"}, {"c"}}, 1}},
+      {"attention_forward", {{{"rtHW"}, {"rSKW"}, {"rSKW"}, {"r", '*'}}, {{"rtHW"}, {"rHt"}}, 1, true}},
+      {"attention_backward",
+       {{{"rtHW"}, {"rSKW"}, {"rSKW"}, {"r", '*'}, {"rtHW"}, {"rHt"}, {"rtHW"}},
+        {{"rtHW"}, {"rSKW"}, {"rSKW"}},
+        1,
+        true}},
+      {"crossentropy_forward", {{{"rC"}, {"r", 'C', -1}}, {{"r"}, {"r2"}}}},
+      {"crossentropy_backward", {{{"rC"}, {"r", 'C', -1}, {"r2"}, {"r"}}, {{"rC"}}}},
+      {"embedding_forward", {{{"Cc"}, {"r", 'C'}}, {{"rc"}}}},
+      {"embedding_backward", {{{"Cc"}, {"r", 'C'}, {"rc"}}, {{"Cc"}}}},
+      {"rotary_forward", {{{"rthD"}, {"PD"}, {"r", 's'}}, {{"rthD"}}}},
+      {"rotary_backward", {{{"PD"}, {"r", 's'}, {"rthD"}}, {{"rthD"}}}},
+      {"dropout_forward", {{{"rtc"}, {"2", '*'}}, {{"rtc"}}, 1}},
+      {"dropout_backward", {{{"2", '*'}, {"c"}}, {{"c"}}, 1}},
+      {"groupedpolynorm_forward",
+       {{matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}}, {matrix("rc")}, 5, true, choose_grouped}},
+      {"groupedpolynorm_backward",
+       {{matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, matrix("rc")},
+        {matrix("rc"), {"gR"}, {"g"}, {"u"}},
+        5,
+        true,
+        choose_grouped}},
+      {"groupedpolynormglu_forward",
+       {{matrix("rc"), matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}},
+        {matrix("rc")},
+        5,
+        true,
+        choose_grouped}},
+      {"groupedpolynormglu_backward",
+       {{matrix("rc"), matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, matrix("rc")},
+        {matrix("rc"), matrix("rc"), {"gR"}, {"g"}, {"u"}},
+        5,
+        true,
+        choose_grouped}},
+      {"quantizedpolynorm",
+       {{matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, {"?"}}, {codes, {"r"}}, 5, true, choose_grouped}},
+      {"quantizedpolynormglu",
+       {{matrix("rc"), matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, {"?"}},
+        {codes, {"r"}},
+        5,
+        true,
+        choose_grouped}},
+      {"polynormapply_forward",
+       {{matrix("rc"), {"R"}, {""}, {"rR"}}, {matrix("rc")}, 1, true, choose_apply}},
+      {"polynormapply_backward",
+       {{matrix("rc"), {"R"}, {""}, {"rR"}, {"rQ"}, matrix("rc")},
+        {matrix("rc"), {"R"}, {""}},
+        2,
+        true,
+        choose_apply}},
+      {"polynormmoments", {{matrix("rc")}, {{"rR"}}, 2, true, choose_moments}},
+      {"polynormproducts", {{matrix("rc"), matrix("rc")}, {{"rQ"}}, 1, true, choose_products}},
+  };
+  return all;
+}
+
+}  // namespace
+
+const std::vector<fused_op>& fused_ops() {
+  struct functions {
+    const char* name;
+    pc_status (*run)(pc_queue*, const pc_args*);
+    pc_status (*plan)(const pc_queue*, pc_args*);
+  };
+  static const std::vector<fused_op> all = [] {
+#define PC_LIST(name)                                                \
+  {#name "_forward", pc_##name##_forward, pc_##name##_forward_plan}, \
+      {#name "_backward", pc_##name##_backward, pc_##name##_backward_plan},
+#define PC_LIST_ONE(name) {#name, pc_##name, pc_##name##_plan},
+    const functions listed[] = {PC_FUSED_OPS(PC_LIST) PC_ONE_PASS_OPS(PC_LIST_ONE)};
+#undef PC_LIST
+#undef PC_LIST_ONE
+    std::vector<fused_op> made;
+    for (const functions& f : listed) {
+      const auto found = passes().find(f.name);
+      expect(found != passes().end(), "the table of fused_ops.cpp lacks %s", f.name);
+      made.push_back({f.name, f.run, f.plan, found->second});
+    }
+    return made;
+  }();
+  return all;
+}
+
+}  // namespace fuzz
