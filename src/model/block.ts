@@ -29,7 +29,7 @@ export function block(
   const n = norm(h, 'post_attention_layernorm.weight');
   const [y, ...losses] =
     config.experts === undefined
-      ? [feedForward(n, config.activation, parameters)]
+      ? [feedForward(n, config, parameters)]
       : mixture(n, config, config.experts, parameters, memo);
   return [tf.add(h, drop(y!, branchSite(layer, 1), pass)), ...losses];
 }

@@ -1,7 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { runOp } from '../op/run.js';
-import { forwardPass } from '../op/types.js';
-import { activationRow, hasCoefficients, isGated } from './activation.js';
+import { activationOf, coefficientsOf, isGated, runActivation } from './activation.js';
+import type { ModelConfig } from './config.js';
 import { linear } from './linear.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 
@@ -14,9 +13,9 @@ export interface NetworkNames {
 export const DENSE_NAMES: NetworkNames = { network: 'mlp', coefficients: 'mlp' };
 
 /** The dense feed-forward network of a block's normalised stream [rows, width], differentiably. */
-export function feedForward(n: tf.Tensor, activation: string, parameters: LayerParameters): tf.Tensor {
-  const projected = projections(n, activation, parameters, DENSE_NAMES.network);
-  const hidden = activate(projected, activation, parameters, DENSE_NAMES.coefficients);
+export function feedForward(n: tf.Tensor, config: ModelConfig, parameters: LayerParameters): tf.Tensor {
+  const projected = projections(n, config.activation, parameters, DENSE_NAMES.network);
+  const hidden = activate(projected, config, parameters, DENSE_NAMES.coefficients);
   return linear(hidden, parameterAt(parameters, 'mlp.down_proj.weight'));
 }
 
@@ -32,25 +31,22 @@ export function projections(
 
 /** The weights that give {@link projections}. */
 export function projectionNames(activation: string, network: string): string[] {
-  const names = isGated(activationRow(activation)) ? ['gate_proj', 'up_proj'] : ['up_proj'];
+  const names = isGated(activationOf(activation)) ? ['gate_proj', 'up_proj'] : ['up_proj'];
   return names.map((name) => `${network}.${name}.weight`);
 }
 
 /** The names of the activation's coefficients, if it has any. */
 export function coefficientNames(activation: string, coefficients: string): string[] {
-  if (!hasCoefficients(activationRow(activation))) return [];
-  return ['weight', 'bias'].map((name) => `${coefficients}.activation.${name}`);
+  return coefficientsOf(activationOf(activation)).map((name) => `${coefficients}.activation.${name}`);
 }
 
 /** The activation of its projections. */
 export function activate(
   projected: readonly tf.Tensor[],
-  activation: string,
+  config: ModelConfig,
   parameters: LayerParameters,
   coefficients: string,
 ): tf.Tensor {
-  const row = activationRow(activation);
-  const names = coefficientNames(activation, coefficients);
-  const inputs = [...projected, ...names.map((name) => parameterAt(parameters, name))];
-  return runOp(row, inputs, forwardPass(row).defaults);
+  const names = coefficientNames(config.activation, coefficients);
+  return runActivation(config, [...projected, ...names.map((name) => parameterAt(parameters, name))]);
 }

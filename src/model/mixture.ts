@@ -58,7 +58,7 @@ function gathered(x: tf.Tensor, rows: Int32Array): tf.Tensor2D {
 /** Each expert's network over its own rows, which follow each other. */
 function runExperts(
   served: tf.Tensor,
-  { activation }: ModelConfig,
+  config: ModelConfig,
   { coefficients }: ExpertConfig,
   parameters: LayerParameters,
   counts: readonly number[],
@@ -67,11 +67,13 @@ function runExperts(
   const sizes = busy.map((expert) => counts[expert]!);
   const names = busy.map((expert) => `mlp.experts.${expert}`);
   const inputs = pieces(served, sizes);
-  const projected = names.map((network, i) => projections(inputs[i]!, activation, parameters, network));
+  const projected = names.map((network, i) =>
+    projections(inputs[i]!, config.activation, parameters, network),
+  );
   const hidden =
     coefficients === 'expert'
-      ? projected.map((list, i) => activate(list, activation, parameters, names[i]!))
-      : pieces(activate(joinedLists(projected), activation, parameters, 'mlp'), sizes);
+      ? projected.map((list, i) => activate(list, config, parameters, names[i]!))
+      : pieces(activate(joinedLists(projected), config, parameters, 'mlp'), sizes);
   return joined(
     hidden.map((rows, i) => linear(rows, parameterAt(parameters, `${names[i]}.down_proj.weight`))),
   );

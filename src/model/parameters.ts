@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../errors.js';
+import { firstCoefficients } from './activation.js';
 import type { ModelConfig } from './config.js';
 import { normalGenerator } from './generator.js';
 import { parameterShapes } from './shapes.js';
@@ -15,10 +16,10 @@ export type ParameterSource = (name: string, shape: readonly number[]) => Float3
 
 /**
  * The values a model begins with: matrices normal, those into the residual stream smaller by sqrt(2 layers), norms 1,
- * a polynomial's weights 1 / order and its bias 0. Each depends on the seed and its place alone.
+ * an activation's coefficients as the configuration says. Each depends on the seed and its place alone.
  */
 export function initialValues(config: ModelConfig, seed: number): ParameterSource {
-  const { deviation, layers, order } = config;
+  const { deviation, layers } = config;
   const places = new Map([...parameterShapes(config).keys()].map((name, i) => [name, i]));
   return (name, shape) => {
     const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
@@ -27,8 +28,9 @@ export function initialValues(config: ModelConfig, seed: number): ParameterSourc
       normalGenerator(seed, places.get(name)!)(values, deviation / (residual ? Math.sqrt(2 * layers) : 1));
       return values;
     }
-    if (name.endsWith('activation.bias')) return values;
-    return values.fill(name.endsWith('activation.weight') ? 1 / order : 1);
+    const coefficient = /\.activation\.(\w+)$/.exec(name)?.[1];
+    if (coefficient === undefined) return values.fill(1);
+    return Float32Array.from(firstCoefficients(coefficient, config));
   };
 }
 
