@@ -3,6 +3,10 @@ import { activationOf, coefficientsOf, isGated, runActivation } from './activati
 import type { ModelConfig } from './config.js';
 import { linear } from './linear.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
+import type { Observed } from './pass.js';
+
+/** Sees what goes into an activation, and what comes out. */
+export type See = (part: Observed, x: tf.Tensor) => void;
 
 /** A feed-forward network's parameters: their place within the layer, and that of the activation's coefficients. */
 export interface NetworkNames {
@@ -13,9 +17,14 @@ export interface NetworkNames {
 export const DENSE_NAMES: NetworkNames = { network: 'mlp', coefficients: 'mlp' };
 
 /** The dense feed-forward network of a block's normalised stream [rows, width], differentiably. */
-export function feedForward(n: tf.Tensor, config: ModelConfig, parameters: LayerParameters): tf.Tensor {
+export function feedForward(
+  n: tf.Tensor,
+  config: ModelConfig,
+  parameters: LayerParameters,
+  see?: See,
+): tf.Tensor {
   const projected = projections(n, config.activation, parameters, DENSE_NAMES.network);
-  const hidden = activate(projected, config, parameters, DENSE_NAMES.coefficients);
+  const hidden = activate(projected, config, parameters, DENSE_NAMES.coefficients, see);
   return linear(hidden, parameterAt(parameters, 'mlp.down_proj.weight'));
 }
 
@@ -46,7 +55,11 @@ export function activate(
   config: ModelConfig,
   parameters: LayerParameters,
   coefficients: string,
+  see?: See,
 ): tf.Tensor {
   const names = coefficientNames(config.activation, coefficients);
-  return runActivation(config, [...projected, ...names.map((name) => parameterAt(parameters, name))]);
+  see?.('argument', projected[0]!);
+  const y = runActivation(config, [...projected, ...names.map((name) => parameterAt(parameters, name))]);
+  see?.('hidden', y);
+  return y;
 }
