@@ -1,3 +1,4 @@
+import type { TheoryResult } from '../paper/theory/index.js';
 import type { CompareDocument, DataSpec } from '../paper/types.js';
 import type { Charts } from './charts.js';
 import { formatAblations, formatOverflow } from './paper/ablations.js';
@@ -10,17 +11,24 @@ import { PUBLISHED_DENSE, PUBLISHED_MIXTURE } from './paper/published.js';
 import { formatScaling } from './paper/scaling.js';
 import { dataOf, groupsOf } from './paper/select.js';
 import { formatSweep } from './paper/sweep.js';
+import { formatTheory } from './paper/theory.js';
 import { escapeHtml } from './parts.js';
 import { STYLE } from './style.js';
 
 /** What the report is made from: what was measured, and whatever else was. */
 export interface PaperReport {
   readonly document: CompareDocument;
+  readonly theory?: TheoryResult;
 }
 
 /** A page that shows the paper's experiments as they came out here, beside what was published. It needs nothing but itself. */
-export function paperReport({ document }: PaperReport, charts: Charts): string {
-  const sections = [formatHead(document), ...sectionsOf(document, charts), formatSetting(document)];
+export function paperReport({ document, theory }: PaperReport, charts: Charts): string {
+  const sections = [
+    formatHead(document),
+    ...sectionsOf(document, charts),
+    ...(theory === undefined ? [] : [part('Theory', formatTheory(theory, charts))]),
+    formatSetting(document),
+  ];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -102,7 +110,11 @@ function sectionsOf(document: CompareDocument, charts: Charts): string[] {
 
 /** A part of the report, where its experiment was made. */
 function section(title: string, groups: readonly unknown[], format: () => string): string[] {
-  return groups.length === 0 ? [] : [`<hr>\n<h1>${escapeHtml(title)}</h1>\n${format()}`];
+  return groups.length === 0 ? [] : [part(title, format())];
+}
+
+function part(title: string, content: string): string {
+  return `<hr>\n<h1>${escapeHtml(title)}</h1>\n${content}`;
 }
 
 function nameOf(data: DataSpec): string {

@@ -53,7 +53,11 @@ export function formatComparison(
   if (rows.length === 0) return '<p>All runs diverged.</p>';
   const figures = [curveFigure(rows, charts, options), differenceFigure(rows, charts, options)];
   return `${figures.map(formatFigure).join('\n')}
-${formatTable(COLUMNS, rows)}
+${formatTable(LOSSES, rows)}
+<h3>Beside the loss</h3>
+${formatTable(QUALITY, rows)}
+<p class="muted">Cloze and choice are made from the held-out tokens: the last word of a passage (of the synthetic language, the last token), and which of four ways a passage goes on, by
+length-normalised log-likelihood; chance is 25 %.${oracleNote(rows)} Detectable is the smallest difference that a paired t test finds in four of five cases.</p>
 ${divergedNote(groups)}`;
 }
 
@@ -116,8 +120,10 @@ function curveFigure(rows: readonly Row[], charts: Charts, { on, entropy }: Comp
 
 /** From a little below the least value to where the curves are after a seventh of their way. */
 function domainOf(series: readonly Series[], entropy: number | undefined): [number, number] {
-  const low = Math.min(...series.flatMap(({ points }) => points.map(({ y }) => y)), entropy ?? Infinity);
   const high = Math.max(...series.map(({ points }) => points[Math.floor(points.length / 7)]!.y));
+  const least = Math.min(...series.flatMap(({ points }) => points.map(({ y }) => y)));
+  // An entropy that is far below would press the curves together.
+  const low = entropy !== undefined && least - entropy < high - least ? Math.min(least, entropy) : least;
   return [low - (high - low) * 0.06, high];
 }
 
@@ -193,11 +199,13 @@ function meanColumn(
   };
 }
 
-const COLUMNS: readonly Column<Row>[] = [
-  {
-    title: 'activation',
-    cell: ({ group: { label, activation } }) => ({ text: label, strong: activation.startsWith('poly') }),
-  },
+const NAME: Column<Row> = {
+  title: 'activation',
+  cell: ({ group: { label, activation } }) => ({ text: label, strong: activation.startsWith('poly') }),
+};
+
+const LOSSES: readonly Column<Row>[] = [
+  NAME,
   {
     title: 'parameters',
     align: 'right',
@@ -241,6 +249,10 @@ const COLUMNS: readonly Column<Row>[] = [
     align: 'right',
     cell: ({ published }) => (published?.saving ? share(published.saving) : ''),
   },
+];
+
+const QUALITY: readonly Column<Row>[] = [
+  NAME,
   meanColumn(
     'perplexity',
     ({ final }) => final?.perplexity,
@@ -268,6 +280,13 @@ const COLUMNS: readonly Column<Row>[] = [
     },
   },
 ];
+
+/** What of the tasks can be right at all, where that is known. */
+function oracleNote(rows: readonly Row[]): string {
+  const found = rows.flatMap(({ group }) => group.runs.map(({ result }) => downstreamOf(result)))[0];
+  if (found?.cloze.oracle === undefined || found.choice.oracle === undefined) return '';
+  return ` The language itself gets ${share(found.cloze.oracle)} of the cloze and ${share(found.choice.oracle)} of the choices.`;
+}
 
 function divergedNote(groups: readonly Group[]): string {
   const bad = groups.filter(({ diverged }) => diverged > 0);

@@ -93,10 +93,11 @@ function rankFigure(groups: readonly Group[], charts: Charts): Figure | undefine
         );
         return { x: layer, y: mean, low, high };
       });
-      return [{ name: group.label, color: colorOf(group.activation), points }];
+      const line = { name: group.label, color: colorOf(group.activation), points };
+      return [line, { ...line, drawn: 'points' }];
     });
     if (series.length === 0) return [];
-    const axes = { x: 'layer', y: 'effective rank' };
+    const axes = { x: 'layer', y: 'effective rank', wholeX: true };
     return [{ title: matrix, svg: drawLines(charts, series, { width: THIRD, height: 260, ...axes }) }];
   });
   if (panels.length === 0) return undefined;

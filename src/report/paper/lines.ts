@@ -1,4 +1,4 @@
-import { CHART_STYLE, textWidth } from '../bars.js';
+import { CHART_STYLE } from '../bars.js';
 import type { Charts } from '../charts.js';
 
 /** A point of a line, and the band around it where it has one. */
@@ -29,6 +29,8 @@ export interface LineOptions {
   readonly logY?: boolean;
   /** What of y is shown; all of it by default. */
   readonly domain?: readonly [number, number];
+  /** Whether x counts something: its ticks are whole. */
+  readonly wholeX?: boolean;
   /** Horizontal lines that the others are read against. */
   readonly marks?: readonly { readonly at: number; readonly text: string }[];
 }
@@ -37,19 +39,21 @@ type Plot = Charts['plot'];
 
 /** Lines with bands over a common axis. */
 export function drawLines({ plot, draw }: Charts, series: readonly Series[], options: LineOptions): string {
-  const { width, height = 300, x, y, logX = false, logY = false, domain, marks = [] } = options;
+  const { width, height = 300, x, y, logX = false, logY = false, domain, marks = [], wholeX } = options;
   const log = (type: boolean) => (type ? { type: 'log' as const } : {});
   const label = { labelAnchor: 'center', labelArrow: 'none' } as const;
-  const largest = Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
+  const xs = [...new Set(series.flatMap(({ points }) => points.map((point) => point.x)))];
+  const ticks = wholeX ? { ticks: xs, tickFormat: String, inset: 14 } : { ticks: 5, tickFormat: shortNumber };
+  const largest = Math.max(...xs);
   return draw({
     width,
     height,
     marginTop: 12,
     marginBottom: 40,
     marginLeft: 58,
-    marginRight: Math.max(16, textWidth(marks.map(({ text }) => text)) > 0 ? 20 : 0),
+    marginRight: 18,
     style: CHART_STYLE,
-    x: { ...log(logX), ...label, label: x, ticks: 5, tickFormat: shortNumber, grid: false },
+    x: { ...log(logX), ...label, label: x, ...ticks },
     y: {
       ...log(logY),
       ...label,
@@ -90,7 +94,7 @@ function marksOf(plot: Plot, { color, points, drawn = 'line' }: Series) {
   }
   const dashes = drawn === 'dashed' ? { strokeDasharray: '5,4' } : {};
   return [
-    plot.areaY(banded, { ...ends, fill: color, fillOpacity: 0.16 }),
+    plot.areaY(banded, { ...ends, fill: color, fillOpacity: 0.12 }),
     plot.line(points, { ...at, stroke: color, strokeWidth: 1.8, ...dashes }),
   ];
 }
