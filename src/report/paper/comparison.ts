@@ -16,7 +16,7 @@ import { drawLines, type Series } from './lines.js';
 import { loss, plusMinus, probability, share, signed, withEnds } from './numbers.js';
 import { colorOf } from './palette.js';
 import type { Published } from './published.js';
-import { curvesOf, downstreamOf, type Group, lossesOf, valuesOf } from './select.js';
+import { curvesOf, downstreamOf, type Group, lossesOf, secondsOf, valuesOf } from './select.js';
 import { type Column, formatTable } from './table.js';
 
 const HALF = 520;
@@ -85,7 +85,7 @@ function shareSeed(group: Group, reference: Group | undefined): boolean {
 }
 
 function tokensOf(group: Group, reference: Group): { tokens?: TokensToTarget } {
-  const [own, other] = [curvesOf(group, 'tokens'), curvesOf(reference, 'tokens')];
+  const [own, other] = [curvesOf(group), curvesOf(reference)];
   const paired = own.some(({ seed }) => other.some((curve) => curve.seed === seed));
   return paired ? { tokens: tokensToTarget(own, other) } : {};
 }
@@ -93,9 +93,13 @@ function tokensOf(group: Group, reference: Group): { tokens?: TokensToTarget } {
 function curveFigure(rows: readonly Row[], charts: Charts, { on, entropy }: ComparisonOptions): Figure {
   const panels = (['tokens', 'seconds'] as const).map((over) => {
     const series = rows.flatMap(({ group }): Series[] => {
-      const curves = curvesOf(group, over);
+      const curves = curvesOf(group);
       if (curves.length === 0) return [];
-      return [{ name: group.label, color: colorOf(group.activation), points: band(curves) }];
+      const seconds = secondsOf(group);
+      const points = band(curves).map((point) =>
+        over === 'tokens' ? point : { ...point, x: seconds.get(point.x)! },
+      );
+      return [{ name: group.label, color: colorOf(group.activation), points }];
     });
     const marks = entropy === undefined ? [] : [{ at: entropy, text: 'entropy of the language' }];
     const axes = {
@@ -112,7 +116,7 @@ function curveFigure(rows: readonly Row[], charts: Charts, { on, entropy }: Comp
     title: `Loss curves on ${on}`,
     caption:
       'Mean over seeds; the band is its 95 % t interval at each point. The beginning, far above the rest, is cut off. ' +
-      'Seconds are those of training steps, of one worker with one thread.',
+      'Seconds are those of training steps, the mean over seeds, of a worker beside others.',
     legend: rows.map(({ group }) => ({ name: group.label, color: colorOf(group.activation) })),
     panels,
   };

@@ -60,15 +60,21 @@ export function lossesOf(group: Group): SeedValue[] {
   return valuesOf(group, ({ final }) => final?.loss);
 }
 
-/** The held-out curves, over tokens or over seconds of training; points that are not finite are left out. */
-export function curvesOf({ runs }: Group, over: 'tokens' | 'seconds'): SeedCurve[] {
+/** The held-out curves over tokens; points that are not finite are left out. */
+export function curvesOf({ runs }: Group): SeedCurve[] {
   const curves = runs.map(({ spec, result: { heldOut } }) => {
-    const points = heldOut[over]
-      .map((x, i) => ({ x, y: heldOut.loss[i]! }))
-      .filter(({ x, y }, i) => Number.isFinite(y) && (i === 0 || x > heldOut[over][i - 1]!));
-    return { seed: spec.settings.seed, points };
+    const points = heldOut.tokens.map((x, i) => ({ x, y: heldOut.loss[i]! }));
+    return { seed: spec.settings.seed, points: points.filter(({ y }) => Number.isFinite(y)) };
   });
   return curves.filter(({ points }) => points.length >= 3);
+}
+
+/** Seconds of training by tokens, the mean over seeds. */
+export function secondsOf({ runs }: Group): ReadonlyMap<number, number> {
+  const { tokens } = runs[0]!.result.heldOut;
+  const mean = (i: number): number =>
+    runs.reduce((sum, { result }) => sum + result.heldOut.seconds[i]!, 0) / runs.length;
+  return new Map(tokens.map((count, i) => [count, mean(i)]));
 }
 
 /** What the probe of downstream tasks found. */
