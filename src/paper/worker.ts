@@ -5,7 +5,7 @@ import { PolycomError } from '../errors.js';
 import { parameterCounts } from '../model/config.js';
 import { Transformer } from '../model/transformer.js';
 import { LOG_FILE, type Trainer, train } from '../train/index.js';
-import { readCurves } from './curves.js';
+import { readCurves } from './run-log.js';
 import { kindsOfHeldOut } from './kinds.js';
 import { probes } from './probes.js';
 import { type Scores, scoreTokens } from './score.js';
