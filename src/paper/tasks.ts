@@ -76,7 +76,9 @@ export function choiceTask(data: Data, options: TaskOptions): Task {
       const [, other] = passages[order(j)]!;
       if (![own, ...others].some((taken) => same(taken, other))) others.push(other);
     }
-    return { context, continuations: [own, ...others] };
+    const continuations = [own, ...others];
+    const longest = Math.max(...continuations.map(({ tokens }) => tokens.length));
+    return { context: context.slice(-Math.max(1, options.time - longest)), continuations };
   });
   if (items.some(({ continuations }) => continuations.length < CHOICES)) {
     throw tooFew(data.heldOut, options, `${CHOICES} passages that end differently`);

@@ -8,14 +8,14 @@ import { packageFolder } from '../../src/package.js';
 import { runGrid } from '../../src/paper/grid.js';
 import { idOf } from '../../src/paper/specs.js';
 import { RunStore } from '../../src/paper/store.js';
-import type { RunSpec } from '../../src/paper/types.js';
+import type { RunResult, RunSpec } from '../../src/paper/types.js';
 import { emptyFolder, logOf, lossesOf, tinySpec } from './runs.js';
 
 const specs = ['polynorm', 'swiglu', 'relu'].flatMap((name) => [1, 2].map((seed) => tinySpec(name, seed)));
 
 test('the same specs have the same losses, bit for bit, in one worker and in two', async () => {
   const [one, two] = [emptyFolder(), emptyFolder()];
-  const results = [];
+  const results: ReadonlyMap<string, RunResult>[] = [];
   for (const [folder, workers] of [
     [one, 1],
     [two, 2],
