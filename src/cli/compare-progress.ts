@@ -19,11 +19,15 @@ export function compareProgress(stream: ProgressStream, quiet: boolean): Compare
       line.step(stage, far);
       if (quiet || stream.isTTY || last === undefined) return;
       const { config, data, settings } = last.spec;
-      const { final, diverged } = last.result;
-      const outcome = diverged === undefined ? `held out ${final?.loss.toFixed(4)}` : diverged.message;
       const run = `${config.activation} on ${data.name}, seed ${settings.seed}`;
-      stream.write(`polycom: ${stage}: ${far}; ${run}: ${outcome}\n`);
+      stream.write(`polycom: ${stage}: ${far}; ${run}: ${outcomeOf(last)}\n`);
     },
     end: line.end,
   };
+}
+
+function outcomeOf(last: NonNullable<GridProgress['last']>): string {
+  if ('reason' in last) return `failed: ${last.reason.split('\n')[0]}`;
+  const { final, diverged } = last.result;
+  return diverged === undefined ? `held out ${final?.loss.toFixed(4)}` : diverged.message;
 }

@@ -48,9 +48,6 @@ export interface Comparison {
   readonly interrupted: boolean;
 }
 
-/** The rate beyond a sweep's border is tried so many times. */
-const EXTENSIONS = 3;
-
 /**
  * Makes the paper's experiments, or goes on with them: the learning rates first, then all others with the best ones.
  * Finished runs are read from the store.
@@ -132,7 +129,7 @@ class Stages {
   async sweep({ runs: planned }: Experiment): Promise<{ runs: PlannedRun[]; rates: Rate[] }> {
     const runs = [...planned];
     await this.run('learning rates', runs);
-    for (let i = 0; i < EXTENSIONS; ++i) {
+    for (let i = 0; i < this.#scale.extensions; ++i) {
       const more = this.#beyond(runs);
       if (more.length === 0) break;
       runs.push(...more);
@@ -145,7 +142,7 @@ class Stages {
   swept({ runs: planned }: Experiment): { runs: PlannedRun[]; rates: Rate[] } {
     const runs = [...planned];
     this.#read(runs);
-    for (let i = 0; i < EXTENSIONS; ++i) {
+    for (let i = 0; i < this.#scale.extensions; ++i) {
       const more = this.#beyond(runs);
       this.#read(more);
       runs.push(...more);

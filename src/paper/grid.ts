@@ -27,8 +27,8 @@ export interface GridProgress {
   readonly total: number;
   /** An estimate from the work done so far; none at first. */
   readonly secondsLeft?: number;
-  /** The run that has just finished. */
-  readonly last?: { readonly spec: RunSpec; readonly result: RunResult };
+  /** The run that has just finished, or failed for a reason. */
+  readonly last?: { readonly spec: RunSpec } & ({ readonly result: RunResult } | { readonly reason: string });
 }
 
 /** What a grid came to. */
@@ -137,7 +137,7 @@ class Grid {
         this.#progress();
         return;
       }
-      if (message.kind === 'failed') this.#failures.push({ id: message.id, reason: message.reason });
+      if (message.kind === 'failed') this.#fail(message.id, message.reason);
       if (message.kind === 'ended' && message.finished) this.#finish(message.id);
       inHand = this.#next(child);
     });
@@ -154,7 +154,7 @@ class Grid {
     const id = inHand ?? this.#queue.shift();
     const lastLine = stderr.trim().split('\n').at(-1);
     const reason = `the worker ended with ${signal ?? `status ${status}`}: ${lastLine}`;
-    if (id !== undefined) this.#failures.push({ id, reason });
+    if (id !== undefined) this.#fail(id, reason);
   }
 
   /** Gives a worker its next run, or lets it end. */
@@ -176,13 +176,19 @@ class Grid {
     const spec = this.#specs.get(id)!;
     const result = this.#options.store.result(spec);
     if (result === undefined) {
-      this.#failures.push({ id, reason: 'its result cannot be read' });
+      this.#fail(id, 'its result cannot be read');
       return;
     }
     this.#results.set(id, result);
     this.#shares.delete(id);
     this.#done += workOf(spec);
     this.#progress({ spec, result });
+  }
+
+  #fail(id: string, reason: string): void {
+    this.#failures.push({ id, reason });
+    this.#shares.delete(id);
+    this.#progress({ spec: this.#specs.get(id)!, reason });
   }
 
   #progress(last?: GridProgress['last']): void {

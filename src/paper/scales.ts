@@ -28,6 +28,8 @@ export interface Scale {
   readonly sweepSeed: number;
   /** Learning rates that are swept, from low to high, each the same factor above the one before. */
   readonly rates: readonly number[];
+  /** How many more rates are tried beyond these, one by one, where the best one lies at their border. */
+  readonly extensions: number;
   /** The rate of an activation that was not swept. */
   readonly rate: number;
   /** Tokens of the synthetic languages. */
@@ -56,10 +58,10 @@ function smallMixture(width: number, layers: number, context: number): Size {
   return { name: `${width}x${layers} moe`, preset: 'tiny-moe', set: { ...set!, hidden: width } };
 }
 
-/** A decoder in the proportions of GPT-2, for a GPU. */
+/** A decoder in the proportions of GPT-2, for a GPU; the feed-forward network is a multiple of 64 wide. */
 function large(width: number, layers: number): Size {
   const heads = width / 64;
-  const hidden = (width * 8) / 3;
+  const hidden = 64 * Math.round(width / 24);
   return {
     name: `${width}x${layers}`,
     preset: 'gpt2-124m',
@@ -93,7 +95,8 @@ export const scales: Readonly<Record<ScaleName, Scale>> = {
     seeds: [1, 2],
     otherSeeds: 2,
     sweepSeed: 0,
-    rates: [4e-3, 8e-3, 1.6e-2],
+    rates: [8e-3, 1.6e-2, 3.2e-2],
+    extensions: 2,
     rate: 8e-3,
     synthetic: 2 ** 18,
     threads: 1,
@@ -109,7 +112,8 @@ export const scales: Readonly<Record<ScaleName, Scale>> = {
     seeds: [1, 2, 3, 4, 5],
     otherSeeds: 3,
     sweepSeed: 0,
-    rates: [2e-3, 4e-3, 8e-3, 1.6e-2],
+    rates: [4e-3, 8e-3, 1.6e-2, 3.2e-2],
+    extensions: 2,
     rate: 8e-3,
     synthetic: 2 ** 21,
     threads: 1,
@@ -125,6 +129,7 @@ export const scales: Readonly<Record<ScaleName, Scale>> = {
     otherSeeds: 3,
     sweepSeed: 0,
     rates: [3e-4, 6e-4, 1.2e-3, 2.4e-3],
+    extensions: 2,
     rate: 6e-4,
     synthetic: 2 ** 28,
     workers: 1,
