@@ -1,5 +1,5 @@
 import { variants } from '../../activations/variants.js';
-import { meanInterval } from '../../paper/statistics.js';
+import { type Interval, meanInterval, type SeedValue } from '../../paper/statistics.js';
 import type { OverflowRow } from '../../paper/types.js';
 import type { Charts } from '../charts.js';
 import { escapeHtml, formatFigure } from '../parts.js';
@@ -16,10 +16,11 @@ export function formatAblations(groups: readonly Group[], charts: Charts): strin
   const names = [...new Set(groups.map(({ group }) => group ?? ''))];
   const panels = names.flatMap((name) => {
     const members = groups.filter(({ group }) => (group ?? '') === name);
+    const intervals = withinSeeds(members.map(lossesOf));
     const rows = members.flatMap((group, place) => {
-      const losses = lossesOf(group);
-      if (losses.length === 0) return [];
-      const { mean, low, high } = meanInterval(losses.map(({ value }) => value));
+      const found = intervals[place];
+      if (found === undefined) return [];
+      const { mean, low, high } = found;
       const lost = group.diverged === 0 ? '' : `, ${group.diverged} diverged`;
       const color = colorOf(group.activation, place);
       return [{ name: group.label, value: mean, low, high, color, text: `${loss(mean)}${lost}` }];
@@ -31,8 +32,8 @@ export function formatAblations(groups: readonly Group[], charts: Charts): strin
   const on = groups[0]?.data ?? '';
   const seeds = Math.max(0, ...groups.map(({ runs }) => runs.length));
   const figure = formatFigure({
-    title: 'Ablations',
-    caption: `On ${on}; ${seeds} seeds each, 95 % t intervals. The learning rate is that of the activation that a way is derived from.`,
+    title: 'What is varied',
+    caption: `On ${on}; ${seeds} seeds each. Intervals are 95 % t intervals within seeds (Cousineau 2005, corrected as Morey 2008 has it): what a seed does to all ways of a panel alike is taken out. The learning rate is that of the activation that a way is derived from.`,
     legend: [],
     panels,
   });
@@ -40,6 +41,29 @@ export function formatAblations(groups: readonly Group[], charts: Charts): strin
   return `${figure}
 ${gone.length === 0 ? '' : `<p class="wrong">All runs diverged of: ${escapeHtml(gone.join('; '))}.</p>`}
 ${formatForms(groups)}`;
+}
+
+/**
+ * The interval of each way's mean loss, with each seed's mean over all ways in place of the grand mean taken out, and
+ * widened by sqrt(m / (m - 1)) for m ways (Morey 2008). Of the loss itself where ways do not have the same seeds.
+ */
+export function withinSeeds(ways: readonly (readonly SeedValue[])[]): (Interval | undefined)[] {
+  const known = ways.filter((losses) => losses.length > 0);
+  const seeds = known[0]?.map(({ seed }) => seed) ?? [];
+  const alike = known.every((losses) => losses.map(({ seed }) => seed).join() === seeds.join());
+  const plain = (losses: readonly SeedValue[]): Interval => meanInterval(losses.map(({ value }) => value));
+  if (!alike || known.length < 2)
+    return ways.map((losses) => (losses.length === 0 ? undefined : plain(losses)));
+  const ofSeed = seeds.map((_, i) => known.reduce((sum, losses) => sum + losses[i]!.value, 0) / known.length);
+  const grand = ofSeed.reduce((sum, value) => sum + value, 0) / seeds.length;
+  const widening = Math.sqrt(known.length / (known.length - 1));
+  return ways.map((losses) => {
+    if (losses.length === 0) return undefined;
+    const { mean, high, n } = meanInterval(losses.map(({ value }, i) => value - ofSeed[i]! + grand));
+    if (high === null) return { mean, low: null, high: null, n };
+    const half = (high - mean) * widening;
+    return { mean, low: mean - half, high: mean + half, n };
+  });
 }
 
 /** What the forms compute: the paper's own of PolyPReLU and PolyReLUNorm are not known. */

@@ -54,6 +54,8 @@ export function formatComparison(
   const figures = [curveFigure(rows, charts, options), differenceFigure(rows, charts, options)];
   return `${figures.map(formatFigure).join('\n')}
 ${formatTable(LOSSES, rows)}
+<h3>Tokens to SwiGLU’s final loss, and the time of a step</h3>
+${formatTable(SPEED, rows)}
 <h3>Beside the loss</h3>
 ${formatTable(QUALITY, rows)}
 <p class="muted">Cloze and choice are made from the held-out tokens: the last word of a passage (of the synthetic language, the last token), and which of four ways a passage goes on, by
@@ -239,6 +241,10 @@ const LOSSES: readonly Column<Row>[] = [
     align: 'right',
     cell: ({ difference }) => (difference?.detectable == null ? '' : loss(difference.detectable)),
   },
+];
+
+const SPEED: readonly Column<Row>[] = [
+  NAME,
   {
     title: 'tokens saved',
     align: 'right',
@@ -252,6 +258,14 @@ const LOSSES: readonly Column<Row>[] = [
     title: 'published',
     align: 'right',
     cell: ({ published }) => (published?.saving ? share(published.saving) : ''),
+  },
+  {
+    title: 'step',
+    align: 'right',
+    cell: ({ group }) => {
+      const found = interval(valuesOf(group, ({ step_ms_p50 }) => step_ms_p50));
+      return found === undefined ? '' : duration(found.mean);
+    },
   },
 ];
 
@@ -274,14 +288,6 @@ const QUALITY: readonly Column<Row>[] = [
     title: 'mean of 6 tasks, published',
     align: 'right',
     cell: ({ published }) => (published?.average === undefined ? '' : `${published.average.toFixed(2)} %`),
-  },
-  {
-    title: 'step',
-    align: 'right',
-    cell: ({ group }) => {
-      const found = interval(valuesOf(group, ({ step_ms_p50 }) => step_ms_p50));
-      return found === undefined ? '' : duration(found.mean);
-    },
   },
 ];
 

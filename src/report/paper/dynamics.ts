@@ -11,7 +11,7 @@ import { colorOf, seriesColor } from './palette.js';
 import { dynamicsOf, type Group } from './select.js';
 import { type Column, formatTable } from './table.js';
 
-const THIRD = 350;
+const THIRD = 340;
 const HALF = 520;
 
 /** What is learned inside the models of the dense comparison, on some data. */
@@ -107,6 +107,7 @@ function rankFigure(groups: readonly Group[], charts: Charts): Figure | undefine
     caption:
       `exp of the entropy of the normalised singular values (Roy and Vetterli 2007); at most ${most} here. Mean over seeds with its 95 % t interval. ` +
       'Published, as a figure: PolyCom raises it.',
+    narrow: true,
     legend: groups.map(({ label, activation }) => ({ name: label, color: colorOf(activation) })),
     panels,
   };
@@ -131,6 +132,7 @@ function similarityFigure(groups: readonly Group[], charts: Charts): Figure | un
     caption:
       'Cosine between the residual streams behind two layers, mean over tokens and seeds; emb is the embedding. Behind a name: the mean of all ' +
       'pairs of different ones. Published, as a figure: PolyCom lowers it.',
+    narrow: true,
     legend: [],
     panels,
   };

@@ -43,7 +43,10 @@ export function drawLines({ plot, draw }: Charts, series: readonly Series[], opt
   const log = (type: boolean) => (type ? { type: 'log' as const } : {});
   const label = { labelAnchor: 'center', labelArrow: 'none' } as const;
   const xs = [...new Set(series.flatMap(({ points }) => points.map((point) => point.x)))];
-  const ticks = wholeX ? { ticks: xs, tickFormat: String, inset: 14 } : { ticks: 5, tickFormat: shortNumber };
+  const ys = series.flatMap(({ points }) =>
+    points.flatMap(({ y: value, low, high }) => [value, low ?? value, high ?? value]),
+  );
+  const ticks = wholeX ? { ticks: xs, tickFormat: String, inset: 14 } : ticksOf(xs, logX);
   const largest = Math.max(...xs);
   return draw({
     width,
@@ -59,8 +62,7 @@ export function drawLines({ plot, draw }: Charts, series: readonly Series[], opt
       ...label,
       label: y,
       grid: true,
-      ticks: 5,
-      tickFormat: shortNumber,
+      ...ticksOf(ys, logY),
       ...(domain === undefined ? { nice: true } : { domain: [...domain] }),
     },
     marks: [
@@ -97,6 +99,23 @@ function marksOf(plot: Plot, { color, points, drawn = 'line' }: Series) {
     plot.areaY(banded, { ...ends, fill: color, fillOpacity: 0.12 }),
     plot.line(points, { ...at, stroke: color, strokeWidth: 1.8, ...dashes }),
   ];
+}
+
+/** Few enough not to run into each other: of a logarithmic axis, powers of ten, or 1, 2 and 5 times them. */
+function ticksOf(values: readonly number[], logarithmic: boolean) {
+  if (!logarithmic) return { ticks: 5, tickFormat: shortNumber };
+  const [from, to] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
+  const steps = to - from < 1.7 ? [1, 2, 5] : [1];
+  const every = Math.max(1, Math.ceil((to - from) / 6));
+  const decades = Array.from(
+    { length: Math.ceil(to) - Math.floor(from) + 1 },
+    (_, i) => Math.floor(from) + i,
+  );
+  const ticks = decades
+    .filter((decade) => decade % every === 0)
+    .flatMap((decade) => steps.map((step) => step * 10 ** decade))
+    .filter((tick) => tick >= 10 ** from * 0.999 && tick <= 10 ** to * 1.001);
+  return { ticks, tickFormat: shortNumber };
 }
 
 /** `1.5 M`, `200 k`, `0.01`, `1e-7`: short, for ticks. */

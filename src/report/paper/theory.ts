@@ -8,7 +8,7 @@ import { colorOf } from './palette.js';
 import { formatTable } from './table.js';
 
 const HALF = 520;
-const THIRD = 350;
+const THIRD = 340;
 const LEGEND = [
   { name: 'PolyReLU', color: colorOf('polyrelu') },
   { name: 'ReLU', color: colorOf('relu') },
@@ -69,6 +69,7 @@ function formatSizes(sizes: readonly SizeComparison[], charts: Charts): string {
     caption:
       'ReLU networks by the sawtooth construction (Yarotsky 2017), whose error of x² is exactly 2^(−2m−2) after m teeth; PolyReLU is exact with a size that does ' +
       'not grow. Dashed: the least that any ReLU network needs, by its number of linear pieces.',
+    narrow: true,
     legend: [...LEGEND, { name: 'least of any ReLU network', color: 'var(--muted)' }],
     panels,
   });
@@ -123,6 +124,7 @@ function formatSobolev(rates: readonly SobolevRate[], charts: Charts): string {
     caption:
       'The constructive network (a partition of unity times local polynomials) on targets of the unit ball of W^(n,∞) in d dimensions: the worst error of any target on a ' +
       'fine grid. Training error would hide the rate. Dashed: the predicted slope −n/d, through the first point. ReLU’s products cost a factor log(1/ε) more.',
+    narrow: true,
     legend: [...LEGEND, { name: 'predicted', color: 'var(--muted)' }],
     panels,
   });
