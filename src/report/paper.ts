@@ -1,3 +1,4 @@
+import { dataOf, groupsOf } from '../paper/groups.js';
 import type { TheoryResult } from '../paper/theory/index.js';
 import type { CompareDocument, DataSpec } from '../paper/types.js';
 import type { Charts } from './charts.js';
@@ -9,7 +10,6 @@ import { time } from './paper/numbers.js';
 import { PALETTE } from './paper/palette.js';
 import { PUBLISHED_DENSE, PUBLISHED_MIXTURE } from './paper/published.js';
 import { formatScaling } from './paper/scaling.js';
-import { dataOf, groupsOf } from './paper/select.js';
 import { formatSweep } from './paper/sweep.js';
 import { formatTheory } from './paper/theory.js';
 import { escapeHtml } from './parts.js';

@@ -1,4 +1,5 @@
 import { variants } from '../../activations/variants.js';
+import { type Group, lossesOf } from '../../paper/groups.js';
 import { type Interval, meanInterval, type SeedValue } from '../../paper/statistics.js';
 import type { OverflowRow } from '../../paper/types.js';
 import type { Charts } from '../charts.js';
@@ -7,7 +8,6 @@ import { drawIntervals } from './intervals.js';
 import { drawLines, type Series } from './lines.js';
 import { loss } from './numbers.js';
 import { colorOf, seriesColor } from './palette.js';
-import { type Group, lossesOf } from './select.js';
 
 const HALF = 520;
 

@@ -1,5 +1,6 @@
 import { band, type SeedCurve } from '../../paper/curves.js';
 import type { LayerDynamics } from '../../paper/dynamics.js';
+import { dynamicsOf, type Group } from '../../paper/groups.js';
 import { meanInterval } from '../../paper/statistics.js';
 import type { Charts } from '../charts.js';
 import type { Figure } from '../figures.js';
@@ -8,7 +9,6 @@ import { drawHeat } from './heat.js';
 import { drawLines, type Series } from './lines.js';
 import { share } from './numbers.js';
 import { colorOf, seriesColor } from './palette.js';
-import { dynamicsOf, type Group } from './select.js';
 import { type Column, formatTable } from './table.js';
 
 const THIRD = 340;

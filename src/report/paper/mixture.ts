@@ -1,6 +1,6 @@
+import { dataOf, type Group, valuesOf } from '../../paper/groups.js';
 import { meanInterval, pairedDifference } from '../../paper/statistics.js';
 import { loss, plusMinus, withEnds } from './numbers.js';
-import { dataOf, type Group, valuesOf } from './select.js';
 import { formatTable } from './table.js';
 
 /** A held-out set, and how two activations do on it. */

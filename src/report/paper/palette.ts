@@ -7,6 +7,8 @@ export const PALETTE: string = `:root {
     --s0: #4c9bf5; --s1: #3fb27f; --s2: #e0984a; --s3: #8d96a0; --s4: #b98ae0; --s5: #f07bab; --s6: #40c4dd; --s7: #b89a66;
   }
 }
+td.prose { white-space: normal; min-width: 200px; }
+td { vertical-align: top; }
 .panels + .scroll { margin-top: 20px; }
 .scroll + p { margin-top: 10px; }`;
 

@@ -1,10 +1,10 @@
+import { type Group, lossesOf } from '../../paper/groups.js';
 import { fitScaling, type Scaling } from '../../paper/scaling.js';
 import type { Charts } from '../charts.js';
 import { formatFigure } from '../parts.js';
 import { drawLines, type Series } from './lines.js';
 import { loss, withEnds } from './numbers.js';
 import { colorOf } from './palette.js';
-import { type Group, lossesOf } from './select.js';
 import { formatTable } from './table.js';
 
 const HALF = 520;

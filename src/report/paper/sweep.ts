@@ -1,10 +1,10 @@
+import { dataOf, type Group, lossesOf } from '../../paper/groups.js';
 import { meanInterval } from '../../paper/statistics.js';
 import type { Rate } from '../../paper/types.js';
 import type { Charts } from '../charts.js';
 import { formatFigure } from '../parts.js';
 import { drawLines, type Series } from './lines.js';
 import { colorOf } from './palette.js';
-import { dataOf, type Group, lossesOf } from './select.js';
 import { formatTable } from './table.js';
 
 const HALF = 520;

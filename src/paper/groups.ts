@@ -1,14 +1,8 @@
-import type { SeedCurve } from '../../paper/curves.js';
-import type { Downstream } from '../../paper/downstream.js';
-import type { Dynamics } from '../../paper/dynamics.js';
-import type { SeedValue } from '../../paper/statistics.js';
-import type {
-  CompareDocument,
-  DocumentRun,
-  ExperimentName,
-  RunLabels,
-  RunResult,
-} from '../../paper/types.js';
+import type { SeedCurve } from './curves.js';
+import type { Downstream } from './downstream.js';
+import type { Dynamics } from './dynamics.js';
+import type { SeedValue } from './statistics.js';
+import type { CompareDocument, DocumentRun, ExperimentName, RunLabels, RunResult } from './types.js';
 
 /** Runs that differ in their seed alone. */
 export interface Group {
