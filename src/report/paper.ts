@@ -1,9 +1,12 @@
+import type { CostResult } from '../paper/cost/index.js';
 import { dataOf, groupsOf } from '../paper/groups.js';
 import type { TheoryResult } from '../paper/theory/index.js';
 import type { CompareDocument, DataSpec } from '../paper/types.js';
 import type { Charts } from './charts.js';
 import { formatAblations, formatOverflow } from './paper/ablations.js';
+import { formatClaims, judgedSets } from './paper/claims.js';
 import { formatComparison } from './paper/comparison.js';
+import { formatCost } from './paper/cost.js';
 import { formatDynamics } from './paper/dynamics.js';
 import { formatSets } from './paper/mixture.js';
 import { time } from './paper/numbers.js';
@@ -12,6 +15,7 @@ import { PUBLISHED_DENSE, PUBLISHED_MIXTURE } from './paper/published.js';
 import { formatScaling } from './paper/scaling.js';
 import { formatSweep } from './paper/sweep.js';
 import { formatTheory } from './paper/theory.js';
+import { formatTiles } from './paper/tiles.js';
 import { escapeHtml } from './parts.js';
 import { STYLE } from './style.js';
 
@@ -19,14 +23,23 @@ import { STYLE } from './style.js';
 export interface PaperReport {
   readonly document: CompareDocument;
   readonly theory?: TheoryResult;
+  readonly cost?: CostResult;
 }
 
 /** A page that shows the paper's experiments as they came out here, beside what was published. It needs nothing but itself. */
-export function paperReport({ document, theory }: PaperReport, charts: Charts): string {
+export function paperReport({ document, theory, cost }: PaperReport, charts: Charts): string {
+  const nameOfData = (name: string): string => {
+    const found = document.data.find((data) => data.name === name);
+    return found === undefined ? name : nameOf(found);
+  };
+  const judged = judgedSets(document, nameOfData, theory, cost);
   const sections = [
     formatHead(document),
+    formatTiles(document, judged),
+    formatClaims(judged),
     ...sectionsOf(document, charts),
     ...(theory === undefined ? [] : [part('Theory', formatTheory(theory, charts))]),
+    ...(cost === undefined ? [] : [part('Cost', formatCost(cost, charts))]),
     formatSetting(document),
   ];
   return `<!doctype html>

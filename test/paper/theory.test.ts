@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { uniform } from '../../src/data/random.js';
+import { judgeTheory } from '../../src/paper/judge-theory.js';
 import { exactArithmetic, reluArithmetic } from '../../src/paper/theory/arithmetic.js';
 import { exactRepresentations } from '../../src/paper/theory/exact.js';
+import type { TheoryResult } from '../../src/paper/theory/index.js';
 import { Network, numbers, polyRelu, SQUARE } from '../../src/paper/theory/network.js';
 import { sizeComparisons } from '../../src/paper/theory/size.js';
 import { sobolevRates } from '../../src/paper/theory/sobolev.js';
@@ -182,9 +184,11 @@ describe('the constructive network', () => {
     expect(size(32, { teeth: 4 })).toBeGreaterThan(size(32, 'exact'));
   });
 
+  const cells = { 1: [8, 16, 32], 2: [4, 6, 8] };
+  const sobolev = sobolevRates({ cells, perCell: { 1: 8, 2: 4 } });
+
   test('errs within the bound of theory, at its rate', () => {
-    const cells = { 1: [8, 16, 32], 2: [4, 6, 8] };
-    for (const rate of sobolevRates({ cells, perCell: { 1: 8, 2: 4 } })) {
+    for (const rate of sobolev) {
       const { n, d, polyrelu, relu, polyreluSlope, predictedSlope, polyreluLastSlope } = rate;
       const factorial = [1, 1, 2, 6][n]!;
       for (const { cells, error } of polyrelu) {
@@ -197,5 +201,21 @@ describe('the constructive network', () => {
       expect(polyreluSlope.low!).toBeLessThanOrEqual(polyreluSlope.high!);
       if (d === 1) expect(Math.abs(polyreluLastSlope / predictedSlope - 1)).toBeLessThan(0.1);
     }
+  });
+
+  test('and what is computed is judged: a slope that falls short is no reproduction', () => {
+    const theory = {
+      scale: 'quick',
+      exact: exactRepresentations(),
+      sizes: sizeComparisons(4),
+      sobolev,
+      trained: [],
+    } as const;
+    const verdicts = (result: TheoryResult) => judgeTheory(result).map(({ verdict }) => verdict);
+    expect(verdicts(theory)).toEqual(new Array(4).fill('reproduced'));
+    const short = sobolev.map((rate) => ({ ...rate, polyreluLastSlope: 0.8 * rate.predictedSlope }));
+    expect(verdicts({ ...theory, sobolev: short })[2]).toBe('not reproduced');
+    const off = theory.exact.map((row) => ({ ...row, error: 1e-9 }));
+    expect(verdicts({ ...theory, exact: off })[0]).toBe('not reproduced');
   });
 });
