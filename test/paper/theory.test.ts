@@ -213,6 +213,7 @@ describe('the constructive network', () => {
     } as const;
     const verdicts = (result: TheoryResult) => judgeTheory(result).map(({ verdict }) => verdict);
     expect(verdicts(theory)).toEqual(new Array(4).fill('reproduced'));
+    expect(JSON.parse(JSON.stringify(theory))).toEqual(theory);
     const short = sobolev.map((rate) => ({ ...rate, polyreluLastSlope: 0.8 * rate.predictedSlope }));
     expect(verdicts({ ...theory, sobolev: short })[2]).toBe('not reproduced');
     const off = theory.exact.map((row) => ({ ...row, error: 1e-9 }));

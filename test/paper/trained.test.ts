@@ -45,7 +45,7 @@ test('rows tell the best rate, and what it gave', () => {
     hidden: [6],
     seeds: 2,
     steps: 60,
-    rates: [1e-6, 0.03, 0.05],
+    rates: [1e-6, 0.03, 0.05, 1e200],
   });
   expect(rows.map(({ activation }) => activation)).toEqual(['relu', 'polyrelu']);
   for (const { rate, logError, logRms, diverged, parameters } of rows) {
@@ -54,14 +54,17 @@ test('rows tell the best rate, and what it gave', () => {
     expect(diverged).toBe(0);
     expect(parameters).toBeGreaterThanOrEqual(19);
   }
-  expect(() =>
-    trainedRows({
-      activations: ['relu'],
-      targets: ['nothing' as 'x²'],
-      hidden: [6],
-      seeds: 1,
-      steps: 1,
-      rates: [1],
-    }),
-  ).toThrow(/nothing/);
+});
+
+test('refuses an unknown target, and rates that all diverge', () => {
+  const scale = {
+    activations: ['relu'],
+    targets: ['x²'],
+    hidden: [6],
+    seeds: 1,
+    steps: 3,
+    rates: [1e200],
+  } as const;
+  expect(() => trainedRows(scale)).toThrow(/diverged with every seed at every rate: 1e\+200/);
+  expect(() => trainedRows({ ...scale, targets: ['nothing' as 'x²'] })).toThrow(/nothing/);
 });

@@ -54,7 +54,7 @@ const SETTINGS: Readonly<Record<TheoryScale, Settings>> = {
       hidden: [16],
       seeds: 3,
       steps: 1000,
-      rates: [0.01, 0.03, 0.1],
+      rates: [0.01, 0.03, 0.1, 0.3],
     },
   },
 };

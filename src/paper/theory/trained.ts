@@ -78,23 +78,32 @@ export function trainedRows(
 }
 
 function best(target: TrainedTarget, activation: string, hidden: number, scale: TrainedScale): TrainedRow {
-  const rows = scale.rates.map((rate, i) => ({
-    ...trained(target, activation, hidden, rate, scale),
-    rateAtBorder: scale.rates.length > 1 && (i === 0 || i === scale.rates.length - 1),
-  }));
+  const rows = scale.rates.flatMap((rate, i) => {
+    const row = trained(target, activation, hidden, rate, scale);
+    const rateAtBorder = scale.rates.length > 1 && (i === 0 || i === scale.rates.length - 1);
+    return row === undefined ? [] : [{ ...row, rateAtBorder }];
+  });
+  if (rows.length === 0) {
+    throw new PolycomError(
+      'NOT_FINITE',
+      `${activation} on ${target.name} diverged with every seed at every rate: ${scale.rates.join(', ')}`,
+      { remedy: 'try lower rates' },
+    );
+  }
   return rows.reduce((a, b) => {
     if (a.diverged !== b.diverged) return a.diverged < b.diverged ? a : b;
     return b.logError.mean < a.logError.mean ? b : a;
   });
 }
 
+/** Nothing where every seed diverged. */
 function trained(
   { name, d, f }: TrainedTarget,
   activation: string,
   hidden: number,
   rate: number,
   { seeds, steps }: TrainedScale,
-): Omit<TrainedRow, 'rateAtBorder'> {
+): Omit<TrainedRow, 'rateAtBorder'> | undefined {
   const points = grid(d, POINTS[d].train);
   const [values, fine] = [valuesOf(f, points, d), grid(d, POINTS[d].test)];
   const exact = valuesOf(f, fine, d);
@@ -111,15 +120,7 @@ function trained(
     errors.push(Math.log10(sup));
     squares.push(Math.log10(Math.sqrt(off.reduce((sum, error) => sum + error ** 2, 0) / off.length)));
   }
-  if (errors.length === 0) {
-    throw new PolycomError(
-      'NOT_FINITE',
-      `${activation} on ${name} diverged with every seed at rate ${rate}`,
-      {
-        remedy: 'try lower rates',
-      },
-    );
-  }
+  if (errors.length === 0) return undefined;
   const over = (logs: readonly number[]): Interval => meanInterval(logs);
   return {
     target: name,
