@@ -121,13 +121,16 @@ async function showPlan(options: CompareCommandOptions, only: readonly Experimen
   const experiments = planAll(scale, [...text, syntheticData({ length: scale.synthetic })], only);
   const seen = new Set<string>();
   const line = ({ name, runs }: Experiment): string => {
-    const fresh = runs.filter(({ spec }) => !seen.has(idOf(spec)));
-    for (const { spec } of fresh) seen.add(idOf(spec));
+    const fresh = runs.filter(({ spec }) => {
+      const isNew = !seen.has(idOf(spec));
+      seen.add(idOf(spec));
+      return isNew;
+    });
     const tokens = fresh.reduce((sum, { spec: { settings } }) => {
       return sum + settings.steps * settings.batch * settings.time;
     }, 0);
     const work = fresh.reduce((sum, { spec }) => sum + workOf(spec), 0);
-    const parts = [`${runs.length} runs, ${fresh.length} of them new`, `${millions(tokens)} M tokens`];
+    const parts = [`${fresh.length} runs beside those above`, `${millions(tokens)} M tokens`];
     return `${name}: ${parts.join(', ')}, ${(work / 1e12).toFixed(1)} TFLOP`;
   };
   process.stdout.write(`${experiments.map(line).join('\n')}\n`);

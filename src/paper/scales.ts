@@ -107,7 +107,7 @@ export const scales: Readonly<Record<ScaleName, Scale>> = {
     dense: 1,
     moe: smallMixture(48, 2, 64),
     settings: { steps: 1500, batch: 16, time: 64, evalEvery: 75, evalBatches: 8 },
-    steps: { moe: 1000, ablation: 1000, scaling: 1000 },
+    steps: { moe: 800, ablation: 800, scaling: 800 },
     finalWindows: 2048,
     seeds: [1, 2, 3, 4, 5],
     otherSeeds: 3,
