@@ -51,7 +51,7 @@ const WORD = /\s\p{L}{3,}(?=[^\p{L}])/gu;
 export function clozeTask(data: Data, options: TaskOptions): Task {
   const cut = isLanguage(data.heldOut) ? lastToken : (tokens: Int32Array) => lastWord(tokens, data.tokenizer);
   const items = passagesOf(data.heldOut, options, 1, cut).map(
-    ([context, continuation]): Item => ({ context, continuations: [continuation] }),
+    ([context, continuation]): Item => itemOf(context, [continuation], options.time),
   );
   return withTruth(items, data.heldOut);
 }
@@ -76,9 +76,7 @@ export function choiceTask(data: Data, options: TaskOptions): Task {
       const [, other] = passages[order(j)]!;
       if (![own, ...others].some((taken) => same(taken, other))) others.push(other);
     }
-    const continuations = [own, ...others];
-    const longest = Math.max(...continuations.map(({ tokens }) => tokens.length));
-    return { context: context.slice(-Math.max(1, options.time - longest)), continuations };
+    return itemOf(context, [own, ...others], options.time);
   });
   if (items.some(({ continuations }) => continuations.length < CHOICES)) {
     throw tooFew(data.heldOut, options, `${CHOICES} passages that end differently`);
@@ -104,16 +102,16 @@ function passagesOf(
   for (let i = 0; i < slots && passages.length < items; ++i) {
     source.read(order(i) * time, tokens);
     const found = cut(tokens);
-    if (found !== undefined) passages.push(fitted(found, time));
+    if (found !== undefined && found[1].tokens.length < time) passages.push(found);
   }
   if (passages.length > 0) return passages;
   throw tooFew(source, options, 'a passage');
 }
 
-/** With no more of the context than there is room for: text need not give as many tokens as it was made from. */
-function fitted([context, continuation]: Passage, time: number): Passage {
-  const room = Math.max(1, time - continuation.tokens.length);
-  return [context.slice(-room), continuation];
+/** An item with no more of the context than there is room for before every continuation. */
+function itemOf(context: readonly number[], continuations: readonly Continuation[], time: number): Item {
+  const longest = Math.max(...continuations.map(({ tokens }) => tokens.length));
+  return { context: context.slice(longest - time), continuations };
 }
 
 function lastToken(tokens: Int32Array): Passage {

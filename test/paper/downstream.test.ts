@@ -80,6 +80,23 @@ describe('tasks of a text', () => {
     }
   });
 
+  test('fit the window with every continuation, however short that is', async () => {
+    const model = Transformer.create(configOf('tiny', { layers: 1, context: 40 }));
+    const { items } = choiceTask(data, { items: 30, time: 40 });
+    expect(items.length).toBeGreaterThan(10);
+    const longest = items.map(({ context, continuations }) => [
+      context.length,
+      context.length + Math.max(...continuations.map(({ tokens }) => tokens.length)),
+    ]);
+    for (const [context, all] of longest) {
+      expect(context).toBeGreaterThan(0);
+      expect(all).toBeLessThanOrEqual(40);
+    }
+    const { choice } = await measureDownstream(model, data, { items: 30 });
+    expect(choice.items).toBe(items.length);
+    model.dispose();
+  });
+
   test('are the same for a seed, and others for another', () => {
     const make = (seed: number) =>
       [clozeTask, choiceTask].map((task) => task(data, { items: 9, time: 96, seed }).items);
