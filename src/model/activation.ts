@@ -36,6 +36,18 @@ export function activationOf(name: string): Activation {
   );
 }
 
+/**
+ * The activation's row of the table.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a name that there is none of, a variant's too
+ */
+export function activationRow(name: string): FusedOp {
+  const row = activationOf(name);
+  if (isFused(row)) return row;
+  const names = activations.map((fused) => fused.name).join(', ');
+  throw new PolycomError('INVALID_ARGUMENT', `activation ${name} has no kernels; expected one of ${names}`);
+}
+
 /** Whether it is a row of the table, with kernels, rather than a variant for ablations. */
 export function isFused(activation: Activation): activation is FusedOp {
   return 'kernelName' in activation;

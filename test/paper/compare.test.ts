@@ -11,7 +11,7 @@ import { emptyFolder, tinyScale } from './runs.js';
 
 const out = emptyFolder();
 const only = ['sweep', 'dense', 'moe'] as const;
-const options = { scale: tinyScale, only, out, workers: 2 };
+const options = { scale: tinyScale, only, out, workers: 1 };
 
 test('a comparison: sweep, then everything with the best rates, in one document; again, nothing is repeated', async () => {
   const { document, failures, interrupted } = await compare(options);
