@@ -5,6 +5,7 @@ import { duration } from './train-progress.js';
 /** Shows how far a comparison is. */
 export interface CompareProgress {
   readonly show: (stage: string, progress: GridProgress) => void;
+  readonly part: (part: string, step: string) => void;
   /** Leaves the line clean. */
   readonly end: () => void;
 }
@@ -22,6 +23,7 @@ export function compareProgress(stream: ProgressStream, quiet: boolean): Compare
       const run = `${config.activation} on ${data.name}, seed ${settings.seed}`;
       stream.write(`polycom: ${stage}: ${far}; ${run}: ${outcomeOf(last)}\n`);
     },
+    part: line.step,
     end: line.end,
   };
 }

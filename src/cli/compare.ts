@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PolycomError } from '../errors.js';
-import type { Experiment, ExperimentName } from '../paper/types.js';
+import type { CompareDocument, Experiment, ExperimentName } from '../paper/types.js';
 import { whole } from './options.js';
 import { writeFile } from './output.js';
 import { StopSignals } from './stop-signals.js';
@@ -14,6 +14,7 @@ interface CompareCommandOptions {
   readonly out: string;
   readonly workers?: number;
   readonly json?: string;
+  readonly report?: string;
   readonly plan?: boolean;
   readonly quiet?: boolean;
 }
@@ -27,11 +28,16 @@ export function registerCompare(program: Command): void {
     .addOption(
       new Option('--scale <name>', 'how large (default: laptop)').choices(['quick', 'laptop', 'gpu']),
     )
-    .option('--only <list>', 'such as sweep,dense; of sweep, dense, moe, ablation, scaling', listOf)
+    .option(
+      '--only <list>',
+      'such as sweep,dense; of sweep, dense, moe, ablation, scaling, theory, cost',
+      listOf,
+    )
     .option('--data <path>', 'a text to train on beside the synthetic language: a file, or what prepare made')
     .option('--out <folder>', 'of the runs', join('runs', 'compare'))
     .option('--workers <count>', 'processes at once (default: one for each CPU)', whole(1))
     .option('--json <file>', 'of the document (default: compare.json in --out)')
+    .option('--report <file>', 'write a page of HTML there that shows it all')
     .option('--plan', 'show what would be trained, and train nothing')
     .option('--quiet', 'show no progress')
     .addHelpText('after', HELP)
@@ -51,12 +57,16 @@ then 130.
 `.trimEnd();
 
 async function run(options: CompareCommandOptions): Promise<void> {
-  const { checkExperiments, experimentNames } = await import('../paper/experiments.js');
+  const { checkFailures, checkNames, compare, partNames } = await import('../paper/compare.js');
+  const { experimentNames } = await import('../paper/experiments.js');
   const { scaleNamed } = await import('../paper/scales.js');
   const scale = scaleNamed(scaleOf(options));
-  const only = checkExperiments(options.only ?? experimentNames);
-  if (options.plan) return await showPlan(options, only);
-  const { checkFailures, compare } = await import('../paper/compare.js');
+  const only = checkNames(options.only ?? [...experimentNames, ...partNames]);
+  if (options.plan)
+    return await showPlan(
+      options,
+      experimentNames.filter((name) => only.includes(name)),
+    );
   const { compareProgress } = await import('./compare-progress.js');
   const { data: text, out, workers, quiet = false } = options;
   const stop = new StopSignals('the runs in hand are saved, and the same command goes on');
@@ -69,6 +79,7 @@ async function run(options: CompareCommandOptions): Promise<void> {
       command: commandOf(options),
       signal: stop.signal,
       onProgress: progress.show,
+      onPart: progress.part,
       ...(text === undefined ? {} : { text }),
       ...(workers === undefined ? {} : { workers }),
     }).finally(progress.end);
@@ -79,12 +90,21 @@ async function run(options: CompareCommandOptions): Promise<void> {
     }
     const file = options.json ?? join(out, 'compare.json');
     writeFile(file, `${JSON.stringify(document)}\n`);
+    if (options.report !== undefined) await writeReport(document, options.report);
     const { comparisonTable } = await import('../paper/table.js');
     process.stdout.write(`${comparisonTable(document)}\nwritten: ${file}\n`);
     checkFailures(failures);
   } finally {
     stop.end();
   }
+}
+
+async function writeReport(document: CompareDocument, file: string): Promise<void> {
+  const { loadCharts } = await import('../report/charts.js');
+  const { paperReport } = await import('../report/paper.js');
+  const { theory, cost } = document;
+  const parts = { ...(theory === undefined ? {} : { theory }), ...(cost === undefined ? {} : { cost }) };
+  writeFile(file, paperReport({ document, ...parts }, await loadCharts()));
 }
 
 function scaleOf({ quick, scale }: CompareCommandOptions): string {
@@ -121,13 +141,16 @@ async function showPlan(options: CompareCommandOptions, only: readonly Experimen
   const experiments = planAll(scale, [...text, syntheticData({ length: scale.synthetic })], only);
   const seen = new Set<string>();
   const line = ({ name, runs }: Experiment): string => {
-    const fresh = runs.filter(({ spec }) => !seen.has(idOf(spec)));
-    for (const { spec } of fresh) seen.add(idOf(spec));
+    const fresh = runs.filter(({ spec }) => {
+      const isNew = !seen.has(idOf(spec));
+      seen.add(idOf(spec));
+      return isNew;
+    });
     const tokens = fresh.reduce((sum, { spec: { settings } }) => {
       return sum + settings.steps * settings.batch * settings.time;
     }, 0);
     const work = fresh.reduce((sum, { spec }) => sum + workOf(spec), 0);
-    const parts = [`${runs.length} runs, ${fresh.length} of them new`, `${millions(tokens)} M tokens`];
+    const parts = [`${fresh.length} runs beside those above`, `${millions(tokens)} M tokens`];
     return `${name}: ${parts.join(', ')}, ${(work / 1e12).toFixed(1)} TFLOP`;
   };
   process.stdout.write(`${experiments.map(line).join('\n')}\n`);

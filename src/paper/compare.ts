@@ -6,6 +6,7 @@ import { packageVersion } from '../package.js';
 import { DENSE, experimentNames, type PlanOptions, planExperiment, sweepRun } from './experiments.js';
 import { type GridProgress, type GridResult, runGrid } from './grid.js';
 import { measureOverflow } from './overflow.js';
+import { makePart } from './parts.js';
 import { checkProbes } from './probes.js';
 import { type Scale, scaleNamed } from './scales.js';
 import { describeText, idOf, syntheticData } from './specs.js';
@@ -16,17 +17,22 @@ import type {
   DataSpec,
   Experiment,
   ExperimentName,
+  PartName,
+  Parts,
   PlannedRun,
   Rate,
   RunResult,
   RunSpec,
 } from './types.js';
 
+/** What a comparison shows beside training. */
+export const partNames: readonly PartName[] = ['theory', 'cost'];
+
 /** What is compared, and how. */
 export interface CompareOptions {
   readonly scale: Scale | string;
-  /** All experiments by default. */
-  readonly only?: readonly ExperimentName[];
+  /** All experiments and parts by default. */
+  readonly only?: readonly (ExperimentName | PartName)[];
   /** A text beside the synthetic language: a file, a folder, or what `polycom prepare` made. */
   readonly text?: string;
   /** The folder of the runs. */
@@ -38,6 +44,7 @@ export interface CompareOptions {
   /** When aborted, the runs in hand are saved and left. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (stage: string, progress: GridProgress) => void;
+  readonly onPart?: (part: PartName, step: string) => void;
 }
 
 /** What a comparison came to. */
@@ -56,7 +63,7 @@ export interface Comparison {
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
   const scale = typeof options.scale === 'string' ? scaleNamed(options.scale) : options.scale;
-  const { only = experimentNames, text } = options;
+  const { only = [...experimentNames, ...partNames], text } = options;
   await checkProbes();
   const described = text === undefined ? undefined : await describeText(text);
   const synthetic = syntheticData({ length: scale.synthetic });
@@ -65,17 +72,35 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const paths = new Map(described === undefined ? [] : [[described.hash, text!] as const]);
   const grid = new Stages(options, scale, paths);
   const planned: Omit<PlanOptions, 'rates'> = { scale, data, moreData };
+  // Theory beside the sweep, whose steps nobody times; cost when all else has ended, as it is timed.
+  const theory = only.includes('theory') ? grid.part('theory') : undefined;
+  theory?.catch(() => undefined); // told of where it is awaited
   const sweep = planExperiment('sweep', { ...planned, rates: [] });
   const { runs, rates } = only.includes('sweep') ? await grid.sweep(sweep) : grid.swept(sweep);
   const experiments: Experiment[] = only.includes('sweep') ? [{ ...sweep, runs }] : [];
-  const others = only.filter((name) => name !== 'sweep');
+  const others = experimentNames.filter((name) => name !== 'sweep' && only.includes(name));
   for (const name of others) experiments.push(planExperiment(name, { ...planned, rates }));
   await grid.run(
     'experiments',
     experiments.flatMap((experiment) => experiment.runs),
   );
   const used = only.includes('moe') ? [...data, ...moreData] : data;
-  return await grid.comparison(experiments, used, rates);
+  const parts = {
+    theory: await theory,
+    cost: only.includes('cost') ? await grid.part('cost') : undefined,
+  };
+  return await grid.comparison(experiments, used, rates, parts);
+}
+
+/** @throws {PolycomError} `INVALID_ARGUMENT` for a name that is no experiment and no part */
+export function checkNames(names: readonly string[]): readonly (ExperimentName | PartName)[] {
+  const known: readonly (ExperimentName | PartName)[] = [...experimentNames, ...partNames];
+  for (const name of names) {
+    if (known.some((one) => one === name)) continue;
+    const list = known.join(', ');
+    throw new PolycomError('INVALID_ARGUMENT', `there is no experiment '${name}'; expected some of ${list}`);
+  }
+  return names as readonly (ExperimentName | PartName)[];
 }
 
 /** The number of runs of each experiment, before the sweep is known: what `--plan` shows. */
@@ -97,6 +122,8 @@ class Stages {
   readonly #workers: number;
   readonly #results = new Map<string, RunResult>();
   readonly #failures: { id: string; reason: string }[] = [];
+  /** Whether a part was not made, as the signal came first. */
+  #givenUp = false;
 
   constructor(options: CompareOptions, scale: Scale, paths: ReadonlyMap<string, string>) {
     this.#options = options;
@@ -123,6 +150,20 @@ class Stages {
     );
     for (const [id, result] of results) this.#results.set(id, result);
     this.#failures.push(...failures);
+  }
+
+  async part<Name extends PartName>(name: Name): Promise<Parts[Name] | undefined> {
+    const { out: store, signal, onPart } = this.#options;
+    const commit = await currentCommit();
+    const made = await makePart(name, {
+      store,
+      quick: this.#scale.name === 'quick',
+      ...(commit === undefined ? {} : { commit }),
+      ...(signal === undefined ? {} : { signal }),
+      ...(onPart === undefined ? {} : { onStep: onPart }),
+    });
+    if (made === undefined) this.#givenUp = true;
+    return made;
   }
 
   /** Sweeps the learning rates; where the best one lies at the border, one more rate beyond it, a few times. */
@@ -154,8 +195,9 @@ class Stages {
     experiments: readonly Experiment[],
     data: readonly DataSpec[],
     rates: readonly Rate[],
+    parts: { readonly [Name in PartName]: Parts[Name] | undefined },
   ): Promise<Comparison> {
-    const { signal, out: _, command = 'npx polycom compare' } = this.#options;
+    const { signal, command = 'npx polycom compare' } = this.#options;
     const specs = new Map<string, RunSpec>();
     const found = experiments.map(({ name, title, runs }) => {
       const all = runs.map(({ labels, spec }) => ({ id: idOf(spec), labels, spec }));
@@ -186,8 +228,10 @@ class Stages {
       experiments: found,
       runs,
       overflow: measureOverflow(),
+      ...(parts.theory === undefined ? {} : { theory: parts.theory }),
+      ...(parts.cost === undefined ? {} : { cost: parts.cost }),
     };
-    const interrupted = signal?.aborted === true && missing > 0;
+    const interrupted = signal?.aborted === true && (missing > 0 || this.#givenUp);
     return { document, failures: this.#failures, interrupted };
   }
 

@@ -1,4 +1,3 @@
-import { PolycomError } from '../errors.js';
 import { type ConfigOverrides, configOf, type ModelConfig, presets } from '../model/config.js';
 import { ablations } from './ablations.js';
 import { probeNames } from './probes.js';
@@ -57,18 +56,6 @@ export const experimentNames = Object.keys(PLANS) as readonly ExperimentName[];
 export function planExperiment(name: ExperimentName, options: PlanOptions): Experiment {
   const { title, plan } = PLANS[name];
   return { name, title, runs: plan(options) };
-}
-
-/** @throws {PolycomError} `INVALID_ARGUMENT` for a name that is none */
-export function checkExperiments(names: readonly string[]): readonly ExperimentName[] {
-  for (const name of names) {
-    if (experimentNames.includes(name as ExperimentName)) continue;
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `there is no experiment '${name}'; expected some of ${experimentNames.join(', ')}`,
-    );
-  }
-  return names as readonly ExperimentName[];
 }
 
 function planSweep({ scale, data }: PlanOptions): PlannedRun[] {

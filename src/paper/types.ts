@@ -1,6 +1,8 @@
 import type { Machine } from '../bench/types.js';
 import type { SyntheticOptions } from '../data/synthetic.js';
 import type { ModelConfig } from '../model/config.js';
+import type { CostResult } from './cost/index.js';
+import type { TheoryResult } from './theory/index.js';
 
 /** Data that a run is trained on, told by its content: where it lies is no part of it. */
 export type DataSpec = SyntheticData | TextData;
@@ -135,6 +137,14 @@ export interface PlannedRun {
 
 export type ExperimentName = 'sweep' | 'dense' | 'moe' | 'ablation' | 'scaling';
 
+/** What a comparison shows beside training. */
+export interface Parts {
+  readonly theory: TheoryResult;
+  readonly cost: CostResult;
+}
+
+export type PartName = keyof Parts;
+
 /** An experiment and its runs. */
 export interface Experiment {
   readonly name: ExperimentName;
@@ -203,4 +213,6 @@ export interface CompareDocument {
   readonly experiments: readonly DocumentExperiment[];
   readonly runs: readonly DocumentRun[];
   readonly overflow: readonly OverflowRow[];
+  readonly theory?: TheoryResult;
+  readonly cost?: CostResult;
 }
