@@ -79,7 +79,9 @@ test('what has not been trained is told in the document', async () => {
 test('the command: a plan, and errors with their reasons', () => {
   const plan = polycom(['compare', '--quick', '--plan', '--only', 'dense,moe'], NO_TENSORFLOW);
   expect(plan.status, plan.stderr).toBe(0);
-  expect(plan.stdout).toMatch(/^dense: \d+ runs beside those above, \d+\.\d M tokens, \d+\.\d TFLOP\nmoe: 8 runs /);
+  expect(plan.stdout).toMatch(
+    /^dense: \d+ runs beside those above, \d+\.\d M tokens, \d+\.\d TFLOP\nmoe: 8 runs /,
+  );
   const failing = (...args: string[]) => polycom(['compare', '--plan', ...args], NO_TENSORFLOW).stderr;
   expect(failing('--only', 'dance')).toMatch(/there is no experiment 'dance'; expected some of sweep, /);
   expect(failing('--quick', '--scale', 'gpu')).toMatch(/--quick and --scale gpu; expected one of them/);

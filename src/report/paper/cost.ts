@@ -2,6 +2,7 @@ import { duration, span, times } from '../../bench/format.js';
 import { activationLabel } from '../../bench/models/train.js';
 import type { TrainRow } from '../../bench/models/types.js';
 import type { CostResult, FlopsRow, MemoryRow, StepMemoryRow } from '../../paper/cost/index.js';
+import { DENSE } from '../../paper/experiments.js';
 import { drawBars } from '../bars.js';
 import type { Charts } from '../charts.js';
 import { escapeHtml, formatFigure } from '../parts.js';
@@ -10,6 +11,11 @@ import { colorOf } from './palette.js';
 import { type Column, formatTable } from './table.js';
 
 const HALF = 520;
+
+/** As the rest of the report has it. */
+function nameOf(activation: string): string {
+  return DENSE[activation] ?? activationLabel(activation);
+}
 
 /** What activations cost: arithmetic by formula, memory by formula and measured, and steps timed. */
 export function formatCost(cost: CostResult, charts: Charts): string {
@@ -24,7 +30,7 @@ ${notes.length === 0 ? '' : `<ul>${notes.map((note) => `<li>${escapeHtml(note)}<
 }
 
 const FLOPS: readonly Column<FlopsRow>[] = [
-  { title: 'activation', cell: ({ activation }) => activationLabel(activation) },
+  { title: 'activation', cell: ({ activation }) => nameOf(activation) },
   { title: 'an element, as written', align: 'right', cell: ({ perElement }) => String(perElement) },
   { title: 'by the kernels', align: 'right', cell: ({ perElementFused }) => String(perElementFused) },
   { title: 'width', align: 'right', cell: ({ width }) => String(width) },
@@ -41,13 +47,13 @@ function formatMeasured(
   const right = steps.filter(({ ok, ms_p50 }) => ok && ms_p50 !== undefined);
   if (right.length === 0 && stepMemory.length === 0) return '';
   const bars = right.map(({ activation, ms_p50 }) => ({
-    name: activationLabel(activation),
+    name: nameOf(activation),
     value: ms_p50!,
     text: duration(ms_p50!),
     color: colorOf(activation),
   }));
   const peaks = stepMemory.map(({ activation, peakBytes }) => ({
-    name: activationLabel(activation),
+    name: nameOf(activation),
     value: peakBytes.block / 2 ** 20,
     text: `${(peakBytes.block / 2 ** 20).toFixed(1)} MiB`,
     color: colorOf(activation),
@@ -73,7 +79,7 @@ function formatMeasured(
 }
 
 const STEPS: readonly Column<TrainRow>[] = [
-  { title: 'activation', cell: ({ activation }) => activationLabel(activation) },
+  { title: 'activation', cell: ({ activation }) => nameOf(activation) },
   { title: 'variant', cell: ({ variant }) => variant },
   {
     title: 'step, median',
@@ -104,7 +110,7 @@ function formatMemory({ memory, memoryShape, stepMemory }: CostResult): string {
   const mib = (value: number): string => `${(value / 2 ** 20).toFixed(1)} MiB`;
   const activation = {
     title: 'activation',
-    cell: (row: { activation: string }) => activationLabel(row.activation),
+    cell: (row: { activation: string }) => nameOf(row.activation),
   };
   const least = (row: StepMemoryRow): string => share(1 - row.peakBytes.recompute / row.peakBytes.tape);
   return `<h2>Memory</h2>
