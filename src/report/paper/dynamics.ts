@@ -6,6 +6,7 @@ import type { Charts } from '../charts.js';
 import type { Figure } from '../figures.js';
 import { formatFigure } from '../parts.js';
 import { drawHeat } from './heat.js';
+import { drawIntervals, type IntervalRow } from './intervals.js';
 import { drawLines, type Series } from './lines.js';
 import { share } from './numbers.js';
 import { colorOf, seriesColor } from './palette.js';
@@ -61,12 +62,20 @@ function coefficientPanels({ label, runs }: Group, charts: Charts): Figure['pane
           return { name: POWERS[power]!, color: seriesColor(power), points: band(curves) };
         });
       });
-    const axes = { x: 'tokens', y: 'coefficient' };
+    const axes = { x: 'tokens', y: 'coefficient', domain: domainOf(series) };
     return {
       title: `${label}, layer ${layer}`,
       svg: drawLines(charts, series, { width: HALF, height: 260, ...axes }),
     };
   });
+}
+
+/** The lines, and as much again of the bands: those of few seeds would press the lines together. */
+function domainOf(series: readonly Series[]): [number, number] {
+  const values = series.flatMap(({ points }) => points.map(({ y }) => y));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = (high - low || 1) / 2;
+  return [low - room, high + room];
 }
 
 function layerOf(name: string): number {
@@ -81,8 +90,12 @@ function layersOf({ runs }: Group): (readonly LayerDynamics[])[] {
   });
 }
 
+/** So many layers stand on lines of their own; more are an axis. */
+const FEW_LAYERS = 3;
+
 function rankFigure(groups: readonly Group[], charts: Charts): Figure | undefined {
   const matrices = ['up_proj', 'gate_proj', 'down_proj'];
+  const few = groups.every((group) => (layersOf(group)[0]?.length ?? 0) <= FEW_LAYERS);
   const panels = matrices.flatMap((matrix) => {
     const series = groups.flatMap((group): Series[] => {
       const seeds = layersOf(group).filter((layers) => layers[0]!.effectiveRank[matrix] !== undefined);
@@ -93,12 +106,19 @@ function rankFigure(groups: readonly Group[], charts: Charts): Figure | undefine
         );
         return { x: layer, y: mean, low, high };
       });
-      const line = { name: group.label, color: colorOf(group.activation), points };
-      return [line, { ...line, drawn: 'points' }];
+      return [{ name: group.label, color: colorOf(group.activation), points }];
     });
     if (series.length === 0) return [];
+    if (few)
+      return [
+        {
+          title: matrix,
+          svg: drawIntervals(charts, rankRows(series), { width: HALF, axis: 'effective rank' }),
+        },
+      ];
+    const dotted = series.flatMap((line): Series[] => [line, { ...line, drawn: 'points' }]);
     const axes = { x: 'layer', y: 'effective rank', wholeX: true };
-    return [{ title: matrix, svg: drawLines(charts, series, { width: THIRD, height: 260, ...axes }) }];
+    return [{ title: matrix, svg: drawLines(charts, dotted, { width: THIRD, height: 260, ...axes }) }];
   });
   if (panels.length === 0) return undefined;
   const most = layersOf(groups[0]!)[0]![0]!.effectiveRank.up_proj!.most;
@@ -107,10 +127,21 @@ function rankFigure(groups: readonly Group[], charts: Charts): Figure | undefine
     caption:
       `exp of the entropy of the normalised singular values (Roy and Vetterli 2007); at most ${most} here. Mean over seeds with its 95 % t interval. ` +
       'Published, as a figure: PolyCom raises it.',
-    narrow: true,
+    narrow: !few,
     legend: groups.map(({ label, activation }) => ({ name: label, color: colorOf(activation) })),
     panels,
   };
+}
+
+function rankRows(series: readonly Series[]): IntervalRow[] {
+  return series.flatMap(({ name, color, points }) =>
+    points.map(
+      ({ x, y, low, high }): IntervalRow => ({
+        ...{ name: points.length === 1 ? name : `${name}, layer ${x}`, value: y },
+        ...{ low: low ?? null, high: high ?? null, color, text: y.toFixed(1) },
+      }),
+    ),
+  );
 }
 
 function similarityFigure(groups: readonly Group[], charts: Charts): Figure | undefined {

@@ -46,7 +46,9 @@ export function drawLines({ plot, draw }: Charts, series: readonly Series[], opt
   const ys = series.flatMap(({ points }) =>
     points.flatMap(({ y: value, low, high }) => [value, low ?? value, high ?? value]),
   );
-  const ticks = wholeX ? { ticks: xs, tickFormat: String, inset: 14 } : ticksOf(xs, logX);
+  const ticks = wholeX
+    ? { ticks: xs, tickFormat: String, inset: 14 }
+    : { ...ticksOf(xs, logX), ...(series.some(({ drawn }) => drawn === 'points') ? { inset: 8 } : {}) };
   const largest = Math.max(...xs);
   return draw({
     width,

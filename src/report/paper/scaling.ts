@@ -1,5 +1,5 @@
 import { type Group, lossesOf } from '../../paper/groups.js';
-import { fitScaling, type Scaling } from '../../paper/scaling.js';
+import { type Estimate, fitScaling, type Scaling } from '../../paper/scaling.js';
 import type { Charts } from '../charts.js';
 import { formatFigure } from '../parts.js';
 import { drawLines, type Series } from './lines.js';
@@ -13,6 +13,11 @@ interface Row {
   readonly label: string;
   readonly activation: string;
   readonly scaling: Scaling;
+}
+
+function bounded(estimate: Estimate): string {
+  const { mean, low, high } = estimate;
+  return low === null && high === null ? `${loss(mean)} […, …]` : withEnds(estimate, loss);
 }
 
 /** Loss over the model's size, with both laws fitted. */
@@ -47,7 +52,7 @@ export function formatScaling(groups: readonly Group[], charts: Charts): string 
     ),
   }));
   const figure = formatFigure({
-    title: 'Scaling',
+    title: 'Loss over the size',
     caption:
       `On ${groups[0]!.data}, at the same tokens for every size: points are means over seeds with 95 % t intervals, curves least squares with the pointwise ` +
       '95 % interval of the mean loss. Published, as curves from 110 million to 1.3 billion parameters: PolyNorm lies below at every size.',
@@ -58,13 +63,13 @@ export function formatScaling(groups: readonly Group[], charts: Charts): string 
 ${formatTable<Row>(
   [
     { title: 'activation', cell: ({ label }) => label },
-    { title: 'E', align: 'right', cell: ({ scaling }) => withEnds(scaling.offsetLaw.offset, loss) },
-    { title: 'α', align: 'right', cell: ({ scaling }) => withEnds(scaling.offsetLaw.exponent, loss) },
+    { title: 'E', align: 'right', cell: ({ scaling }) => bounded(scaling.offsetLaw.offset) },
+    { title: 'α', align: 'right', cell: ({ scaling }) => bounded(scaling.offsetLaw.exponent) },
     { title: 'deviation', align: 'right', cell: ({ scaling }) => loss(scaling.offsetLaw.deviation) },
     {
       title: 'α without E',
       align: 'right',
-      cell: ({ scaling }) => withEnds(scaling.powerLaw.exponent, loss),
+      cell: ({ scaling }) => bounded(scaling.powerLaw.exponent),
     },
     { title: 'deviation of log L', align: 'right', cell: ({ scaling }) => loss(scaling.powerLaw.deviation) },
   ],

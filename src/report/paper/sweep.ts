@@ -32,7 +32,7 @@ export function formatSweep(groups: readonly Group[], rates: readonly Rate[], ch
     return { title: data, svg: drawLines(charts, series, { width: HALF, height: 300, ...axes }) };
   });
   const figure = formatFigure({
-    title: 'Learning rates',
+    title: 'What was swept',
     caption:
       'Swept for each activation, so that none is handicapped, with a seed that no other run has; the best one goes to the other experiments.',
     legend: labels.map((label) => {

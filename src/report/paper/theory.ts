@@ -36,8 +36,8 @@ ${formatTable(
     { title: 'parameters', align: 'right', cell: ({ parameters }) => parameters.toLocaleString('en-US') },
     { title: 'depth', align: 'right', cell: ({ depth }) => String(depth) },
     { title: 'points', align: 'right', cell: ({ points }) => points.toLocaleString('en-US') },
-    { title: 'largest error', align: 'right', cell: ({ error }) => error.toExponential(1) },
-    { title: 'relative', align: 'right', cell: ({ relative }) => relative.toExponential(1) },
+    { title: 'largest error', align: 'right', cell: ({ error }) => short(error) },
+    { title: 'relative', align: 'right', cell: ({ relative }) => short(relative) },
   ],
   exact,
 )}`;
@@ -78,14 +78,14 @@ ${formatTable(
   [
     { title: 'function', cell: ({ name }) => name },
     { title: 'PolyReLU units', align: 'right', cell: ({ polyrelu }) => String(polyrelu.units) },
-    { title: 'its error', align: 'right', cell: ({ polyrelu }) => polyrelu.error.toExponential(1) },
+    { title: 'its error', align: 'right', cell: ({ polyrelu }) => polyrelu.short(error) },
     {
       title: 'ReLU units at the smallest error',
       align: 'right',
       cell: ({ relu }) => String(relu.at(-1)!.units),
     },
-    { title: 'that error', align: 'right', cell: ({ relu }) => relu.at(-1)!.error.toExponential(1) },
-    { title: 'by formula', align: 'right', cell: ({ relu }) => relu.at(-1)!.predicted.toExponential(1) },
+    { title: 'that error', align: 'right', cell: ({ relu }) => relu.at(-1)!.short(error) },
+    { title: 'by formula', align: 'right', cell: ({ relu }) => short(relu.at(-1)!.predicted) },
     {
       title: 'ReLU units by log2(1/ε)',
       align: 'right',
@@ -192,4 +192,8 @@ function severalHidden(rows: readonly TrainedRow[]): boolean {
 
 function two(value: number): string {
   return `${value < 0 ? '−' : ''}${Math.abs(value).toFixed(2)}`;
+}
+
+function short(value: number): string {
+  return value === 0 ? '0' : value.toExponential(1);
 }
