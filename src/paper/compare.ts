@@ -15,6 +15,7 @@ import { bestRates, beyondBorder, rateOf } from './sweep.js';
 import type {
   CompareDocument,
   DataSpec,
+  DocumentRun,
   Experiment,
   ExperimentName,
   PartName,
@@ -221,8 +222,8 @@ class Stages {
       seconds: Math.round(runs.reduce((sum, { result }) => sum + result.wall_seconds, 0)),
       machine: describeMachine(),
       workers: this.#workers,
-      versions: { polycom: packageVersion, node: process.versions.node },
-      notes: missing === 0 ? [] : [`${missing} of ${specs.size} runs are missing`],
+      versions: { polycom: packageVersion, node: process.versions.node, ...tensorflowOf(runs) },
+      notes: [...(missing === 0 ? [] : [`${missing} of ${specs.size} runs are missing`]), ...hostNotes(runs)],
       data: data.map(withEntropy),
       rates,
       experiments: found,
@@ -262,6 +263,17 @@ class Stages {
       Object.keys(DENSE).map((activation) => rateOf(best, name, activation, this.#scale.rate)),
     );
   }
+}
+
+function tensorflowOf(runs: readonly DocumentRun[]): { tensorflow?: string } {
+  const versions = [...new Set(runs.flatMap(({ result }) => result.host.tensorflow ?? []))];
+  return versions.length === 0 ? {} : { tensorflow: versions.join(', ') };
+}
+
+/** Runs that are not from the same kernels differ in more than what they compare. */
+function hostNotes(runs: readonly DocumentRun[]): string[] {
+  const hosts = new Set(runs.map(({ result }) => JSON.stringify(result.host)));
+  return hosts.size < 2 ? [] : [`runs of different hosts: ${[...hosts].join(', ')}`];
 }
 
 function withEntropy(data: DataSpec): DataSpec & { readonly entropy?: number } {

@@ -59,7 +59,7 @@ function wrongOf(value: unknown): string | undefined {
 function isRun(run: unknown): boolean {
   if (!isRecord(run) || !isRecord(run.spec) || !isRecord(run.result)) return false;
   const { id, spec, result } = run;
-  if (id !== result.id || id !== idOf(spec as unknown as RunSpec)) return false;
+  if (id !== result.id || id !== idOf(spec as unknown as RunSpec) || !isRecord(result.host)) return false;
   return (
     isRecord(result.train) &&
     isRecord(result.heldOut) &&

@@ -36,7 +36,7 @@ export class RunStore {
     const id = idOf(spec);
     try {
       const result = JSON.parse(readFileSync(join(this.folderOf(id), RESULT), 'utf8')) as RunResult;
-      return result.schema === 1 && result.id === id ? result : undefined;
+      return result.schema === 1 && result.id === id && result.host !== undefined ? result : undefined;
     } catch {
       return undefined;
     }

@@ -84,11 +84,22 @@ export interface TokenScore {
   readonly tokens: number;
 }
 
+/** What a run was carried out with. */
+export interface RunHost {
+  /** tfjs's backend: `tensorflow` or `cpu`. */
+  readonly backend: string;
+  /** Whether the ops ran in this package's kernels. */
+  readonly fused: boolean;
+  readonly polycom: string;
+  readonly tensorflow?: string;
+}
+
 /** What a run came to. */
 export interface RunResult {
   readonly schema: 1;
   /** The hash of its spec. */
   readonly id: string;
+  readonly host: RunHost;
   readonly parameters: { readonly total: number; readonly active: number };
   readonly tokens: number;
   /** Of training steps alone. */

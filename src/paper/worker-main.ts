@@ -3,10 +3,11 @@
  * same losses as if it were alone.
  */
 import type { Data } from '../data/open.js';
+import { packageVersion } from '../package.js';
 import type { FromWorker, ToWorker } from './messages.js';
 import { openSpec } from './specs.js';
 import { RunStore } from './store.js';
-import type { RunSpec } from './types.js';
+import type { RunHost, RunSpec } from './types.js';
 
 const send = (message: FromWorker): void => void process.send!(message);
 
@@ -16,7 +17,8 @@ process.on('disconnect', () => process.exit(1));
 
 const { chooseTrainingBackend } = await import('../cli/backend.js');
 const { carryOut } = await import('./worker.js');
-await chooseTrainingBackend();
+const { tensorflowStatus } = await import('../tensorflow/index.js');
+const host = hostOf(await chooseTrainingBackend());
 /** Data that earlier runs have had, for those that come: a grid has few of them. */
 const opened = new Map<string, Data>();
 /** Milliseconds between two messages of how far a run is. */
@@ -41,12 +43,18 @@ async function work({ id, spec, store, path }: Extract<ToWorker, { kind: 'run' }
       told = performance.now();
       send({ kind: 'step', id, step });
     };
-    const result = await carryOut(spec, data, { folder, signal: stop.signal, onStep });
+    const result = await carryOut(spec, data, { folder, host, signal: stop.signal, onStep });
     if (result !== undefined) await runs.finish(result);
     send({ kind: 'ended', id, finished: result !== undefined });
   } catch (error) {
     send({ kind: 'failed', id, reason: error instanceof Error ? error.message : String(error) });
   }
+}
+
+function hostOf(backend: string): RunHost {
+  const { fused, tensorflow } = tensorflowStatus;
+  const version = backend === 'tensorflow' && tensorflow !== undefined ? { tensorflow } : {};
+  return { backend, fused: backend === 'tensorflow' && fused, polycom: packageVersion, ...version };
 }
 
 async function dataOf(spec: RunSpec, path?: string): Promise<Data> {

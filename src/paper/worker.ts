@@ -10,12 +10,14 @@ import { probes } from './probes.js';
 import { readCurves } from './run-log.js';
 import { type Scores, scoreTokens } from './score.js';
 import { idOf } from './specs.js';
-import type { RunResult, RunSpec } from './types.js';
+import type { RunHost, RunResult, RunSpec } from './types.js';
 
 /** How a run is carried out; nothing of it changes its losses. */
 export interface RunOptions {
   /** The folder it is trained in. */
   readonly folder: string;
+  /** What it is carried out with. */
+  readonly host: RunHost;
   readonly signal?: AbortSignal;
   readonly onStep?: (step: number) => void;
 }
@@ -35,7 +37,7 @@ export async function carryOut(
   options: RunOptions,
 ): Promise<RunResult | undefined> {
   const { config, settings } = spec;
-  const { folder, signal, onStep } = options;
+  const { folder, host, signal, onStep } = options;
   const { steps, batch, time, evalBatches } = settings;
   const saveEvery = Math.max(25, Math.ceil(steps / SAVES));
   const id = idOf(spec);
@@ -55,7 +57,7 @@ export async function carryOut(
     if (trained.interrupted) return undefined;
     const curves = await readCurves(`${folder}/${LOG_FILE}`, steps);
     const judged = await judge(spec, data, folder);
-    return { schema: 1, id, parameters, tokens: trained.tokens, ...wall(), ...curves, ...judged };
+    return { schema: 1, id, host, parameters, tokens: trained.tokens, ...wall(), ...curves, ...judged };
   } catch (error) {
     if (!(error instanceof PolycomError && error.code === 'NOT_FINITE')) throw error;
     const curves = await readCurves(`${folder}/${LOG_FILE}`, steps);
@@ -65,6 +67,7 @@ export async function carryOut(
     return {
       schema: 1,
       id,
+      host,
       parameters,
       tokens,
       ...wall(),

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
+import { packageVersion } from '../../src/package.js';
 import { compare } from '../../src/paper/compare.js';
 import { checkCompareDocument, readCompareDocument } from '../../src/paper/document.js';
 import { meansOf } from '../../src/paper/table.js';
@@ -36,6 +37,10 @@ test('a comparison: sweep, then everything with the best rates, in one document;
   );
   const poly = read.runs.find(({ spec }) => spec.config.activation === 'polynorm' && spec.probes.length > 0)!;
   expect(Object.keys(poly.result.probes)).toEqual(poly.spec.probes);
+  expect(poly.result.host).toMatchObject({
+    polycom: packageVersion,
+    backend: expect.stringMatching(/^(tensorflow|cpu)$/),
+  });
   const weights = poly.result.coefficients['model.layers.0.mlp.activation.weight']!;
   expect(weights).toHaveLength(poly.result.heldOut.step.length);
   expect(weights[0]).toHaveLength(3);
