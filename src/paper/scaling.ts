@@ -117,7 +117,7 @@ function fitOffset(points: readonly ScalingPoint[], sizes: readonly number[], le
     offset: {
       mean: best.offset,
       low: crossing(profile, best.offset, 0, bound) ?? 0,
-      high: crossing(profile, best.offset, Math.min(...losses), bound) ?? Math.min(...losses),
+      high: crossing(profile, best.offset, Math.max(...losses), bound),
     },
     scale: best.scale * unit ** alpha,
     exponent: {

@@ -12,6 +12,7 @@ const GAINS: Readonly<Record<string, number>> = {
   polynorm: 0.3,
 };
 
+const HOST = { backend: 'tensorflow', fused: true, polycom: '0.0.0' };
 const POINTS = 20;
 const STEPS = 200;
 
@@ -53,6 +54,7 @@ export function runOf(labels: RunLabels, more: Partial<RunSpec['config']> = {}, 
   const result: RunResult = {
     schema: 1,
     id,
+    host: HOST,
     parameters: parameterCounts(config),
     tokens: tokens.at(-1)!,
     seconds: 2,

@@ -78,13 +78,13 @@ ${formatTable(
   [
     { title: 'function', cell: ({ name }) => name },
     { title: 'PolyReLU units', align: 'right', cell: ({ polyrelu }) => String(polyrelu.units) },
-    { title: 'its error', align: 'right', cell: ({ polyrelu }) => polyrelu.short(error) },
+    { title: 'its error', align: 'right', cell: ({ polyrelu }) => short(polyrelu.error) },
     {
       title: 'ReLU units at the smallest error',
       align: 'right',
       cell: ({ relu }) => String(relu.at(-1)!.units),
     },
-    { title: 'that error', align: 'right', cell: ({ relu }) => relu.at(-1)!.short(error) },
+    { title: 'that error', align: 'right', cell: ({ relu }) => short(relu.at(-1)!.error) },
     { title: 'by formula', align: 'right', cell: ({ relu }) => short(relu.at(-1)!.predicted) },
     {
       title: 'ReLU units by log2(1/ε)',
