@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -123,13 +124,20 @@ pool* find_pool() {
 
 }  // namespace
 
-int32_t available_cpus() {
+static int32_t usable_cpus() {
 #if defined(__linux__)
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
 #endif
   const unsigned n = std::thread::hardware_concurrency();
   return n == 0 ? 1 : int32_t(n);
+}
+
+int32_t available_cpus() {
+  const char* asked = getenv("POLYCOM_THREADS");
+  const int most = asked == nullptr ? 0 : atoi(asked);
+  const int32_t usable = usable_cpus();
+  return most > 0 ? std::min<int32_t>(most, usable) : usable;
 }
 
 int32_t pool_threads() {

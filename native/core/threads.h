@@ -4,7 +4,7 @@
 
 namespace polycom {
 
-// How many CPUs this process may use.
+// How many CPUs this process may use; at most POLYCOM_THREADS, where the environment has it.
 int32_t available_cpus();
 
 // The most threads that parallel_for ever uses, its caller among them: the same as long as the process lives.

@@ -4,6 +4,7 @@ import { PolycomError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
+import { registerCompare } from './compare.js';
 import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
 import { registerGenerate } from './generate.js';
@@ -25,6 +26,7 @@ registerTrain(program);
 registerEval(program);
 registerGenerate(program);
 registerBench(program);
+registerCompare(program);
 
 try {
   await program.parseAsync();

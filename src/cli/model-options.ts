@@ -21,16 +21,18 @@ export function modelOf(
   { train }: Pick<Data, 'train'>,
 ): ModelConfig {
   const overrides: Record<string, unknown> = { activation, vocabulary: train.vocabulary };
-  const experts: Record<string, unknown> = {};
+  const parts: Record<string, Record<string, unknown>> = {};
   for (const text of set) {
     const [, field, value] = /^([A-Za-z.]+)=(.+)$/.exec(text) ?? [];
     if (field === undefined || value === undefined) {
       throw new PolycomError('INVALID_ARGUMENT', `--set '${text}'; expected field=value, such as width=256`);
     }
-    if (field.startsWith('experts.')) experts[field.slice('experts.'.length)] = parsed(value);
-    else overrides[field] = parsed(value);
+    const [name, inner] = field.split(/\.(.*)/) as [string, string?];
+    if (inner === undefined) overrides[name] = parsed(value);
+    else parts[name] = { ...parts[name], [inner]: parsed(value) };
   }
-  if (Object.keys(experts).length > 0) overrides.experts = { ...presets[preset]?.experts, ...experts };
+  const base: Readonly<Record<string, unknown>> = { ...presets[preset] };
+  for (const [name, part] of Object.entries(parts)) overrides[name] = { ...(base[name] as object), ...part };
   return configOf(preset, overrides as ConfigOverrides);
 }
 

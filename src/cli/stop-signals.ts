@@ -3,15 +3,18 @@ import { constants } from 'node:os';
 /** Turns the first SIGINT or SIGTERM into an abort; the second one ends the process as it always does. */
 export class StopSignals {
   readonly #controller = new AbortController();
+  readonly #promise: string;
   #received: 'SIGINT' | 'SIGTERM' | undefined;
   readonly #onSignal = (name: NodeJS.Signals): void => {
     this.end();
     this.#received = name as 'SIGINT' | 'SIGTERM';
-    process.stderr.write(`\npolycom: ${name}: the step is finished and saved; once more ends at once\n`);
+    process.stderr.write(`\npolycom: ${name}: ${this.#promise}; once more ends at once\n`);
     this.#controller.abort();
   };
 
-  constructor() {
+  /** @param promise what is said to happen now */
+  constructor(promise = 'the step is finished and saved') {
+    this.#promise = promise;
     process.on('SIGINT', this.#onSignal);
     process.on('SIGTERM', this.#onSignal);
   }

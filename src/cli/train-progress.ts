@@ -57,7 +57,7 @@ function mean(before: number | undefined, now: number): number {
 }
 
 /** Such as 1:02:03 or 4:05. */
-function duration(seconds: number): string {
+export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const two = (value: number): string => String(value).padStart(2, '0');

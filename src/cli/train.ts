@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { activations } from '../activations/table.js';
 import type { OpenDataOptions } from '../data/open.js';
 import { PolycomError } from '../errors.js';
+import { activationNames } from '../model/activation.js';
 import { presets } from '../model/presets.js';
 import type { Peak, Resume, SomeSettings, TrainResult } from '../train/index.js';
 import { configFileOption, readConfigFile } from './config-file.js';
@@ -68,7 +68,7 @@ export function registerTrain(program: Command): void {
     .addOption(new Option('--preset <name>', 'its size').choices(Object.keys(presets)).default('small'))
     .addOption(
       new Option('--activation <name>', 'of its feed-forward networks')
-        .choices(activations.map(({ name }) => name))
+        .choices(activationNames)
         .default('polynorm'),
     )
     .option('--set <field=value>', 'any field of its configuration; several times for several', collect)

@@ -1,24 +1,119 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { type PolyNormOptions, polyNormScalars } from '../activations/polynorm.js';
 import { activations } from '../activations/table.js';
+import { PRELU_SLOPE, type Variant, variants } from '../activations/variants.js';
 import { PolycomError } from '../errors.js';
-import type { FusedOp } from '../op/types.js';
+import { composedBackward, runOpBackward } from '../op/backward.js';
+import { runComposed, runOp } from '../op/run.js';
+import { scalarValues } from '../op/sample.js';
+import type { FusedOp, Scalars } from '../op/types.js';
+import type { ModelConfig } from './config.js';
 
-/** The activation's row of the table. */
-export function activationRow(name: string): FusedOp {
-  const row = activations.find((candidate) => candidate.name === name);
-  if (row !== undefined) return row;
-  const names = activations.map((candidate) => candidate.name).join(', ');
+/** What a model can have for its activation: a row of the table, fused where the backend has it, or a variant. */
+export type Activation = FusedOp | Variant;
+
+/** What an activation may be told, for ablations. */
+export interface ActivationOptions extends PolyNormOptions {
+  /** The weights that training begins with, highest power first; `paper` by default: each 1 / order. */
+  readonly init?: 'paper' | readonly number[];
+}
+
+/** The names of all activations that a model can have. */
+export const activationNames: readonly string[] = [...activations, ...variants].map(({ name }) => name);
+
+/**
+ * The activation of a name.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a name that there is none of
+ */
+export function activationOf(name: string): Activation {
+  const all: readonly Activation[] = [...activations, ...variants];
+  const found = all.find((candidate) => candidate.name === name);
+  if (found !== undefined) return found;
   throw new PolycomError(
     'INVALID_ARGUMENT',
-    `activation is ${JSON.stringify(name)}; expected one of ${names}`,
+    `activation is ${JSON.stringify(name)}; expected one of ${activationNames.join(', ')}`,
   );
 }
 
-/** Whether the activation multiplies two projections, `gate_proj` and `up_proj`. */
-export function isGated(row: FusedOp): boolean {
-  return row.inputs[0] === 'gate';
+/**
+ * The activation's row of the table.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a name that there is none of, a variant's too
+ */
+export function activationRow(name: string): FusedOp {
+  const row = activationOf(name);
+  if (isFused(row)) return row;
+  const names = activations.map((fused) => fused.name).join(', ');
+  throw new PolycomError('INVALID_ARGUMENT', `activation ${name} has no kernels; expected one of ${names}`);
 }
 
-/** Whether the activation has trained coefficients. */
-export function hasCoefficients(row: FusedOp): boolean {
-  return row.inputs.includes('weight');
+/** Whether it is a row of the table, with kernels, rather than a variant for ablations. */
+export function isFused(activation: Activation): activation is FusedOp {
+  return 'kernelName' in activation;
+}
+
+/** Whether the activation multiplies two projections, `gate_proj` and `up_proj`. */
+export function isGated({ inputs }: Activation): boolean {
+  return inputs[0] === 'gate';
+}
+
+/** What is trained of an activation: a parameter's shape, and the values that it begins with. */
+interface Coefficient {
+  readonly shape: (config: ModelConfig) => number[];
+  readonly first: (config: ModelConfig) => readonly number[];
+}
+
+/** The inputs of activations that are coefficients. */
+const COEFFICIENTS: Readonly<Record<string, Coefficient>> = {
+  weight: { shape: ({ order }) => [order], first: firstWeights },
+  bias: { shape: () => [], first: () => [0] },
+  slope: { shape: () => [], first: () => [PRELU_SLOPE] },
+};
+
+function firstWeights({ order, activationOptions: { init = 'paper' } = {} }: ModelConfig): readonly number[] {
+  return init === 'paper' ? Array<number>(order).fill(1 / order) : init;
+}
+
+/** The names of the activation's trained coefficients, in the order of its inputs. */
+export function coefficientsOf({ inputs }: Activation): string[] {
+  return inputs.filter((name) => Object.hasOwn(COEFFICIENTS, name));
+}
+
+/** The shape of a coefficient. */
+export function coefficientShape(name: string, config: ModelConfig): number[] {
+  return COEFFICIENTS[name]!.shape(config);
+}
+
+/** The values that a coefficient begins with. */
+export function firstCoefficients(name: string, config: ModelConfig): readonly number[] {
+  return COEFFICIENTS[name]!.first(config);
+}
+
+/** Runs the activation of a model, differentiably. */
+export function runActivation(config: ModelConfig, inputs: readonly tf.Tensor[]): tf.Tensor {
+  const activation = activationOf(config.activation);
+  const scalars = scalarsOf(activation, config);
+  return isFused(activation)
+    ? runOp(activation, inputs, scalars)
+    : runComposed(activation.composed, inputs, scalars);
+}
+
+/** The gradients of a model's activation for its inputs, from that of its output, off any tape. */
+export function runActivationBackward(
+  config: ModelConfig,
+  inputs: readonly tf.Tensor[],
+  dy: tf.Tensor,
+): tf.Tensor[] {
+  const activation = activationOf(config.activation);
+  const scalars = scalarsOf(activation, config);
+  return isFused(activation)
+    ? runOpBackward(activation, inputs, dy, scalars)
+    : composedBackward(activation.composed, inputs, dy, scalars);
+}
+
+/** The activation's scalars: those of the options that it has a use of, the defaults of the others. */
+function scalarsOf({ scalars }: Activation, { activationOptions = {} }: ModelConfig): Scalars {
+  const given = polyNormScalars('activation', activationOptions);
+  return Object.fromEntries(scalars.map((name) => [name, given[name] ?? scalarValues(name)[0]!]));
 }

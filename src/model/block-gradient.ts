@@ -54,7 +54,7 @@ function forward(
   const [n2, h] = runForward(addrmsnormOp, [seen, x, parameterAt(parameters, NORM_2)], epsilon);
   const network =
     config.experts === undefined
-      ? feedForwardForward(n2!, config.activation, parameters, recompute)
+      ? feedForwardForward(n2!, config, parameters, recompute)
       : { y: mixture(n2!, config, config.experts, parameters, memo), saved: {} };
   const [y, ...losses] = Array.isArray(network.y) ? network.y : [network.y];
   return {
@@ -79,7 +79,7 @@ function backward(
   const dbranch = dropBackward(dy!, branchSite(layer, 1), pass);
   const network =
     config.experts === undefined
-      ? feedForwardBackward(dbranch, n2, saved, config.activation, parameters)
+      ? feedForwardBackward(dbranch, n2, saved, config, parameters)
       : mixtureBackward([dbranch, ...dlosses], n2, config, config.experts, parameters, memo);
   n2.dispose();
   const [dh, dw2] = runBackward(addrmsnormOp, [h, w2], [network.dn, dy!], epsilon);

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { rmsNorm } from '../fused/index.js';
 import { attentionBranch } from './attention.js';
-import { feedForward } from './feed-forward.js';
+import { feedForward, type See } from './feed-forward.js';
 import { mixture, type RoutingMemo } from './mixture.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import { branchSite, drop, type Pass } from './pass.js';
@@ -21,7 +21,8 @@ export function block(
   pass: Pass,
   memo: RoutingMemo = {},
 ): BlockOutput {
-  const { config } = pass;
+  const { config, observer } = pass;
+  const see: See | undefined = observer && ((part, tensor) => observer(part, tensor, layer));
   const norm = (value: tf.Tensor, name: string) =>
     rmsNorm(value, parameterAt(parameters, name), { epsilon: config.normEpsilon });
   const seen = attentionBranch(norm(x, 'input_layernorm.weight'), layer, parameters, pass);
@@ -29,7 +30,9 @@ export function block(
   const n = norm(h, 'post_attention_layernorm.weight');
   const [y, ...losses] =
     config.experts === undefined
-      ? [feedForward(n, config.activation, parameters)]
-      : mixture(n, config, config.experts, parameters, memo);
-  return [tf.add(h, drop(y!, branchSite(layer, 1), pass)), ...losses];
+      ? [feedForward(n, config, parameters, see)]
+      : mixture(n, config, config.experts, parameters, memo, see);
+  const stream = tf.add(h, drop(y!, branchSite(layer, 1), pass));
+  see?.('stream', stream);
+  return [stream, ...losses];
 }

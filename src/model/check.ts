@@ -1,6 +1,6 @@
 import { MAX_ORDER } from '../activations/coefficients.js';
-import { activations } from '../activations/table.js';
 import { PolycomError } from '../errors.js';
+import { type ActivationOptions, activationNames, activationOf, coefficientsOf } from './activation.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 
 /** What one field of an object from outside must be. */
@@ -20,6 +20,11 @@ export const flag: Field = { expected: 'true or false', holds: (value) => typeof
 export const positive: Field = real('a number above 0', (value) => value > 0);
 export const notNegative: Field = real('a number, 0 or more', (value) => value >= 0);
 
+const someObject: Field = {
+  expected: 'an object, or nothing',
+  holds: (value) => value === undefined || (typeof value === 'object' && value !== null),
+};
+
 const FIELDS: Fields<ModelConfig> = {
   vocabulary: whole(1),
   width: whole(1),
@@ -32,9 +37,10 @@ const FIELDS: Fields<ModelConfig> = {
   },
   hidden: whole(1),
   activation: {
-    expected: `one of ${activations.map(({ name }) => name).join(', ')}`,
-    holds: (value) => activations.some(({ name }) => name === value),
+    expected: `one of ${activationNames.join(', ')}`,
+    holds: (value) => activationNames.includes(value as string),
   },
+  activationOptions: someObject,
   order: {
     expected: `a whole number from 1 to ${MAX_ORDER}`,
     holds: (value) => whole(1).holds(value) && (value as number) <= MAX_ORDER,
@@ -45,10 +51,7 @@ const FIELDS: Fields<ModelConfig> = {
   ropeBase: real('a number above 1', (value) => value > 1),
   normEpsilon: notNegative,
   dropout: real('a number from 0 to below 1', (value) => value >= 0 && value < 1),
-  experts: {
-    expected: 'an object, or nothing',
-    holds: (value) => value === undefined || (typeof value === 'object' && value !== null),
-  },
+  experts: someObject,
   deviation: positive,
 };
 
@@ -64,6 +67,19 @@ const EXPERT_FIELDS: Fields<ExpertConfig> = {
   zWeight: notNegative,
 };
 
+const OPTION_FIELDS: Fields<ActivationOptions> = {
+  epsilon: optional(notNegative),
+  norm: optional({ expected: "'rms' or 'l2'", holds: (value) => value === 'rms' || value === 'l2' }),
+  init: optional({
+    expected: "'paper', or an array of numbers, highest power first",
+    holds: (value) => value === 'paper' || (Array.isArray(value) && value.every(Number.isFinite)),
+  }),
+};
+
+function optional({ expected, holds }: Field): Field {
+  return { expected: `${expected}, or nothing`, holds: (value) => value === undefined || holds(value) };
+}
+
 /**
  * Checks a configuration, also one that was read from a file.
  *
@@ -73,6 +89,7 @@ const EXPERT_FIELDS: Fields<ExpertConfig> = {
 export function checkConfig(config: ModelConfig): ModelConfig {
   if (typeof config !== 'object' || config === null) throw invalid('the configuration is no object');
   checkFields('', config, FIELDS);
+  checkOptions(config);
   const { heads, kvHeads, experts } = config;
   if (heads % kvHeads !== 0) {
     throw invalid(`kvHeads is ${kvHeads}; expected a divisor of heads, which is ${heads}`);
@@ -83,6 +100,26 @@ export function checkConfig(config: ModelConfig): ModelConfig {
     throw invalid(`experts.active is ${experts.active}; expected at most experts.count, ${experts.count}`);
   }
   return config;
+}
+
+/** An option that has no effect would make two runs look different that are not. */
+function checkOptions({ activation, activationOptions, order }: ModelConfig): void {
+  if (activationOptions === undefined) return;
+  checkFields('activationOptions.', activationOptions, OPTION_FIELDS);
+  const row = activationOf(activation);
+  for (const name of ['epsilon', 'norm'] as const) {
+    if (activationOptions[name] === undefined || row.scalars.includes(name)) continue;
+    throw invalid(
+      `activationOptions.${name} is given; expected none with ${activation}, which has no ${name}`,
+    );
+  }
+  const { init = 'paper' } = activationOptions;
+  if (init === 'paper') return;
+  if (!coefficientsOf(row).includes('weight')) {
+    throw invalid(`activationOptions.init is given; expected none with ${activation}, which has no weights`);
+  }
+  if (init.length === order) return;
+  throw invalid(`activationOptions.init has ${init.length} weights; expected order, which is ${order}`);
 }
 
 function checkFields<T extends object>(prefix: string, given: T, fields: Fields<T>): void {

@@ -1,3 +1,6 @@
+import type { ActivationOptions } from './activation.js';
+
+export type { ActivationOptions } from './activation.js';
 export { checkConfig } from './check.js';
 export { type ConfigOverrides, configOf, type Preset, presets } from './presets.js';
 export { parameterCounts, parameterShapes } from './shapes.js';
@@ -15,8 +18,10 @@ export interface ModelConfig {
   readonly headWidth: number;
   /** Of the feed-forward network, or of one expert in a mixture. */
   readonly hidden: number;
-  /** The name of a row of the activation table. */
+  /** The name of a row of the activation table, or of a variant (src/activations/variants.ts). */
   readonly activation: string;
+  /** For ablations; the paper's forms by default. */
+  readonly activationOptions?: ActivationOptions;
   /** Of a polynomial activation; the others have no use of it. */
   readonly order: number;
   /** The longest sequence, in tokens. */

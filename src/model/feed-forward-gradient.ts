@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { runOpBackward } from '../op/backward.js';
-import { forwardPass } from '../op/types.js';
-import { activationRow } from './activation.js';
+import { runActivationBackward } from './activation.js';
+import type { ModelConfig } from './config.js';
 import { activate, coefficientNames, DENSE_NAMES, projectionNames, projections } from './feed-forward.js';
 import { linear, linearInput, linearWeight, total } from './linear.js';
 import type { Kept, Saved } from './node.js';
@@ -16,12 +15,12 @@ const DOWN = 'mlp.down_proj.weight';
  */
 export function feedForwardForward(
   n: tf.Tensor,
-  activation: string,
+  config: ModelConfig,
   parameters: LayerParameters,
   recompute: boolean,
 ): { y: tf.Tensor; saved: Saved } {
-  const projected = projections(n, activation, parameters, DENSE_NAMES.network);
-  const hidden = activate(projected, activation, parameters, DENSE_NAMES.coefficients);
+  const projected = projections(n, config.activation, parameters, DENSE_NAMES.network);
+  const hidden = activate(projected, config, parameters, DENSE_NAMES.coefficients);
   const y = linear(hidden, parameterAt(parameters, DOWN));
   return { y, saved: { projected, hidden: recompute ? [] : [hidden] } };
 }
@@ -31,21 +30,20 @@ export function feedForwardBackward(
   dy: tf.Tensor,
   n: tf.Tensor,
   saved: Kept<Saved>,
-  activation: string,
+  config: ModelConfig,
   parameters: LayerParameters,
 ): { dn: tf.Tensor; gradients: [name: string, gradient: tf.Tensor][] } {
   const projected = saved.projected!;
-  const hidden = saved.hidden![0] ?? activate(projected, activation, parameters, DENSE_NAMES.coefficients);
+  const hidden = saved.hidden![0] ?? activate(projected, config, parameters, DENSE_NAMES.coefficients);
   const gradients: [string, tf.Tensor][] = [[DOWN, linearWeight(dy, hidden)]];
   tf.dispose(hidden);
   const dhidden = linearInput(dy, parameterAt(parameters, DOWN));
-  const coefficients = coefficientNames(activation, DENSE_NAMES.coefficients);
+  const coefficients = coefficientNames(config.activation, DENSE_NAMES.coefficients);
   const inputs = [...projected, ...coefficients.map((name) => parameterAt(parameters, name))];
-  const row = activationRow(activation);
-  const dinputs = runOpBackward(row, inputs, dhidden, forwardPass(row).defaults);
+  const dinputs = runActivationBackward(config, inputs, dhidden);
   tf.dispose([dhidden, projected]);
   for (const [i, name] of coefficients.entries()) gradients.push([name, dinputs[projected.length + i]!]);
-  const parts = projectionNames(activation, DENSE_NAMES.network).map((name, i) => {
+  const parts = projectionNames(config.activation, DENSE_NAMES.network).map((name, i) => {
     gradients.push([name, linearWeight(dinputs[i]!, n)]);
     const part = linearInput(dinputs[i]!, parameterAt(parameters, name));
     dinputs[i]!.dispose();

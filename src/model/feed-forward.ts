@@ -1,9 +1,12 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { runOp } from '../op/run.js';
-import { forwardPass } from '../op/types.js';
-import { activationRow, hasCoefficients, isGated } from './activation.js';
+import { activationOf, coefficientsOf, isGated, runActivation } from './activation.js';
+import type { ModelConfig } from './config.js';
 import { linear } from './linear.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
+import type { Observed } from './pass.js';
+
+/** Sees what goes into an activation, and what comes out. */
+export type See = (part: Observed, x: tf.Tensor) => void;
 
 /** A feed-forward network's parameters: their place within the layer, and that of the activation's coefficients. */
 export interface NetworkNames {
@@ -14,9 +17,14 @@ export interface NetworkNames {
 export const DENSE_NAMES: NetworkNames = { network: 'mlp', coefficients: 'mlp' };
 
 /** The dense feed-forward network of a block's normalised stream [rows, width], differentiably. */
-export function feedForward(n: tf.Tensor, activation: string, parameters: LayerParameters): tf.Tensor {
-  const projected = projections(n, activation, parameters, DENSE_NAMES.network);
-  const hidden = activate(projected, activation, parameters, DENSE_NAMES.coefficients);
+export function feedForward(
+  n: tf.Tensor,
+  config: ModelConfig,
+  parameters: LayerParameters,
+  see?: See,
+): tf.Tensor {
+  const projected = projections(n, config.activation, parameters, DENSE_NAMES.network);
+  const hidden = activate(projected, config, parameters, DENSE_NAMES.coefficients, see);
   return linear(hidden, parameterAt(parameters, 'mlp.down_proj.weight'));
 }
 
@@ -32,25 +40,26 @@ export function projections(
 
 /** The weights that give {@link projections}. */
 export function projectionNames(activation: string, network: string): string[] {
-  const names = isGated(activationRow(activation)) ? ['gate_proj', 'up_proj'] : ['up_proj'];
+  const names = isGated(activationOf(activation)) ? ['gate_proj', 'up_proj'] : ['up_proj'];
   return names.map((name) => `${network}.${name}.weight`);
 }
 
 /** The names of the activation's coefficients, if it has any. */
 export function coefficientNames(activation: string, coefficients: string): string[] {
-  if (!hasCoefficients(activationRow(activation))) return [];
-  return ['weight', 'bias'].map((name) => `${coefficients}.activation.${name}`);
+  return coefficientsOf(activationOf(activation)).map((name) => `${coefficients}.activation.${name}`);
 }
 
 /** The activation of its projections. */
 export function activate(
   projected: readonly tf.Tensor[],
-  activation: string,
+  config: ModelConfig,
   parameters: LayerParameters,
   coefficients: string,
+  see?: See,
 ): tf.Tensor {
-  const row = activationRow(activation);
-  const names = coefficientNames(activation, coefficients);
-  const inputs = [...projected, ...names.map((name) => parameterAt(parameters, name))];
-  return runOp(row, inputs, forwardPass(row).defaults);
+  const names = coefficientNames(config.activation, coefficients);
+  see?.('argument', projected[0]!);
+  const y = runActivation(config, [...projected, ...names.map((name) => parameterAt(parameters, name))]);
+  see?.('hidden', y);
+  return y;
 }

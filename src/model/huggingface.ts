@@ -1,5 +1,5 @@
 import { PolycomError } from '../errors.js';
-import { activationRow, isGated } from './activation.js';
+import { activationOf, isFused, isGated } from './activation.js';
 import { checkConfig } from './check.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 
@@ -28,8 +28,10 @@ export function isLlamaForm(config: ModelConfig): boolean {
  * `PolycomForCausalLM` (src/checkpoint/python).
  *
  * @param endOfText the token that ends a text, where generation in transformers shall stop; none by default
+ * @throws {PolycomError} `UNSUPPORTED` for an activation of ablations, of which `PolycomForCausalLM` has no form
  */
 export function toHuggingFace(config: ModelConfig, endOfText?: number): HuggingFaceConfig {
+  refuseAblations(config);
   const llama = isLlamaForm(config);
   return {
     architectures: [llama ? 'LlamaForCausalLM' : 'PolycomForCausalLM'],
@@ -50,6 +52,17 @@ export function toHuggingFace(config: ModelConfig, endOfText?: number): HuggingF
     pad_token_id: null,
     torch_dtype: 'float32',
   };
+}
+
+/** What the coefficients began with is no matter any more. */
+function refuseAblations({ activation, activationOptions: { epsilon, norm } = {} }: ModelConfig): void {
+  const changed = Object.entries({ epsilon, norm }).filter(([, value]) => value !== undefined);
+  if (isFused(activationOf(activation)) && changed.length === 0) return;
+  const what = [activation, ...changed.map(([name, value]) => `${name} ${value}`)].join(' with ');
+  throw new PolycomError('UNSUPPORTED', `Hugging Face's form has no activation ${what}`, {
+    op: 'export',
+    remedy: 'it is for ablations: keep the checkpoint, which holds it',
+  });
 }
 
 function llamaFields({ activation, ropeBase }: ModelConfig): HuggingFaceConfig {
@@ -81,7 +94,7 @@ function polycomFields({
     },
     activation,
     activation_order: order,
-    gated: isGated(activationRow(activation)),
+    gated: isGated(activationOf(activation)),
     qk_norm: qkNorm,
     dropout,
     rope_theta: ropeBase,

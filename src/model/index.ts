@@ -1,5 +1,6 @@
 /** The transformer: its configuration, itself, and what measures it. Runs on whatever backend of tfjs is active. */
 export {
+  type ActivationOptions,
   type ConfigOverrides,
   checkConfig,
   configOf,
@@ -11,6 +12,6 @@ export {
   presets,
 } from './config.js';
 export type { ParameterSource, Parameters } from './parameters.js';
-export type { KeyValueCache } from './pass.js';
+export type { KeyValueCache, Observed, Observer } from './pass.js';
 export { measurePeak, type Peak } from './peak.js';
 export { type Losses, type LossOptions, type Memory, Transformer } from './transformer.js';

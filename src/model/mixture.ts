@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { embedding } from '../fused/index.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
-import { activate, projections } from './feed-forward.js';
+import { activate, projections, type See } from './feed-forward.js';
 import { linear, meanOf } from './linear.js';
 import { type LayerParameters, parameterAt } from './parameters.js';
 import { type Routing, routeTokens } from './routing.js';
@@ -27,13 +27,17 @@ export function mixture(
   experts: ExpertConfig,
   parameters: LayerParameters,
   memo: RoutingMemo,
+  see?: See,
 ): MixtureOutput {
   const router = linear(n, parameterAt(parameters, 'mlp.gate.weight'));
   const probabilities = tf.softmax(router);
   memo.routing ??= routeTokens(probabilities.dataSync(), experts.count, experts.active);
   const { routing } = memo;
   const served = gathered(n, routing.rows);
-  const answers = gathered(runExperts(served, config, experts, parameters, routing.counts), routing.places);
+  const answers = gathered(
+    runExperts(served, config, experts, parameters, routing.counts, see),
+    routing.places,
+  );
   return [
     combined(weightsOf(probabilities, experts, routing), answers),
     balanceLoss(probabilities, routing),
@@ -58,20 +62,23 @@ function gathered(x: tf.Tensor, rows: Int32Array): tf.Tensor2D {
 /** Each expert's network over its own rows, which follow each other. */
 function runExperts(
   served: tf.Tensor,
-  { activation }: ModelConfig,
+  config: ModelConfig,
   { coefficients }: ExpertConfig,
   parameters: LayerParameters,
   counts: readonly number[],
+  see: See | undefined,
 ): tf.Tensor {
   const busy = [...counts.keys()].filter((expert) => counts[expert]! > 0);
   const sizes = busy.map((expert) => counts[expert]!);
   const names = busy.map((expert) => `mlp.experts.${expert}`);
   const inputs = pieces(served, sizes);
-  const projected = names.map((network, i) => projections(inputs[i]!, activation, parameters, network));
+  const projected = names.map((network, i) =>
+    projections(inputs[i]!, config.activation, parameters, network),
+  );
   const hidden =
     coefficients === 'expert'
-      ? projected.map((list, i) => activate(list, activation, parameters, names[i]!))
-      : pieces(activate(joinedLists(projected), activation, parameters, 'mlp'), sizes);
+      ? projected.map((list, i) => activate(list, config, parameters, names[i]!, see))
+      : pieces(activate(joinedLists(projected), config, parameters, 'mlp', see), sizes);
   return joined(
     hidden.map((rows, i) => linear(rows, parameterAt(parameters, `${names[i]}.down_proj.weight`))),
   );

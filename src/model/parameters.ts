@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { hash } from '../data/random.js';
 import { PolycomError } from '../errors.js';
+import { firstCoefficients } from './activation.js';
 import type { ModelConfig } from './config.js';
 import { normalGenerator } from './generator.js';
 import { parameterShapes } from './shapes.js';
@@ -15,21 +17,27 @@ export type ParameterSource = (name: string, shape: readonly number[]) => Float3
 
 /**
  * The values a model begins with: matrices normal, those into the residual stream smaller by sqrt(2 layers), norms 1,
- * a polynomial's weights 1 / order and its bias 0. Each depends on the seed and its place alone.
+ * an activation's coefficients as the configuration says. Each depends on the seed and its name alone: models that
+ * differ in their activation begin with the same values wherever their shapes agree.
  */
 export function initialValues(config: ModelConfig, seed: number): ParameterSource {
-  const { deviation, layers, order } = config;
-  const places = new Map([...parameterShapes(config).keys()].map((name, i) => [name, i]));
+  const { deviation, layers } = config;
   return (name, shape) => {
     const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
     if (shape.length === 2) {
       const residual = /\.(o_proj|down_proj)\.weight$/.test(name);
-      normalGenerator(seed, places.get(name)!)(values, deviation / (residual ? Math.sqrt(2 * layers) : 1));
+      normalGenerator(seed, streamOf(name))(values, deviation / (residual ? Math.sqrt(2 * layers) : 1));
       return values;
     }
-    if (name.endsWith('activation.bias')) return values;
-    return values.fill(name.endsWith('activation.weight') ? 1 / order : 1);
+    const coefficient = /\.activation\.(\w+)$/.exec(name)?.[1];
+    if (coefficient === undefined) return values.fill(1);
+    return Float32Array.from(firstCoefficients(coefficient, config));
   };
+}
+
+/** The number of a name's stream of random numbers. */
+function streamOf(name: string): number {
+  return hash(...Buffer.from(name));
 }
 
 /**

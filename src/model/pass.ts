@@ -16,6 +16,18 @@ export interface KeyValueCache {
   extend(layer: number, k: tf.Tensor4D, v: tf.Tensor4D): { readonly k: tf.Tensor4D; readonly v: tf.Tensor4D };
 }
 
+/**
+ * What can be seen of a layer: the stream behind it, [B T, width]; the activation's argument (of a gated one, the gate)
+ * and its output, [rows, hidden], where rows are B T, or what a mixture's experts serve, in one piece or several.
+ */
+export type Observed = 'stream' | 'argument' | 'hidden';
+
+/**
+ * Sees tensors as they are made, which are the run's: they are not disposed of, and are gone when it ends. Layer -1 is the
+ * embedding, of which there is the stream alone.
+ */
+export type Observer = (part: Observed, x: tf.Tensor, layer: number) => void;
+
 /** One run of the model over B sequences of T tokens: what every block is told beside its input, [B T, width]. */
 export interface Pass {
   readonly config: ModelConfig;
@@ -28,6 +40,7 @@ export interface Pass {
   /** Which run this is, of those that drop: two words of 32 bits. None where nothing is dropped. */
   readonly drops?: { readonly seed: number; readonly step: number };
   readonly cache?: KeyValueCache;
+  readonly observer?: Observer;
 }
 
 /** The places that drop: the embedding, then a layer's two branches. */

@@ -25,9 +25,10 @@ export interface Peak {
  * Runs f and counts the memory of the tensors that it makes, on any backend: buffers, not tensors, so that a reshaped
  * or cloned tensor costs nothing. What kernels take for themselves while they run is not seen.
  *
- * @param f synchronous; what it returns is disposed of by the caller, and counts as left
+ * @param f synchronous; what it returns is disposed of by the caller, and counts as left. It is given a function that
+ *   tells how many bytes are live at that moment, beyond what was live before
  */
-export function measurePeak<T>(f: () => T): Peak & { readonly result: T } {
+export function measurePeak<T>(f: (live: () => number) => T): Peak & { readonly result: T } {
   tf.backend(); // chooses one, if none is chosen
   const engine = tf.engine() as unknown as Engine;
   const { tensorInfo } = engine.state;
@@ -55,7 +56,7 @@ export function measurePeak<T>(f: () => T): Peak & { readonly result: T } {
     }
   };
   try {
-    const result = f();
+    const result = f(() => buffers.live);
     return { result, peakBytes: buffers.peak, leftBytes: buffers.live };
   } finally {
     engine.runKernel = runKernel;

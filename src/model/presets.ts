@@ -1,5 +1,5 @@
 import { PolycomError } from '../errors.js';
-import { activationRow, isGated } from './activation.js';
+import { activationOf, isGated } from './activation.js';
 import { checkConfig } from './check.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 
@@ -134,7 +134,7 @@ export function configOf(preset: string, overrides: ConfigOverrides = {}): Model
   }
   const base = presets[preset]!;
   const activation = overrides.activation ?? 'polynorm';
-  const hidden = isGated(activationRow(activation)) ? base.hidden : (base.hidden * 3) / 2;
+  const hidden = isGated(activationOf(activation)) ? base.hidden : (base.hidden * 3) / 2;
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
   return checkConfig({ ...base, activation, order: 3, hidden, ...Object.fromEntries(given) });
 }

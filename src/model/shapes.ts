@@ -1,4 +1,4 @@
-import { activationRow, hasCoefficients, isGated } from './activation.js';
+import { activationOf, coefficientShape, coefficientsOf, isGated } from './activation.js';
 import type { ModelConfig } from './config.js';
 
 /** The name of a layer's parameter: `model.layers.3.mlp.up_proj.weight`. */
@@ -62,16 +62,15 @@ function feedForwardShapes(config: ModelConfig): Shapes {
 }
 
 function networkShapes({ width, hidden, activation }: ModelConfig): Shapes {
-  const gate: Shapes = isGated(activationRow(activation)) ? [['gate_proj.weight', [hidden, width]]] : [];
+  const gate: Shapes = isGated(activationOf(activation)) ? [['gate_proj.weight', [hidden, width]]] : [];
   return [...gate, ['up_proj.weight', [hidden, width]], ['down_proj.weight', [width, hidden]]];
 }
 
-function coefficientShapes({ activation, order }: ModelConfig): Shapes {
-  if (!hasCoefficients(activationRow(activation))) return [];
-  return [
-    ['activation.weight', [order]],
-    ['activation.bias', []],
-  ];
+function coefficientShapes(config: ModelConfig): Shapes {
+  return coefficientsOf(activationOf(config.activation)).map((name) => [
+    `activation.${name}`,
+    coefficientShape(name, config),
+  ]);
 }
 
 function under(prefix: string, shapes: Shapes): Shapes {

@@ -15,7 +15,7 @@ import {
   type Parameters,
   parameterAt,
 } from './parameters.js';
-import { drop, EMBEDDING_SITE, type KeyValueCache, type Pass } from './pass.js';
+import { drop, EMBEDDING_SITE, type KeyValueCache, type Observer, type Pass } from './pass.js';
 
 /**
  * What the tape keeps of a block: `tape` everything, as tfjs does; `checkpoint` its input, from which the block runs
@@ -115,6 +115,20 @@ export class Transformer {
   }
 
   /**
+   * Shows the inside of the model while it reads: of every layer the activation's argument and output, and the stream
+   * behind it. Nothing is dropped, and nothing is left.
+   *
+   * @param tokens int32 [B, T], as for {@link logits}
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   */
+  observe(tokens: tf.Tensor2D, observer: Observer): void {
+    checkTokens(tokens, this.config);
+    tf.tidy(() => {
+      this.#stream(tokens, { ...this.#pass(tokens, undefined), observer }, { memory: 'tape' });
+    });
+  }
+
+  /**
    * The loss on a batch, differentiably: the mean over all tokens.
    *
    * @param tokens int32 [B, T]
@@ -183,6 +197,7 @@ export class Transformer {
   ): { x: tf.Tensor; balances: tf.Tensor[]; zs: tf.Tensor[] } {
     const table = parameterAt(this.parameters, 'model.embed_tokens.weight');
     let x = drop(embedding(table, tf.reshape(tokens, [tokens.size])), EMBEDDING_SITE, pass);
+    pass.observer?.('stream', x, -1);
     const [balances, zs]: [tf.Tensor[], tf.Tensor[]] = [[], []];
     for (const [layer, parameters] of this.#layers.entries()) {
       const [y, balance, z] = runBlock(x, layer, parameters, pass, options);

@@ -18,9 +18,19 @@ export function runOpBackward(
 ): tf.Tensor[] {
   const backward = backwardPass(op);
   if (!hasKernel(backward.kernelName)) {
-    return nestedGradients((...given) => [op.composed(given, scalars)], inputs, [dy]);
+    return composedBackward(op.composed, inputs, dy, scalars);
   }
   const named = Object.fromEntries(backward.inputs.map((name, i) => [name, inputs[i] ?? dy]));
   const result = tf.engine().runKernel(backward.kernelName, named, scalars as unknown as tf.NamedAttrMap);
   return (Array.isArray(result) ? result : [result]) as tf.Tensor[];
+}
+
+/** The gradients of a composition for its inputs, from that of its output: those of the composition run again. */
+export function composedBackward(
+  composed: FusedOp['composed'],
+  inputs: readonly tf.Tensor[],
+  dy: tf.Tensor,
+  scalars: Scalars,
+): tf.Tensor[] {
+  return nestedGradients((...given) => [composed(given, scalars)], inputs, [dy]);
 }

@@ -21,10 +21,19 @@ export function unfused<T>(f: () => T): T {
 
 /** Runs an op: fused where the active backend has its kernel, else composed, which is said once. */
 export function runOp<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tensor[], scalars: Scalars): T {
-  if (!hasKernel(op.kernelName)) return tf.tidy(() => op.composed(inputs, scalars)) as T;
+  if (!hasKernel(op.kernelName)) return runComposed(op.composed, inputs, scalars);
   const named: Record<string, tf.Tensor> = {};
   for (let i = 0; i < op.inputs.length; ++i) named[op.inputs[i]!] = inputs[i]!;
   return tf.engine().runKernel(op.kernelName, named, scalars as unknown as tf.NamedAttrMap) as T;
+}
+
+/** Runs a composition of tf ops; its temporaries are disposed of. */
+export function runComposed<T extends tf.Tensor>(
+  composed: FusedOp['composed'],
+  inputs: readonly tf.Tensor[],
+  scalars: Scalars,
+): T {
+  return tf.tidy(() => composed(inputs, scalars)) as T;
 }
 
 /** Whether an op runs fused: its kernel is on the active backend, and it is not inside `unfused`. Says once if not. */

@@ -26,6 +26,8 @@ export interface Figure {
   readonly panels: readonly { readonly title: string; readonly svg: string }[];
   /** Whether a panel takes the page's whole width. */
   readonly wide?: boolean;
+  /** Whether a panel takes a third of it. */
+  readonly narrow?: boolean;
 }
 
 /** A variant's colour, by the style's variables. */

@@ -3,7 +3,7 @@ import type { BenchDocument } from '../bench/types.js';
 import type { Figure } from './figures.js';
 
 /** A figure as HTML. */
-export function formatFigure({ title, caption, legend, panels, wide }: Figure): string {
+export function formatFigure({ title, caption, legend, panels, wide, narrow }: Figure): string {
   const keys = legend.map(
     ({ name, color }) => `<li><i style="background:${color}"></i>${escapeHtml(name)}</li>`,
   );
@@ -13,7 +13,7 @@ export function formatFigure({ title, caption, legend, panels, wide }: Figure): 
   return `<h2>${escapeHtml(title)}</h2>
 <p class="muted">${escapeHtml(caption)}</p>
 ${keys.length === 0 ? '' : `<ul class="legend">${keys.join('')}</ul>`}
-<div class="panels${wide ? ' wide' : ''}">${drawn.join('\n')}</div>`;
+<div class="panels${wide ? ' wide' : narrow ? ' narrow' : ''}">${drawn.join('\n')}</div>`;
 }
 
 /** Where and how a document was measured, as HTML. */

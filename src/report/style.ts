@@ -35,6 +35,7 @@ code { padding: 1px 5px; border-radius: 4px; background: var(--raised); font-siz
 .tile span { color: var(--muted); font-size: 13px; line-height: 1.4; display: block; }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); gap: 24px; margin-top: 16px; }
 .panels.wide { grid-template-columns: 1fr; }
+.panels.narrow { grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 10px 0 0; padding: 0; list-style: none; font-size: 13px; }
 .legend i { display: inline-block; width: 11px; height: 11px; margin-right: 7px; border-radius: 3px; vertical-align: -1px; }
 .scroll { overflow-x: auto; }

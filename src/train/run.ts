@@ -36,6 +36,8 @@ export interface TrainRun {
   readonly onStart?: (trainer: Trainer) => void;
   readonly onStep?: (report: StepReport) => void;
   readonly onEvaluation?: (evaluation: Evaluation, step: number) => void;
+  /** What else the log's line of each evaluation says, as JSON. It must leave the model as it is. */
+  readonly observe?: (trainer: Trainer) => Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** How a run ended. */
@@ -150,7 +152,7 @@ async function takeSteps(
       evaluation = await trainer.evaluate();
       if (evaluation !== undefined) {
         const record = evaluationRecord(evaluation, step);
-        log.write(record);
+        log.write({ ...(await run.observe?.(trainer)), ...record });
         writeScalars(tensorboard, 'heldout', record);
         run.onEvaluation?.(evaluation, step);
       }

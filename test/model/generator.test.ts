@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { configOf } from '../../src/model/config.js';
 import { normalGenerator } from '../../src/model/generator.js';
 import { initialValues } from '../../src/model/parameters.js';
+import { parameterShapes } from '../../src/model/shapes.js';
 
 test('the numbers are normal', () => {
   const n = 1_000_000;
@@ -59,4 +60,17 @@ test('a model begins as its configuration says', () => {
   expect(source(q, [192, 192])).not.toEqual(source('model.layers.0.self_attn.k_proj.weight', [192, 192]));
   expect(source(q, [192, 192])).toEqual(initialValues(config, 5)(q, [192, 192]));
   expect(source(q, [192, 192])).not.toEqual(initialValues(config, 6)(q, [192, 192]));
+});
+
+test('models that differ in their activation begin with the same values where their shapes agree', () => {
+  const [gated, plain] = ['swiglu', 'polynorm'].map((activation) => configOf('tiny', { activation }));
+  const shapes = parameterShapes(plain!);
+  const same = [...parameterShapes(gated!)].filter(([name, shape]) => {
+    return JSON.stringify(shapes.get(name)) === JSON.stringify(shape);
+  });
+  expect(same.map(([name]) => name)).toContain('model.layers.1.self_attn.o_proj.weight');
+  expect(same.map(([name]) => name)).not.toContain('model.layers.1.mlp.up_proj.weight');
+  for (const [name, shape] of same) {
+    expect(initialValues(gated!, 3)(name, shape), name).toEqual(initialValues(plain!, 3)(name, shape));
+  }
 });

@@ -17,6 +17,29 @@ export function distance(got: ArrayLike<number>, wanted: ArrayLike<number>): num
   return Math.sqrt(difference / norm);
 }
 
+/** ‖all gradients‖₂. */
+export function normOf(gradients: ReadonlyMap<string, tf.Tensor>): number {
+  let square = 0;
+  for (const gradient of gradients.values()) for (const value of gradient.dataSync()) square += value ** 2;
+  return Math.sqrt(square);
+}
+
+/**
+ * How far a parameter's gradient is off: {@link distance}; of an activation's coefficient, which is a sum over all hidden
+ * values and may cancel to much less than its terms, a tenth of the bound's share of all gradients (1e-6 where that is 1e-5).
+ */
+export function gradientError(
+  name: string,
+  got: ArrayLike<number>,
+  wanted: ArrayLike<number>,
+  all: number,
+): number {
+  if (!name.includes('.activation.')) return distance(got, wanted);
+  let square = 0;
+  for (let i = 0; i < wanted.length; ++i) square += (got[i]! - wanted[i]!) ** 2;
+  return (10 * Math.sqrt(square)) / all;
+}
+
 /** One of PyTorch's models, with the same parameters, and what PyTorch says of it. */
 export function modelOf(name: (typeof MODELS)[number]): {
   model: Transformer;

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { activationRow, isGated } from '../../model/activation.js';
+import { activationOf, isFused, isGated } from '../../model/activation.js';
 import { configOf, type ModelConfig, measurePeak, parameterCounts } from '../../model/index.js';
 import { measureMatmulPeak, utilisation } from '../../train/flops.js';
 import type { OnStep } from '../parts.js';
@@ -149,7 +149,8 @@ export const COMPARED_ACTIVATIONS: readonly string[] = [
 
 /** An activation for people. */
 export function activationLabel(name: string): string {
-  const row = activationRow(name);
+  const row = activationOf(name);
+  if (!isFused(row)) return row.label;
   const label = row.kernelName.replace(/^Fused/, '').replace('ReluSquared', 'Relu2');
   return isGated(row) ? `${label} (gated)` : label;
 }

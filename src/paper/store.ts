@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { typed, writeAside } from '../checkpoint/files.js';
+import { canonical, idOf } from './specs.js';
+import type { RunResult, RunSpec } from './types.js';
+
+const SPEC = 'spec.json';
+const RESULT = 'result.json';
+/** What a finished run has no use of any more. */
+const SCAFFOLDING = /^(step-\d+.*|tokenizer(_config)?\.json|\.aside-.*)$/;
+
+/**
+ * Runs in a folder, each in one of its own that its id names. A run with a `result.json` is finished: that is written
+ * aside and renamed, so it is whole or not there.
+ */
+export class RunStore {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** The folder of a run, be it there or not. */
+  folderOf(id: string): string {
+    return join(this.folder, 'runs', id);
+  }
+
+  /** The folder in which a run is trained. */
+  trainingOf(id: string): string {
+    return join(this.folderOf(id), 'training');
+  }
+
+  /** The result of a finished run; a damaged or foreign file is none. */
+  result(spec: RunSpec): RunResult | undefined {
+    const id = idOf(spec);
+    try {
+      const result = JSON.parse(readFileSync(join(this.folderOf(id), RESULT), 'utf8')) as RunResult;
+      return result.schema === 1 && result.id === id && result.host !== undefined ? result : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whether a run has begun; it may be finished. */
+  hasBegun(spec: RunSpec): boolean {
+    try {
+      return readdirSync(this.folderOf(idOf(spec))).length > 0;
+    } catch {
+      return false;
+    }
+  }
+
+  /** @throws {PolycomError} `FILE_ERROR` where the system refuses */
+  async begin(spec: RunSpec): Promise<string> {
+    const id = idOf(spec);
+    const path = join(this.folderOf(id), SPEC);
+    await typed(path, 'write', async () => void (await mkdir(this.folderOf(id), { recursive: true })));
+    await writeAside(path, (writer) => writer.write(Buffer.from(`${canonical(spec)}\n`)));
+    return this.trainingOf(id);
+  }
+
+  /**
+   * Finishes a run: writes its result, then removes its checkpoints; its log stays.
+   *
+   * @throws {PolycomError} `FILE_ERROR` where the system refuses
+   */
+  async finish(result: RunResult): Promise<void> {
+    const path = join(this.folderOf(result.id), RESULT);
+    await writeAside(path, (writer) => writer.write(Buffer.from(`${JSON.stringify(result)}\n`)));
+    const training = this.trainingOf(result.id);
+    for (const name of await readdir(training)) {
+      if (SCAFFOLDING.test(name)) await rm(join(training, name), { recursive: true, force: true });
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import type { CostResult } from '../paper/cost/index.js';
+import { dataOf, groupsOf } from '../paper/groups.js';
+import type { TheoryResult } from '../paper/theory/index.js';
+import type { CompareDocument, DataSpec } from '../paper/types.js';
+import type { Charts } from './charts.js';
+import { formatAblations, formatOverflow } from './paper/ablations.js';
+import { formatClaims, judgedSets } from './paper/claims.js';
+import { formatComparison } from './paper/comparison.js';
+import { formatCost } from './paper/cost.js';
+import { formatDynamics } from './paper/dynamics.js';
+import { formatSets } from './paper/mixture.js';
+import { time } from './paper/numbers.js';
+import { PALETTE } from './paper/palette.js';
+import { PUBLISHED_DENSE, PUBLISHED_MIXTURE } from './paper/published.js';
+import { formatScaling } from './paper/scaling.js';
+import { formatSweep } from './paper/sweep.js';
+import { formatTheory } from './paper/theory.js';
+import { formatTiles } from './paper/tiles.js';
+import { escapeHtml } from './parts.js';
+import { STYLE } from './style.js';
+
+/** What the report is made from: what was measured, and whatever else was. */
+export interface PaperReport {
+  readonly document: CompareDocument;
+  readonly theory?: TheoryResult;
+  readonly cost?: CostResult;
+}
+
+/** A page that shows the paper's experiments as they came out here, beside what was published. It needs nothing but itself. */
+export function paperReport({ document, theory, cost }: PaperReport, charts: Charts): string {
+  const nameOfData = (name: string): string => {
+    const found = document.data.find((data) => data.name === name);
+    return found === undefined ? name : nameOf(found);
+  };
+  const judged = judgedSets(document, nameOfData, theory, cost);
+  const sections = [
+    formatHead(document),
+    formatTiles(document, judged),
+    formatClaims(judged),
+    ...sectionsOf(document, charts),
+    ...(theory === undefined ? [] : [part('Theory', formatTheory(theory, charts))]),
+    ...(cost === undefined ? [] : [part('Cost', formatCost(cost, charts))]),
+    formatSetting(document),
+  ];
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>PolyCom: the paper's experiments, reproduced</title>
+<style>
+${STYLE}
+${PALETTE}
+</style>
+</head>
+<body>
+${sections.join('\n')}
+</body>
+</html>
+`;
+}
+
+function formatHead(document: CompareDocument): string {
+  const { machine, date, commit, scale, runs, seconds } = document;
+  const parts = [
+    `scale ${scale}: ${runs.length} runs, ${time(seconds)} of training and evaluation`,
+    `${machine.cpu}, ${machine.cpus} CPUs`,
+    `${date.slice(0, 16).replace('T', ' ')} UTC`,
+    ...(commit === undefined ? [] : [`commit ${commit}`]),
+  ];
+  return `<h1>PolyCom: the paper's experiments, reproduced at a size that fits</h1>
+<p class="muted">${escapeHtml(parts.join(' · '))}</p>
+<p>Polynomial Composition Activations (arXiv 2411.03884) says that at equal parameters and tokens PolyNorm and PolyReLU train to a lower loss than
+SwiGLU, GELU and ReLU. Here that is tried again with models of another size, on other data, with several seeds; whatever came out stands here. Made with <code>${escapeHtml(document.command)}</code>.</p>`;
+}
+
+function sectionsOf(document: CompareDocument, charts: Charts): string[] {
+  const [dense, mixture] = [groupsOf(document, 'dense'), groupsOf(document, 'moe')];
+  const ablations = groupsOf(document, 'ablation');
+  const scaling = groupsOf(document, 'scaling');
+  const sweep = groupsOf(document, 'sweep');
+  const on = (data: string) => {
+    const found = document.data.find(({ name }) => name === data);
+    return {
+      on: found === undefined ? data : nameOf(found),
+      ...(found?.entropy === undefined ? {} : { entropy: found.entropy }),
+    };
+  };
+  const per = (groups: typeof dense, format: (members: typeof dense, data: string) => string): string =>
+    dataOf(groups)
+      .map((data) =>
+        format(
+          groups.filter((group) => group.data === data),
+          data,
+        ),
+      )
+      .join('\n');
+  return [
+    ...section('Dense models', dense, () =>
+      per(dense, (groups, data) =>
+        formatComparison(groups, charts, { ...on(data), published: PUBLISHED_DENSE }),
+      ),
+    ),
+    ...section('Mixture of experts', mixture, () => {
+      const published = PUBLISHED_MIXTURE;
+      const each = per(mixture, (groups, data) =>
+        formatComparison(groups, charts, { ...on(data), published }),
+      );
+      return `${each}\n${formatSets(mixture)}`;
+    }),
+    ...section('Ablations', ablations, () => formatAblations(ablations, charts)),
+    formatOverflow(document.overflow, charts),
+    ...section('Dynamics', dense, () =>
+      formatDynamics(
+        dense.filter(({ data }) => data === dense[0]!.data),
+        charts,
+      ),
+    ),
+    ...section('Scaling', scaling, () => formatScaling(scaling, charts)),
+    ...section('Learning rates', sweep, () => formatSweep(sweep, document.rates, charts)),
+  ];
+}
+
+/** A part of the report, where its experiment was made. */
+function section(title: string, groups: readonly unknown[], format: () => string): string[] {
+  return groups.length === 0 ? [] : [part(title, format())];
+}
+
+function part(title: string, content: string): string {
+  return `<hr>\n<h1>${escapeHtml(title)}</h1>\n${content}`;
+}
+
+function nameOf(data: DataSpec): string {
+  return data.kind === 'text'
+    ? data.name
+    : `the synthetic language of ${data.vocabulary} tokens${data.seed === 0 ? '' : `, seed ${data.seed}`}`;
+}
+
+function formatSetting(document: CompareDocument): string {
+  const { machine, versions, notes, command, commit, date, seconds, workers, data } = document;
+  const list = (values: object): string =>
+    Object.entries(values)
+      .map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(String(value))}</dd>`)
+      .join('');
+  const about = data.map((one) => `<dt>data</dt><dd>${escapeHtml(JSON.stringify(one))}</dd>`).join('');
+  return `<hr>
+<h1>Where and how</h1>
+<p>Made with <code>${escapeHtml(command)}</code>. The same command makes the same losses, bit for bit, on a CPU of this kind; finished runs are not repeated.</p>
+<dl>${list({ date, commit: commit ?? 'no checkout', duration: `${time(seconds)}, all workers together`, workers, ...machine, ...versions })}${about}</dl>
+${notes.length === 0 ? '' : `<ul>${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>`}`;
+}

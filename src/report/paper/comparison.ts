@@ -1,0 +1,306 @@
+import { duration } from '../../bench/format.js';
+import { band, type TokensToTarget, tokensToTarget } from '../../paper/curves.js';
+import { curvesOf, downstreamOf, type Group, lossesOf, secondsOf, valuesOf } from '../../paper/groups.js';
+import {
+  type HolmDifference,
+  holmDifferences,
+  type Interval,
+  meanInterval,
+  type SeedValue,
+} from '../../paper/statistics.js';
+import type { RunResult } from '../../paper/types.js';
+import type { Charts } from '../charts.js';
+import type { Figure } from '../figures.js';
+import { formatFigure } from '../parts.js';
+import { drawIntervals, type IntervalRow } from './intervals.js';
+import { drawLines, type Series } from './lines.js';
+import { loss, plusMinus, probability, share, signed, withEnds } from './numbers.js';
+import { colorOf } from './palette.js';
+import type { Published } from './published.js';
+import { type Column, formatTable } from './table.js';
+
+const HALF = 520;
+const REFERENCE = 'swiglu';
+
+/** A group of runs and what is known of it against the reference. */
+interface Row {
+  readonly group: Group;
+  readonly loss: Interval;
+  /** None for the reference, or where there is none. */
+  readonly difference?: HolmDifference;
+  readonly tokens?: TokensToTarget;
+  readonly published?: Published;
+  /** What was published of the reference. */
+  readonly reference?: Published;
+}
+
+/** How a comparison is shown. */
+export interface ComparisonOptions {
+  /** Behind the titles: the data's name. */
+  readonly on: string;
+  readonly published: Readonly<Record<string, Published>>;
+  /** The entropy of the data in nats a token, where it is known. */
+  readonly entropy?: number;
+}
+
+/** Activations against SwiGLU on some data: curves, differences, savings, and a table with every figure. */
+export function formatComparison(
+  groups: readonly Group[],
+  charts: Charts,
+  options: ComparisonOptions,
+): string {
+  const rows = rowsOf(groups, options.published);
+  if (rows.length === 0) return '<p>All runs diverged.</p>';
+  const figures = [curveFigure(rows, charts, options), differenceFigure(rows, charts, options)];
+  return `${figures.map(formatFigure).join('\n')}
+${formatTable(LOSSES, rows)}
+<h3>Tokens to SwiGLU’s final loss, and the time of a step</h3>
+${formatTable(SPEED, rows)}
+<h3>Beside the loss</h3>
+${formatTable(QUALITY, rows)}
+<p class="muted">Cloze and choice are made from the held-out tokens: the last word of a passage (of the synthetic language, the last token), and which of four ways a passage goes on, by
+length-normalised log-likelihood; chance is 25 %.${oracleNote(rows)} Detectable is the smallest difference that a paired t test finds in four of five cases.</p>
+${divergedNote(groups)}`;
+}
+
+function rowsOf(groups: readonly Group[], published: Readonly<Record<string, Published>>): Row[] {
+  const whole = groups.filter((group) => lossesOf(group).length > 0);
+  const reference = whole.find(({ activation }) => activation === REFERENCE);
+  const others = whole.filter((group) => group !== reference && shareSeed(group, reference));
+  const losses = Object.fromEntries(others.map((group) => [group.label, lossesOf(group)]));
+  const differences = reference === undefined ? {} : holmDifferences(losses, lossesOf(reference));
+  return whole.map((group): Row => {
+    const difference = differences[group.label];
+    const known = published[group.activation];
+    return {
+      group,
+      loss: meanInterval(lossesOf(group).map(({ value }) => value)),
+      ...(known === undefined ? {} : { published: known, reference: published[REFERENCE]! }),
+      ...(difference === undefined ? {} : { difference, ...tokensOf(group, reference!) }),
+    };
+  });
+}
+
+function shareSeed(group: Group, reference: Group | undefined): boolean {
+  const seeds = (of: Group): number[] => lossesOf(of).map(({ seed }) => seed);
+  return reference !== undefined && seeds(group).some((seed) => seeds(reference).includes(seed));
+}
+
+function tokensOf(group: Group, reference: Group): { tokens?: TokensToTarget } {
+  const [own, other] = [curvesOf(group), curvesOf(reference)];
+  const paired = own.some(({ seed }) => other.some((curve) => curve.seed === seed));
+  return paired ? { tokens: tokensToTarget(own, other) } : {};
+}
+
+function curveFigure(rows: readonly Row[], charts: Charts, { on, entropy }: ComparisonOptions): Figure {
+  const panels = (['tokens', 'seconds'] as const).map((over) => {
+    const series = rows.flatMap(({ group }): Series[] => {
+      const curves = curvesOf(group);
+      if (curves.length === 0) return [];
+      const seconds = secondsOf(group);
+      const points = band(curves).map((point) =>
+        over === 'tokens' ? point : { ...point, x: seconds.get(point.x)! },
+      );
+      return [{ name: group.label, color: colorOf(group.activation), points }];
+    });
+    const marks = entropy === undefined ? [] : [{ at: entropy, text: 'entropy of the language' }];
+    const axes = {
+      x: over === 'tokens' ? 'tokens' : 'seconds of training',
+      y: 'held-out loss, nats a token',
+    };
+    const domain = domainOf(series, entropy);
+    return {
+      title: over === 'tokens' ? 'by tokens' : 'by the wall clock',
+      svg: drawLines(charts, series, { width: HALF, height: 340, ...axes, domain, marks }),
+    };
+  });
+  return {
+    title: `Loss curves on ${on}`,
+    caption:
+      'Mean over seeds; the band is its 95 % t interval at each point. The beginning, far above the rest, is cut off. ' +
+      'Seconds are those of training steps, the mean over seeds, of a worker beside others.',
+    legend: rows.map(({ group }) => ({ name: group.label, color: colorOf(group.activation) })),
+    panels,
+  };
+}
+
+/** From a little below the least value to where the curves are after a seventh of their way. */
+function domainOf(series: readonly Series[], entropy: number | undefined): [number, number] {
+  const high = Math.max(...series.map(({ points }) => points[Math.floor(points.length / 7)]!.y));
+  const least = Math.min(...series.flatMap(({ points }) => points.map(({ y }) => y)));
+  // An entropy that is far below would press the curves together.
+  const low = entropy !== undefined && least - entropy < high - least ? Math.min(least, entropy) : least;
+  return [low - (high - low) * 0.06, high];
+}
+
+function differenceFigure(rows: readonly Row[], charts: Charts, { on }: ComparisonOptions): Figure {
+  const compared = rows.flatMap(({ difference, ...row }) => (difference ? [{ ...row, difference }] : []));
+  const differences = compared.map(
+    ({ group, difference }): IntervalRow => ({
+      ...{ name: group.label, value: difference.mean, low: difference.low, high: difference.high },
+      color: colorOf(group.activation),
+      text: signed(difference.mean),
+    }),
+  );
+  const savings = compared.flatMap(savingRows);
+  const panels = [
+    {
+      title: 'final loss minus that of SwiGLU: left of 0 is better',
+      rows: differences,
+      axis: 'nats a token',
+      mark: { at: 0, text: 'SwiGLU' },
+    },
+    {
+      title: "tokens saved on the way to SwiGLU's final loss: right of 0 is better",
+      rows: savings,
+      axis: "share of SwiGLU's tokens",
+      mark: { at: 0, text: 'SwiGLU' },
+      tick: (value: number) => `${Math.round(100 * value)} %`,
+    },
+  ].filter((panel) => panel.rows.length > 0);
+  return {
+    title: `Against SwiGLU on ${on}`,
+    caption:
+      "Paired by seed. Intervals hold together, for 95 % by Holm's procedure, on the left; on the right each is of 95 %. " +
+      'Grey: what the paper published, of one run of its size each.',
+    legend: [],
+    panels: panels.map(({ title, rows: drawn, ...how }) => ({
+      title,
+      svg: drawIntervals(charts, drawn, { width: HALF, ...how }),
+    })),
+  };
+}
+
+function savingRows({ group, tokens, published }: Row): IntervalRow[] {
+  const rows: IntervalRow[] = [];
+  if (tokens?.saving != null) {
+    const { mean, low, high } = tokens.saving;
+    const color = colorOf(group.activation);
+    rows.push({ name: group.label, value: mean, low, high, color, text: share(mean) });
+  }
+  if (published?.saving !== undefined) {
+    const text = share(published.saving);
+    const name = `${group.label}, published`;
+    rows.push({ name, value: published.saving, low: null, high: null, color: 'var(--muted)', text });
+  }
+  return rows;
+}
+
+const interval = (values: readonly SeedValue[]): Interval | undefined =>
+  values.length === 0 ? undefined : meanInterval(values.map(({ value }) => value));
+
+/** A column of a figure's mean over seeds. */
+function meanColumn(
+  title: string,
+  of: (result: RunResult) => number | undefined,
+  format: (value: number) => string,
+): Column<Row> {
+  return {
+    title,
+    align: 'right',
+    cell: ({ group }) => {
+      const found = interval(valuesOf(group, of));
+      return found === undefined ? '' : plusMinus(found, format);
+    },
+  };
+}
+
+const NAME: Column<Row> = {
+  title: 'activation',
+  cell: ({ group: { label, activation } }) => ({ text: label, strong: activation.startsWith('poly') }),
+};
+
+const LOSSES: readonly Column<Row>[] = [
+  NAME,
+  {
+    title: 'parameters',
+    align: 'right',
+    cell: ({ group }) => group.runs[0]!.result.parameters.total.toLocaleString('en-US'),
+  },
+  { title: 'seeds', align: 'right', cell: ({ loss: { n } }) => String(n) },
+  { title: 'held-out loss', align: 'right', cell: ({ loss: mean }) => plusMinus(mean) },
+  {
+    title: 'published (train)',
+    align: 'right',
+    cell: ({ published }) => published?.trainLoss.toFixed(3) ?? '',
+  },
+  {
+    title: 'minus SwiGLU',
+    align: 'right',
+    cell: ({ difference }) => (difference ? withEnds(difference) : ''),
+  },
+  {
+    title: 'published',
+    align: 'right',
+    cell: ({ published, reference, difference }) =>
+      published && reference && difference ? signed(published.trainLoss - reference.trainLoss, 3) : '',
+  },
+  { title: 'p (Holm)', align: 'right', cell: ({ difference }) => probability(difference?.holm ?? null) },
+  {
+    title: 'detectable',
+    align: 'right',
+    cell: ({ difference }) => (difference?.detectable == null ? '' : loss(difference.detectable)),
+  },
+];
+
+const SPEED: readonly Column<Row>[] = [
+  NAME,
+  {
+    title: 'tokens saved',
+    align: 'right',
+    cell: ({ tokens }) => {
+      if (tokens === undefined) return '';
+      if (tokens.saving !== null) return withEnds(tokens.saving, share);
+      return `not reached by ${tokens.bySeed.length - tokens.reached} of ${tokens.bySeed.length}`;
+    },
+  },
+  {
+    title: 'published',
+    align: 'right',
+    cell: ({ published }) => (published?.saving ? share(published.saving) : ''),
+  },
+  {
+    title: 'step',
+    align: 'right',
+    cell: ({ group }) => {
+      const found = interval(valuesOf(group, ({ step_ms_p50 }) => step_ms_p50));
+      return found === undefined ? '' : duration(found.mean);
+    },
+  },
+];
+
+const QUALITY: readonly Column<Row>[] = [
+  NAME,
+  meanColumn(
+    'perplexity',
+    ({ final }) => final?.perplexity,
+    (value) => value.toFixed(3),
+  ),
+  meanColumn('next-token top-1', ({ final }) => final?.top1, share),
+  meanColumn('cloze', (result) => downstreamOf(result)?.cloze.accuracy.value, share),
+  meanColumn(
+    'nats a word',
+    (result) => downstreamOf(result)?.cloze.loss,
+    (value) => value.toFixed(3),
+  ),
+  meanColumn('choice of 4', (result) => downstreamOf(result)?.choice.normalised.value, share),
+  {
+    title: 'mean of 6 tasks, published',
+    align: 'right',
+    cell: ({ published }) => (published?.average === undefined ? '' : `${published.average.toFixed(2)} %`),
+  },
+];
+
+/** What of the tasks can be right at all, where that is known. */
+function oracleNote(rows: readonly Row[]): string {
+  const found = rows.flatMap(({ group }) => group.runs.map(({ result }) => downstreamOf(result)))[0];
+  if (found?.cloze.oracle === undefined || found.choice.oracle === undefined) return '';
+  return ` The language itself gets ${share(found.cloze.oracle)} of the cloze and ${share(found.choice.oracle)} of the choices.`;
+}
+
+function divergedNote(groups: readonly Group[]): string {
+  const bad = groups.filter(({ diverged }) => diverged > 0);
+  if (bad.length === 0) return '';
+  const list = bad.map(({ label, diverged, runs }) => `${label} ${diverged} of ${diverged + runs.length}`);
+  return `<p class="wrong">Runs that diverged, and are in no mean: ${list.join(', ')}.</p>`;
+}

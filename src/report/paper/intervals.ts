@@ -1,0 +1,73 @@
+import { CHART_STYLE, textWidth } from '../bars.js';
+import type { Charts } from '../charts.js';
+
+/** A value with its interval, on a line of its own. */
+export interface IntervalRow {
+  readonly name: string;
+  readonly value: number;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly color: string;
+  /** Behind the line. */
+  readonly text: string;
+}
+
+/** How intervals are drawn. */
+export interface IntervalOptions {
+  readonly width: number;
+  readonly axis: string;
+  /** A value that they are read against. */
+  readonly mark?: { readonly at: number; readonly text: string };
+  readonly tick?: (value: number) => string;
+}
+
+/** Values with their intervals, one below the other. */
+export function drawIntervals(
+  { plot, draw }: Charts,
+  rows: readonly IntervalRow[],
+  { width, axis, mark, tick }: IntervalOptions,
+): string {
+  const names = rows.map(({ name }) => name);
+  const ends = rows.filter(({ low, high }) => low !== null && high !== null);
+  const values = [...rows.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value])];
+  if (mark !== undefined) values.push(mark.at);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const room = (most - least || Math.abs(most) || 1) * 0.04;
+  return draw({
+    width,
+    height: rows.length * 24 + 64,
+    marginTop: 22,
+    marginBottom: 38,
+    marginLeft: textWidth(names) + 14,
+    marginRight: textWidth(rows.map(({ text }) => text)) + 20,
+    style: CHART_STYLE,
+    x: {
+      domain: [least - room, most + room],
+      grid: true,
+      ticks: 4,
+      label: axis,
+      labelAnchor: 'center',
+      labelArrow: 'none',
+      ...(tick === undefined ? {} : { tickFormat: tick }),
+    },
+    y: { domain: names, label: null, tickSize: 0 },
+    marks: [
+      ...(mark === undefined
+        ? []
+        : [
+            plot.ruleX([mark.at], { stroke: 'currentColor', strokeDasharray: '3,3' }),
+            plot.text([mark], { x: 'at', text: 'text', frameAnchor: 'top', dy: -14, fill: 'var(--muted)' }),
+          ]),
+      plot.ruleY(ends, { x1: 'low', x2: 'high', y: 'name', stroke: 'color', strokeWidth: 2.5 }),
+      plot.dot(rows, {
+        x: 'value',
+        y: 'name',
+        fill: 'color',
+        r: 4.5,
+        stroke: 'var(--surface)',
+        strokeWidth: 1,
+      }),
+      plot.text(rows, { y: 'name', text: 'text', frameAnchor: 'right', textAnchor: 'start', dx: 8 }),
+    ],
+  });
+}

@@ -1,0 +1,61 @@
+import { dataOf, type Group, valuesOf } from '../../paper/groups.js';
+import { meanInterval, pairedDifference } from '../../paper/statistics.js';
+import { loss, plusMinus, withEnds } from './numbers.js';
+import { formatTable } from './table.js';
+
+/** A held-out set, and how two activations do on it. */
+interface SetRow {
+  readonly name: string;
+  readonly reference: string;
+  readonly candidate: string;
+  readonly difference: string;
+  readonly detectable: string;
+}
+
+/** PolyNorm against SwiGLU on every held-out set of every data. */
+export function formatSets(groups: readonly Group[]): string {
+  const rows = dataOf(groups).flatMap((data) => {
+    const [reference, candidate] = ['swiglu', 'polynorm'].map((activation) =>
+      groups.find((group) => group.data === data && group.activation === activation),
+    );
+    if (reference === undefined || candidate === undefined) return [];
+    return setsOf(reference).flatMap((set) => rowOf(data, set, reference, candidate));
+  });
+  if (rows.length === 0) return '';
+  return `<h3>By held-out set</h3>
+${formatTable(
+  [
+    { title: 'held-out set', cell: ({ name }) => name },
+    { title: 'SwiGLU', align: 'right', cell: ({ reference }) => reference },
+    { title: 'PolyNorm', align: 'right', cell: ({ candidate }) => candidate },
+    { title: 'PolyNorm − SwiGLU', align: 'right', cell: ({ difference }) => difference },
+    { title: 'detectable', align: 'right', cell: ({ detectable }) => detectable },
+  ],
+  rows,
+)}
+<p class="muted">Published: all 11 validation sets improve, by 0.02 in the mean (2.41 to 2.39). Intervals here are of 95 % each, not corrected
+for the number of sets; kinds of lines of one text are parts of its held-out tokens, not independent sets.</p>`;
+}
+
+/** All held-out tokens, then the kinds of them. */
+function setsOf({ runs }: Group): (string | undefined)[] {
+  return [undefined, ...Object.keys(runs[0]?.result.sets ?? {})];
+}
+
+function rowOf(data: string, set: string | undefined, reference: Group, candidate: Group): SetRow[] {
+  const [a, b] = [candidate, reference].map((group) =>
+    valuesOf(group, ({ final, sets }) => (set === undefined ? final?.loss : sets[set]?.loss)),
+  );
+  if (!a!.some(({ seed }) => b!.some((other) => other.seed === seed))) return [];
+  const mean = (values: typeof a): string => plusMinus(meanInterval(values!.map(({ value }) => value)));
+  const difference = pairedDifference(a!, b!);
+  return [
+    {
+      name: set === undefined ? data : `${data}: ${set}`,
+      reference: mean(b),
+      candidate: mean(a),
+      difference: withEnds(difference),
+      detectable: difference.detectable === null ? '' : loss(difference.detectable),
+    },
+  ];
+}

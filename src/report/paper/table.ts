@@ -1,0 +1,38 @@
+import { escapeHtml } from '../parts.js';
+
+/** A cell: text, or one that stands out. */
+export type Cell = string | { readonly text: string; readonly strong: boolean };
+
+/** A column of a table. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly align?: 'left' | 'right';
+  /** Whether it is prose, that goes over several lines. */
+  readonly wrap?: boolean;
+  readonly cell: (row: Row) => Cell;
+}
+
+/** A table as HTML: columns that are empty in every row are left out. */
+export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const used = columns.filter(({ cell }) => rows.some((row) => textOf(cell(row)) !== ''));
+  const side = ({ align, wrap }: Column<Row>): string =>
+    align === 'right' ? ' class="right"' : wrap ? ' class="prose"' : '';
+  const head = used.map((column) => `<th${side(column)}>${escapeHtml(column.title)}</th>`).join('');
+  const body = rows.map((row) => {
+    const cells = used.map((column) => `<td${side(column)}>${formatCell(column.cell(row))}</td>`);
+    return `<tr>${cells.join('')}</tr>`;
+  });
+  return `<div class="scroll"><table><thead><tr>${head}</tr></thead>
+<tbody>
+${body.join('\n')}
+</tbody></table></div>`;
+}
+
+function textOf(cell: Cell): string {
+  return typeof cell === 'string' ? cell : cell.text;
+}
+
+function formatCell(cell: Cell): string {
+  const text = escapeHtml(textOf(cell));
+  return typeof cell === 'object' && cell.strong ? `<b>${text}</b>` : text;
+}

@@ -1,0 +1,49 @@
+import { findingsOf } from '../../paper/findings.js';
+import type { CompareDocument } from '../../paper/types.js';
+import { escapeHtml } from '../parts.js';
+import { countVerdicts, type JudgedSet } from './claims.js';
+import { share, signed } from './numbers.js';
+
+/** What it comes to, in a handful of figures. */
+export function formatTiles(document: CompareDocument, judged: readonly JudgedSet[]): string {
+  const tiles = [...lossTiles(document), ...verdictTiles(judged)].map(
+    ({ value, text }) =>
+      `<div class="tile"><b>${escapeHtml(value)}</b><span>${escapeHtml(text)}</span></div>`,
+  );
+  return `<div class="tiles">\n${tiles.join('\n')}\n</div>`;
+}
+
+interface Tile {
+  readonly value: string;
+  readonly text: string;
+}
+
+function lossTiles(document: CompareDocument): Tile[] {
+  const data = document.data[0]?.name;
+  if (data === undefined) return [];
+  const findings = findingsOf(document, data);
+  const tile = (id: string, text: string, format: (value: number) => string, published: number): Tile[] => {
+    const found = findings[id];
+    if (found === undefined) return [];
+    const { mean, low, high } = found;
+    const ends = low === null || high === null ? '' : `, 95 %: ${format(low)} to ${format(high)}`;
+    return [{ value: format(mean), text: `${text} on ${data}${ends}; published ${format(published)}` }];
+  };
+  const nats = (value: number): string => signed(value, 3);
+  return [
+    ...tile('dense-loss-polynorm-swiglu', 'PolyNorm’s training loss less SwiGLU’s', nats, -0.019),
+    ...tile('dense-loss-polyrelu-swiglu', 'PolyReLU’s training loss less SwiGLU’s', nats, -0.012),
+    ...tile('dense-tokens-polynorm', 'of SwiGLU’s tokens saved by PolyNorm', share, 0.31),
+    ...tile('dense-tokens-polyrelu', 'of SwiGLU’s tokens saved by PolyReLU', share, 0.18),
+  ];
+}
+
+function verdictTiles(judged: readonly JudgedSet[]): Tile[] {
+  return judged.map(({ on, judgements }) => {
+    const counts = countVerdicts(judgements);
+    const tested = counts.reproduced + counts['not reproduced'];
+    const untested = counts['not testable here'];
+    const rest = untested === 0 ? '' : `; ${untested} more not testable here`;
+    return { value: `${counts.reproduced} of ${tested}`, text: `claims reproduced: ${on}${rest}` };
+  });
+}
