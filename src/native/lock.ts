@@ -14,6 +14,20 @@ export async function holdingLock<T>(path: string, work: () => Promise<T>): Prom
   }
 }
 
+/**
+ * Takes a lock file if no other process holds it; one that this process left before, or a dead one, is taken over.
+ *
+ * @returns what gives it back; or nothing, where another process holds it
+ */
+export function tryLock(path: string): (() => void) | undefined {
+  if (!take(path)) {
+    if (isHeld(path) && readFileSync(path, 'utf8') !== String(process.pid)) return undefined;
+    rmSync(path, { force: true });
+    if (!take(path)) return undefined;
+  }
+  return () => rmSync(path, { force: true });
+}
+
 function take(path: string): boolean {
   try {
     writeFileSync(path, String(process.pid), { flag: 'wx' });

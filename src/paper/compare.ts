@@ -60,9 +60,14 @@ export interface Comparison {
  * Makes the paper's experiments, or goes on with them: the learning rates first, then all others with the best ones.
  * Finished runs are read from the store.
  *
- * @throws {PolycomError} `INVALID_ARGUMENT` for a scale that is none, or a text that cannot be read
+ * @throws {PolycomError} `INVALID_ARGUMENT` for a scale that is none, a text that cannot be read, or a folder in which
+ *   another comparison is at work
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
+  return await new RunStore(options.out).alone(() => compareAlone(options));
+}
+
+async function compareAlone(options: CompareOptions): Promise<Comparison> {
   const scale = typeof options.scale === 'string' ? scaleNamed(options.scale) : options.scale;
   const { only = [...experimentNames, ...partNames], text } = options;
   await checkProbes();

@@ -2,11 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { typed, writeAside } from '../checkpoint/files.js';
+import { PolycomError } from '../errors.js';
+import { tryLock } from '../native/lock.js';
 import { canonical, idOf } from './specs.js';
 import type { RunResult, RunSpec } from './types.js';
 
 const SPEC = 'spec.json';
 const RESULT = 'result.json';
+/** `.lock` files are nobody's to commit. */
+const LOCK = 'compare.lock';
 /** What a finished run has no use of any more. */
 const SCAFFOLDING = /^(step-\d+.*|tokenizer(_config)?\.json|\.aside-.*)$/;
 
@@ -48,6 +52,27 @@ export class RunStore {
       return readdirSync(this.folderOf(idOf(spec))).length > 0;
     } catch {
       return false;
+    }
+  }
+
+  /**
+   * Keeps other processes out while `work` runs: two of them would train in the same folders.
+   *
+   * @throws {PolycomError} `INVALID_ARGUMENT` where another one is at work there; `FILE_ERROR` where the system refuses
+   */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    await typed(this.folder, 'write', async () => void (await mkdir(this.folder, { recursive: true })));
+    const path = join(this.folder, LOCK);
+    const unlock = tryLock(path);
+    if (unlock === undefined) {
+      throw new PolycomError('INVALID_ARGUMENT', `another process works in ${this.folder}`, {
+        remedy: `wait for it, name another folder, or remove ${path} if there is none`,
+      });
+    }
+    try {
+      return await work();
+    } finally {
+      unlock();
     }
   }
 

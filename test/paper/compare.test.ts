@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
@@ -53,7 +53,7 @@ test('a comparison: sweep, then everything with the best rates, in one document;
     readFileSync(join(out, 'runs', id, 'training/log.jsonl'), 'utf8'),
   );
   expect(logs.every((log) => log.split('"kind":"start"').length === 2)).toBe(true);
-}, 120_000);
+}, 300_000);
 
 test('a document that is none is refused with the reason', async () => {
   const { document } = await compare(options);
@@ -79,6 +79,19 @@ test('what has not been trained is told in the document', async () => {
   expect(interrupted).toBe(true);
   expect(document.runs).toEqual([]);
   expect(document.notes).toEqual(['28 of 28 runs are missing']);
+});
+
+test('two comparisons do not work in one folder; one that was killed is no hindrance', async () => {
+  const folder = emptyFolder();
+  const lock = join(folder, 'compare.lock');
+  const stop = new AbortController();
+  stop.abort();
+  const again = () => compare({ ...options, only: ['dense'], out: folder, signal: stop.signal });
+  writeFileSync(lock, String(process.ppid));
+  await expect(again()).rejects.toThrow(/another process works in .*\n {2}remedy: wait for it/);
+  writeFileSync(lock, '2147483646'); // no process has this number
+  await expect(again()).resolves.toMatchObject({ interrupted: true });
+  expect(existsSync(lock)).toBe(false);
 });
 
 test('the command: a plan, and errors with their reasons', () => {

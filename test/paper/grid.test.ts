@@ -37,7 +37,7 @@ test('the same specs have the same losses, bit for bit, in one worker and in two
   }
   const digests = specs.map((spec) => results[0]!.get(idOf(spec))!.digest);
   expect(new Set(digests).size).toBe(specs.length);
-});
+}, 180_000);
 
 /** A process that carries out the specs of a file, one after the other. */
 function startGrid(store: string, list: readonly RunSpec[]) {
@@ -115,4 +115,4 @@ test('a run that diverges has a result that says so; one that fails leaves the o
   expect(final).toBeUndefined();
   expect(diverged!.message).toMatch(/^step \d+: /);
   expect((await runGrid([wild], { store, workers: 1 })).started).toEqual([]);
-});
+}, 180_000);
