@@ -248,7 +248,7 @@ describe.skipIf(!hasPython)('bench/gpu/main.py', () => {
       await runCommand(process.execPath, [
         '--import',
         import.meta.resolve('tsx'),
-        join(ROOT, 'tools/gpu-check.ts'),
+        join(ROOT, 'tools/gpu.ts'),
       ]),
     ]) {
       expect(result.status, result.stderr).toBe(0);
