@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Iterator
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "peers"))
 
@@ -22,6 +22,7 @@ from checks import problems_of
 from document import current_commit, machine, timestamp, write_json
 from driver import Driver, DriverError, gpu_problem
 from grid import DTYPES, GRIDS, Grid, cases_of
+from options import listed
 from reference import OPS
 from situations import graph_problems, large_problems, queue_problems, situation_cases
 
@@ -74,16 +75,6 @@ def parse_options() -> argparse.Namespace:
 
 
 DEVICE_HELP = "emulated: a library that the tests compile the CUDA kernels into, for the CPU"
-
-
-def listed(names: Iterable[str]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        for name in text.split(","):
-            if name not in names:
-                raise argparse.ArgumentTypeError(f"'{name}'; expected some of {', '.join(names)}")
-        return text.split(",")
-
-    return parse
 
 
 def shape(text: str) -> tuple[int, int]:

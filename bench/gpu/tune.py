@@ -8,6 +8,7 @@ library's table where the package finds it: in the user's cache. Needs Python an
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import statistics
 import sys
@@ -119,15 +120,9 @@ class Rows:
 
     def _fill(self, address: int, size: int) -> None:
         """Ordinary values, for rows that leave float's range take another way: 0x3f3f is 0.75 in bf16 and f32."""
-        image = bytes([0x3F]) * size
-        self.queue.copy(address, address_of(image), size)
+        image = ctypes.create_string_buffer(bytes([0x3F]) * size, size)
+        self.queue.copy(address, ctypes.addressof(image), size)
         self.queue.synchronize()
-
-
-def address_of(image: bytes) -> int:
-    import ctypes
-
-    return ctypes.cast(ctypes.c_char_p(image), ctypes.c_void_p).value or 0
 
 
 def measure(library: polycom.Library, gpu: Gpu | Emulated, pass_: str, item: int, slots: int) -> Times:

@@ -11,7 +11,7 @@ import argparse
 import platform
 import re
 import sys
-from typing import Any, Callable, Sequence
+from typing import Any, Sequence
 
 from skip import skip_without_torch
 
@@ -24,6 +24,7 @@ from activations import ACTIVATIONS, Activation
 from cases import FUSED_BOUND, PEER_BOUNDS, Case, Data, Shape, disagreement
 from document import cache_bytes, document, format_table, relate, write_json
 from memory import keep_freed_memory
+from options import listed
 from sampling import Contender, Effort, Row, first_line, measure
 from tensors import view
 
@@ -91,16 +92,6 @@ def parse_shapes(text: str) -> list[Shape]:
             raise argparse.ArgumentTypeError(f"shape '{part}'; expected rows x columns, at most 2147483648 elements")
         shapes.append(Shape(int(found[1]), int(found[2])))
     return shapes
-
-
-def listed(names: Sequence[str] | dict[str, Any]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        for name in text.split(","):
-            if name not in names:
-                raise argparse.ArgumentTypeError(f"'{name}'; expected some of {', '.join(names)}")
-        return text.split(",")
-
-    return parse
 
 
 def command_of(options: argparse.Namespace) -> str:
