@@ -51,6 +51,14 @@ PC_INLINE pc_status with_storage(pc_dtype dtype, Run run) {
   }
 }
 
+// run(order_tag, type_tag of the storage) for the call's.
+template <class Call, class Run>
+PC_INLINE pc_status with_order_and_storage(const Call& call, Run run) {
+  return with_order(call.order, [&](auto order) {
+    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
+  });
+}
+
 }  // namespace
 }  // namespace cpu
 }  // namespace polycom

@@ -67,14 +67,6 @@ grouped_row<R, T, Gated> row_of(const groupedpolynorm_call& call, int64_t r, con
           {call.has_shift ? call.shift : nullptr, call.input_limit}};
 }
 
-// run(order_tag, type_tag of the storage) for the call's.
-template <class Run>
-PC_INLINE pc_status with_order_and_storage(const groupedpolynorm_call& call, Run run) {
-  return with_order(call.order, [&](auto order) {
-    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
-  });
-}
-
 // body(piece, first, past) for the pieces of the call's rows, of which there are cut_rows().count.
 template <class Body>
 void for_each_piece(const pc_queue& queue, const groupedpolynorm_call& call, Body body) {

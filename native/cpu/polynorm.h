@@ -21,14 +21,6 @@ polynorm_row<R, T, Gated> row_of(const activation_call& call, int64_t r) {
           {}};
 }
 
-// run(order_tag, type_tag of the storage) for the call's.
-template <class Run>
-PC_INLINE pc_status with_order_and_storage(const activation_call& call, Run run) {
-  return with_order(call.order, [&](auto order) {
-    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
-  });
-}
-
 inline bool streams_out(const activation_call& call) {
   return too_large_to_cache(call.rows * call.cols * (call.dtype == PC_F32 ? 4 : 2));
 }

@@ -11,14 +11,6 @@ namespace {
 
 constexpr int64_t piece = 16384;  // elements
 
-// run(order_tag, type_tag of the storage) for the call's.
-template <class Run>
-PC_INLINE pc_status with_order_and_storage(const polynormapply_call& call, Run run) {
-  return with_order(call.order, [&](auto order) {
-    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
-  });
-}
-
 template <int N>
 bool all_finite(const double (&sums)[N]) {
   bool finite = true;
@@ -100,6 +92,17 @@ void backward_row(const polynormapply_call& call, int64_t r, double (&gradients)
   });
 }
 
+// of_row(order_tag, type_tag of the storage, r) for each row.
+template <class OfRow>
+pc_status for_each_row(pc_queue& queue, const polynormapply_call& call, OfRow of_row) {
+  return with_order_and_storage(call, [&](auto order, auto storage) {
+    for_each_range(queue, call.rows, rows_of(piece, call.cols), [&](int64_t first, int64_t past) {
+      for (int64_t r = first; r < past; ++r) of_row(order, storage, r);
+    });
+    return PC_OK;
+  });
+}
+
 void sum_pieces(const polynormapply_call& call) {
   const int64_t count = cut_apply(call.rows).count, width = call.order + 1;
   for (int64_t p = 0; p < width; ++p) {
@@ -114,32 +117,20 @@ void sum_pieces(const polynormapply_call& call) {
 namespace PC_ISA {
 
 pc_status polynormmoments(pc_queue& queue, const polynormapply_call& call) {
-  return with_order_and_storage(call, [&](auto order, auto storage) {
-    for_each_range(queue, call.rows, rows_of(piece, call.cols), [&](int64_t first, int64_t past) {
-      for (int64_t r = first; r < past; ++r)
-        moments_of<decltype(order)::order, typename decltype(storage)::type>(call, r);
-    });
-    return PC_OK;
+  return for_each_row(queue, call, [&](auto order, auto storage, int64_t r) {
+    moments_of<decltype(order)::order, typename decltype(storage)::type>(call, r);
   });
 }
 
 pc_status polynormproducts(pc_queue& queue, const polynormapply_call& call) {
-  return with_order_and_storage(call, [&](auto order, auto storage) {
-    for_each_range(queue, call.rows, rows_of(piece, call.cols), [&](int64_t first, int64_t past) {
-      for (int64_t r = first; r < past; ++r)
-        products_of<decltype(order)::order, typename decltype(storage)::type>(call, r);
-    });
-    return PC_OK;
+  return for_each_row(queue, call, [&](auto order, auto storage, int64_t r) {
+    products_of<decltype(order)::order, typename decltype(storage)::type>(call, r);
   });
 }
 
 pc_status polynormapply_forward(pc_queue& queue, const polynormapply_call& call) {
-  return with_order_and_storage(call, [&](auto order, auto storage) {
-    for_each_range(queue, call.rows, rows_of(piece, call.cols), [&](int64_t first, int64_t past) {
-      for (int64_t r = first; r < past; ++r)
-        forward_row<decltype(order)::order, typename decltype(storage)::type>(call, r);
-    });
-    return PC_OK;
+  return for_each_row(queue, call, [&](auto order, auto storage, int64_t r) {
+    forward_row<decltype(order)::order, typename decltype(storage)::type>(call, r);
   });
 }
 

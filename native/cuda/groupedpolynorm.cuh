@@ -24,14 +24,6 @@ inline int grouped_threads_for(const groupedpolynorm_call& call) {
   return threads < grouped_threads ? int(threads) : grouped_threads;
 }
 
-// run(order_tag, type_tag of the storage) for the call's.
-template <class Run>
-pc_status with_order_and_storage(const groupedpolynorm_call& call, Run run) {
-  return with_order(call.order, [&](auto order) {
-    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
-  });
-}
-
 // Whether the offsets rise, from 0 or more to at most the rows; asked by all threads of a block.
 template <class Group>
 __device__ bool offsets_hold(Group& group, const groupedpolynorm_call& call) {

@@ -39,6 +39,14 @@ pc_status with_storage(pc_dtype dtype, Run run) {
   }
 }
 
+// run(order_tag, type_tag of the storage) for the call's.
+template <class Call, class Run>
+pc_status with_order_and_storage(const Call& call, Run run) {
+  return with_order(call.order, [&](auto order) {
+    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
+  });
+}
+
 // The slot whose first element is the row's element `at`, which may lie before the row's start. Elements
 // outside the row read as 0.
 template <int E, class T, class Index>

@@ -9,14 +9,6 @@
 namespace polycom {
 namespace cuda {
 
-// run(order_tag, type_tag of the storage).
-template <class Run>
-pc_status with_order_and_storage(const activation_call& call, Run run) {
-  return with_order(call.order, [&](auto order) {
-    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
-  });
-}
-
 // A persistent grid over rows in shared memory: as many clusters as the device holds, with the same number of
 // units of work each. The kernel takes the staging after the call.
 template <class Call, class Kernel, class... Arguments>

@@ -138,14 +138,6 @@ inline launch_shape a_block_a_row(const polynormapply_call& call) {
           threads < apply_threads ? int(threads) : apply_threads};
 }
 
-// run(order_tag, type_tag of the storage) for the call's.
-template <class Run>
-pc_status with_order_and_storage(const polynormapply_call& call, Run run) {
-  return with_order(call.order, [&](auto order) {
-    return with_storage(call.dtype, [&](auto storage) { return run(order, storage); });
-  });
-}
-
 }  // namespace
 
 pc_status polynormmoments(pc_queue& queue, const polynormapply_call& call) {
