@@ -1,3 +1,6 @@
+import { DENSE } from './names.js';
+import { PUBLISHED_DENSE } from './published.js';
+
 /** Where a published number is from: the paper's full text was not at hand. */
 export const SOURCES = {
   S: "read off the curves in the authors' repository, to 0.001",
@@ -75,44 +78,28 @@ const published = (value: number | null, source: readonly Source[], note?: strin
   ...(note === undefined ? {} : { note }),
 });
 
-const NAMES: Readonly<Record<string, string>> = {
-  relu: 'ReLU',
-  relu2: 'ReLU²',
-  gelu: 'GELU',
-  swiglu: 'SwiGLU',
-  polyrelu: 'PolyReLU',
-  polynorm: 'PolyNorm',
-};
-
-/** Training losses at 250 billion tokens, as plotted. */
-const DENSE_LOSS: Readonly<Record<string, number>> = {
-  swiglu: 2.19,
-  gelu: 2.209,
-  relu: 2.216,
-  polyrelu: 2.178,
-  polynorm: 2.171,
-};
+const lossOf = (activation: string): number => PUBLISHED_DENSE[activation]!.trainLoss;
 
 const denseLoss = (candidate: string, reference: string): ComparedClaim => ({
   id: `dense-loss-${candidate}-${reference}`,
   group: 'dense',
-  text: `A dense model with ${NAMES[candidate]} trains to a lower loss than with ${NAMES[reference]}, at equal parameters and tokens.`,
+  text: `A dense model with ${DENSE[candidate]} trains to a lower loss than with ${DENSE[reference]}, at equal parameters and tokens.`,
   metric: 'trainLoss',
   candidate,
   reference,
   expects: 'lower',
-  published: published(Number((DENSE_LOSS[candidate]! - DENSE_LOSS[reference]!).toFixed(3)), S),
+  published: published(Number((lossOf(candidate) - lossOf(reference)).toFixed(3)), S),
 });
 
-const denseTokens = (candidate: string, value: number): ComparedClaim => ({
+const denseTokens = (candidate: string): ComparedClaim => ({
   id: `dense-tokens-${candidate}`,
   group: 'dense',
-  text: `${NAMES[candidate]} comes to SwiGLU's final training loss with fewer tokens.`,
+  text: `${DENSE[candidate]} comes to SwiGLU's final training loss with fewer tokens.`,
   metric: 'tokensSaved',
   candidate,
   reference: 'swiglu',
   expects: 'higher',
-  published: published(value, S),
+  published: published(PUBLISHED_DENSE[candidate]!.saving!, S),
 });
 
 /** Every claim of the paper that is known here, in the order of its experiments. */
@@ -121,8 +108,8 @@ export const CLAIMS: readonly Claim[] = [
     ['swiglu', 'gelu', 'relu'].map((reference) => denseLoss(candidate, reference)),
   ),
   denseLoss('polynorm', 'polyrelu'),
-  denseTokens('polynorm', 0.31),
-  denseTokens('polyrelu', 0.18),
+  denseTokens('polynorm'),
+  denseTokens('polyrelu'),
   {
     id: 'dense-held-out-polynorm',
     group: 'dense',

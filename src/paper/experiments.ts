@@ -1,5 +1,6 @@
 import { type ConfigOverrides, configOf, type ModelConfig, presets } from '../model/config.js';
 import { ablations } from './ablations.js';
+import { DENSE } from './names.js';
 import { probeNames } from './probes.js';
 import type { Scale, Size } from './scales.js';
 import { rateOf } from './sweep.js';
@@ -13,16 +14,6 @@ import type {
   RunSpec,
   SyntheticData,
 } from './types.js';
-
-/** The activations of the dense comparison, with their names for people. */
-export const DENSE: Readonly<Record<string, string>> = {
-  relu: 'ReLU',
-  relu2: 'ReLU²',
-  gelu: 'GELU',
-  swiglu: 'SwiGLU',
-  polyrelu: 'PolyReLU',
-  polynorm: 'PolyNorm',
-};
 
 /** Those of the mixtures of experts, and of the scaling experiment. */
 const MIXTURE = ['swiglu', 'polynorm'];

@@ -1,4 +1,4 @@
-import { DENSE } from './experiments.js';
+import { DENSE } from './names.js';
 import type { CompareDocument, DocumentRun, ExperimentName } from './types.js';
 
 /** The mean final results of runs that differ in their seed alone. */

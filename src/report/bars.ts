@@ -10,11 +10,11 @@ export interface Bar {
   readonly color: string;
 }
 
-/** How bars are drawn. */
-export interface BarOptions {
+/** How values on a linear axis are drawn. */
+export interface ValueOptions {
   readonly width: number;
   readonly axis: string;
-  /** A value that the bars are measured against. */
+  /** A value that the others are measured against. */
   readonly mark?: { readonly at: number; readonly text: string };
   /** How a tick of the axis is written. */
   readonly tick?: (value: number) => string;
@@ -32,9 +32,34 @@ export function textWidth(texts: readonly string[]): number {
   return Math.max(0, ...texts.map((text) => text.length)) * LETTER;
 }
 
+/** The linear axis of values in a domain. */
+export function valueAxis(domain: readonly [number, number], { axis, tick }: ValueOptions): object {
+  return {
+    domain,
+    grid: true,
+    ticks: 4,
+    label: axis,
+    labelAnchor: 'center',
+    labelArrow: 'none',
+    ...(tick === undefined ? {} : { tickFormat: tick }),
+  };
+}
+
+/** The line of a value that others are measured against, and its text above, `dy` from the chart's edge. */
+export function markLine(
+  plot: Charts['plot'],
+  mark: NonNullable<ValueOptions['mark']>,
+  dy: number,
+): ReturnType<Charts['plot']['ruleX' | 'text']>[] {
+  return [
+    plot.ruleX([mark.at], { stroke: 'currentColor', strokeDasharray: '3,3' }),
+    plot.text([mark], { x: 'at', text: 'text', frameAnchor: 'top', dy, fill: 'var(--muted)' }),
+  ];
+}
+
 /** Horizontal bars from zero, each with its name before it and its value behind it. */
-export function drawBars({ plot, draw }: Charts, bars: readonly Bar[], options: BarOptions): string {
-  const { width, axis, mark, tick } = options;
+export function drawBars({ plot, draw }: Charts, bars: readonly Bar[], options: ValueOptions): string {
+  const { width, mark } = options;
   const most = Math.max(...bars.map(({ value }) => value), mark?.at ?? 0);
   const text = { y: 'name', text: 'text', textAnchor: 'start', dx: 6 } as const;
   const marginTop = mark === undefined ? 4 : 22;
@@ -47,15 +72,7 @@ export function drawBars({ plot, draw }: Charts, bars: readonly Bar[], options: 
     marginLeft,
     marginRight: marginRight(bars, most, width - marginLeft, mark !== undefined),
     style: CHART_STYLE,
-    x: {
-      domain: [0, most],
-      grid: true,
-      ticks: 4,
-      label: axis,
-      labelAnchor: 'center',
-      labelArrow: 'none',
-      ...(tick === undefined ? {} : { tickFormat: tick }),
-    },
+    x: valueAxis([0, most], options),
     y: { domain: bars.map(({ name }) => name), label: null, tickSize: 0, padding: 0.22 },
     marks: [
       plot.barX(bars, { x: 'value', y: 'name', fill: 'color', rx2: 2 }),
@@ -78,14 +95,10 @@ function marginRight(bars: readonly Bar[], most: number, room: number, aligned: 
 /** The line of a mark; and the bars' texts beside the chart, where that line does not cross them. */
 function marked(
   plot: Charts['plot'],
-  mark: NonNullable<BarOptions['mark']>,
+  mark: NonNullable<ValueOptions['mark']>,
   most: number,
   bars: readonly Bar[],
   text: object,
 ) {
-  return [
-    plot.ruleX([mark.at], { stroke: 'currentColor', strokeDasharray: '3,3' }),
-    plot.text([mark], { x: 'at', text: 'text', frameAnchor: 'top', dy: -9, fill: 'var(--muted)' }),
-    plot.text(bars, { ...text, x: most }),
-  ];
+  return [...markLine(plot, mark, -9), plot.text(bars, { ...text, x: most })];
 }

@@ -1,5 +1,6 @@
 import type { CostResult } from '../paper/cost/index.js';
 import { dataOf, groupsOf } from '../paper/groups.js';
+import { PUBLISHED_DENSE, PUBLISHED_MIXTURE } from '../paper/published.js';
 import type { TheoryResult } from '../paper/theory/index.js';
 import type { CompareDocument, DataSpec } from '../paper/types.js';
 import type { Charts } from './charts.js';
@@ -11,7 +12,6 @@ import { formatDynamics } from './paper/dynamics.js';
 import { formatSets } from './paper/mixture.js';
 import { time } from './paper/numbers.js';
 import { PALETTE } from './paper/palette.js';
-import { PUBLISHED_DENSE, PUBLISHED_MIXTURE } from './paper/published.js';
 import { formatScaling } from './paper/scaling.js';
 import { formatSweep } from './paper/sweep.js';
 import { formatTheory } from './paper/theory.js';

@@ -1,3 +1,4 @@
+import { DENSE } from '../names.js';
 import { type ExactRow, exactRepresentations } from './exact.js';
 import { type SizeComparison, sizeComparisons } from './size.js';
 import { type SobolevRate, type SobolevScale, sobolevRates } from './sobolev.js';
@@ -27,7 +28,7 @@ interface Settings {
   readonly trained: TrainedScale;
 }
 
-const ACTIVATIONS = ['relu', 'relu2', 'gelu', 'swiglu', 'polyrelu', 'polynorm'];
+const ACTIVATIONS = Object.keys(DENSE);
 
 const SETTINGS: Readonly<Record<TheoryScale, Settings>> = {
   quick: {

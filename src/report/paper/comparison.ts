@@ -1,6 +1,7 @@
 import { duration } from '../../bench/format.js';
 import { band, type TokensToTarget, tokensToTarget } from '../../paper/curves.js';
 import { curvesOf, downstreamOf, type Group, lossesOf, secondsOf, valuesOf } from '../../paper/groups.js';
+import type { Published } from '../../paper/published.js';
 import {
   type HolmDifference,
   holmDifferences,
@@ -16,7 +17,6 @@ import { drawIntervals, type IntervalRow } from './intervals.js';
 import { drawLines, type Series } from './lines.js';
 import { loss, plusMinus, probability, share, signed, withEnds } from './numbers.js';
 import { colorOf } from './palette.js';
-import type { Published } from './published.js';
 import { type Column, formatTable } from './table.js';
 
 const HALF = 520;

@@ -2,7 +2,7 @@ import { duration, span, times } from '../../bench/format.js';
 import { activationLabel } from '../../bench/models/train.js';
 import type { TrainRow } from '../../bench/models/types.js';
 import type { CostResult, FlopsRow, MemoryRow, StepMemoryRow } from '../../paper/cost/index.js';
-import { DENSE } from '../../paper/experiments.js';
+import { DENSE } from '../../paper/names.js';
 import { drawBars } from '../bars.js';
 import type { Charts } from '../charts.js';
 import { escapeHtml, formatFigure } from '../parts.js';

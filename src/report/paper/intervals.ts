@@ -1,4 +1,4 @@
-import { CHART_STYLE, textWidth } from '../bars.js';
+import { CHART_STYLE, markLine, textWidth, type ValueOptions, valueAxis } from '../bars.js';
 import type { Charts } from '../charts.js';
 
 /** A value with its interval, on a line of its own. */
@@ -12,21 +12,13 @@ export interface IntervalRow {
   readonly text: string;
 }
 
-/** How intervals are drawn. */
-export interface IntervalOptions {
-  readonly width: number;
-  readonly axis: string;
-  /** A value that they are read against. */
-  readonly mark?: { readonly at: number; readonly text: string };
-  readonly tick?: (value: number) => string;
-}
-
 /** Values with their intervals, one below the other. */
 export function drawIntervals(
   { plot, draw }: Charts,
   rows: readonly IntervalRow[],
-  { width, axis, mark, tick }: IntervalOptions,
+  options: ValueOptions,
 ): string {
+  const { width, mark } = options;
   const names = rows.map(({ name }) => name);
   const ends = rows.filter(({ low, high }) => low !== null && high !== null);
   const values = [...rows.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value])];
@@ -41,23 +33,10 @@ export function drawIntervals(
     marginLeft: textWidth(names) + 14,
     marginRight: textWidth(rows.map(({ text }) => text)) + 20,
     style: CHART_STYLE,
-    x: {
-      domain: [least - room, most + room],
-      grid: true,
-      ticks: 4,
-      label: axis,
-      labelAnchor: 'center',
-      labelArrow: 'none',
-      ...(tick === undefined ? {} : { tickFormat: tick }),
-    },
+    x: valueAxis([least - room, most + room], options),
     y: { domain: names, label: null, tickSize: 0 },
     marks: [
-      ...(mark === undefined
-        ? []
-        : [
-            plot.ruleX([mark.at], { stroke: 'currentColor', strokeDasharray: '3,3' }),
-            plot.text([mark], { x: 'at', text: 'text', frameAnchor: 'top', dy: -14, fill: 'var(--muted)' }),
-          ]),
+      ...(mark === undefined ? [] : markLine(plot, mark, -14)),
       plot.ruleY(ends, { x1: 'low', x2: 'high', y: 'name', stroke: 'color', strokeWidth: 2.5 }),
       plot.dot(rows, {
         x: 'value',
