@@ -1,20 +1,10 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { fusedOps } from '../../src/fused/table.js';
 import { sameBits } from '../../src/op/compare.js';
-import { emulatedCuda, native } from '../native/harness.js';
+import { queuePairs } from '../native/harness.js';
 import { expectClose, runNative } from './harness.js';
 
-const emulated = await emulatedCuda();
-const hosts = [
-  { host: 'the CPU', queues: native && [1, 4].map((threads) => native!.createQueue({ threads })) },
-  {
-    host: 'the CUDA emulator',
-    queues: emulated && [0, 1].map(() => emulated.createQueue({ device: 'cuda' })),
-  },
-];
-afterAll(() => {
-  for (const { queues } of hosts) for (const queue of queues ?? []) queue.dispose();
-});
+const hosts = await queuePairs([1, 4]);
 
 const cases = hosts.flatMap((host) => fusedOps.map((op) => ({ name: op.name, op, ...host })));
 

@@ -1,24 +1,14 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { groupedpolynormgluOp, groupedpolynormOp } from '../../src/fused/groupedpolynorm.js';
 import type { OpSample, TransformerOp } from '../../src/fused/types.js';
 import { decode, encoded, LARGEST_F8, rounded } from '../../src/native/dtype.js';
 import type { Queue } from '../../src/native/queue.js';
 import type { Dtype } from '../../src/native/types.js';
 import { normal, uniform } from '../../src/op/sample.js';
-import { emulatedCuda, native } from '../native/harness.js';
+import { queuePairs } from '../native/harness.js';
 import { callNative, type NativeInput, nativeTensor, scalarsOf, valuesOf } from './harness.js';
 
-const emulated = await emulatedCuda();
-const hosts = [
-  { host: 'the CPU', queues: native && [1, 3].map((threads) => native!.createQueue({ threads })) },
-  {
-    host: 'the CUDA emulator',
-    queues: emulated && [0, 1].map(() => emulated.createQueue({ device: 'cuda' })),
-  },
-];
-afterAll(() => {
-  for (const { queues } of hosts) for (const queue of queues ?? []) queue.dispose();
-});
+const hosts = await queuePairs([1, 3]);
 
 const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
 

@@ -1,25 +1,15 @@
 /** PolyNorm of rows whose columns are split over ranks: polynormmoments, polynormproducts, polynormapply. */
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { polynormRow } from '../../src/activations/polynorm.js';
 import { decode, encoded, type Stored } from '../../src/native/dtype.js';
 import type { Queue } from '../../src/native/queue.js';
 import type { Dtype, NativeTensor } from '../../src/native/types.js';
 import { BOUND, boundOf, errorOf, expected, gradientDtype, sameBits } from '../../src/op/compare.js';
 import { type Sample, sampleOf } from '../../src/op/sample.js';
-import { emulatedCuda, native } from '../native/harness.js';
+import { queuePairs } from '../native/harness.js';
 import { callNative } from './harness.js';
 
-const emulated = await emulatedCuda();
-const hosts = [
-  { host: 'the CPU', queues: native && [1, 3].map((threads) => native!.createQueue({ threads })) },
-  {
-    host: 'the CUDA emulator',
-    queues: emulated && [0, 1].map(() => emulated.createQueue({ device: 'cuda' })),
-  },
-];
-afterAll(() => {
-  for (const { queues } of hosts) for (const queue of queues ?? []) queue.dispose();
-});
+const hosts = await queuePairs([1, 3]);
 
 interface Results {
   readonly y: Float32Array;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { buildNative } from '../../src/native/build.js';
 import { findNative, type NativeLibrary, openLibrary } from '../../src/native/library.js';
+import type { Queue } from '../../src/native/queue.js';
 import type { Dtype } from '../../src/native/types.js';
 import { boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
 import type { Sums } from '../../src/op/reference.js';
@@ -30,6 +31,28 @@ export async function emulatedCuda(): Promise<NativeLibrary | undefined> {
     console.warn(`skipped: the tests of the CUDA kernels on the emulator: ${error}`);
     return undefined;
   }
+}
+
+/** A host of the C library's ops, and two queues of it that must give the same bits; none where the host is absent. */
+export interface QueuePair {
+  readonly host: string;
+  readonly queues: readonly Queue[] | undefined;
+}
+
+/** The CPU with these two numbers of threads, and the CUDA emulator; their queues end with the file's tests. */
+export async function queuePairs(threads: readonly [number, number]): Promise<QueuePair[]> {
+  const emulated = await emulatedCuda();
+  const pairs = [
+    { host: 'the CPU', queues: native && threads.map((most) => native!.createQueue({ threads: most })) },
+    {
+      host: 'the CUDA emulator',
+      queues: emulated && [0, 1].map(() => emulated.createQueue({ device: 'cuda' })),
+    },
+  ];
+  afterAll(() => {
+    for (const { queues } of pairs) for (const queue of queues ?? []) queue.dispose();
+  });
+  return pairs;
 }
 
 /** Expects what an op gave to be as near to its reference as its dtype lets it. */

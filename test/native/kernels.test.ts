@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { activations } from '../../src/activations/table.js';
 import { allocate } from '../../src/native/arguments.js';
 import { encode, type Stored } from '../../src/native/dtype.js';
@@ -9,27 +9,12 @@ import { BOUND, errorOf, expected, sameBits } from '../../src/op/compare.js';
 import { Sums } from '../../src/op/reference.js';
 import { isMatrix, type SampleOptions, sampleOf, scalarValues, uniform } from '../../src/op/sample.js';
 import { backwardPass, forwardPass } from '../../src/op/types.js';
-import { emulatedCuda, expectClose, floats, native, runNative, tensorOf } from './harness.js';
+import { expectClose, floats, queuePairs, runNative, tensorOf } from './harness.js';
 
 const WIDTHS = [1, 2, 7, 15, 16, 17, 64, 123, 1023, 1025, 4096, 8191, 8256, 70_001];
 const SHORT: readonly Dtype[] = ['f16', 'bf16'];
-const emulated = await emulatedCuda();
-// Each host's queues give the same bits.
-const hosts = [
-  {
-    host: 'the CPU',
-    bitsByShape: true, // whatever the alignment
-    queues: native && [native.createQueue({ threads: 1 }), native.createQueue({ threads: 4 })],
-  },
-  {
-    host: 'the CUDA emulator',
-    bitsByShape: false,
-    queues: emulated && [0, 1].map(() => emulated.createQueue({ device: 'cuda' })),
-  },
-];
-afterAll(() => {
-  for (const { queues } of hosts) for (const queue of queues ?? []) queue.dispose();
-});
+// On the CPU bits are by the shape, whatever the alignment.
+const hosts = (await queuePairs([1, 4])).map((pair) => ({ ...pair, bitsByShape: pair.host === 'the CPU' }));
 
 const cases = hosts.flatMap((host) => activations.map((op) => ({ name: op.name, op, ...host })));
 
