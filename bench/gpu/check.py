@@ -16,6 +16,7 @@ from typing import Any, Iterator
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "peers"))
 
+import against_cpu
 import polycom
 import vectors
 from checks import problems_of
@@ -23,12 +24,13 @@ from document import current_commit, machine, timestamp, write_json
 from driver import Driver, DriverError, gpu_problem
 from grid import DTYPES, GRIDS, Grid, cases_of
 from options import listed
+from others import PASSES, SIZES, others
 from reference import OPS
 from situations import graph_problems, large_problems, queue_problems, situation_cases
 
 LARGE = (262145, 8256)
 """Rows and columns: beyond 2^31 elements."""
-SECTIONS = ("grid", "queues", "graphs", "large")
+SECTIONS = ("grid", "others", "queues", "graphs", "large")
 MOST_LINES = 40
 DEVICE_ERROR = 4
 """The status PC_DEVICE_ERROR."""
@@ -60,6 +62,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--device", choices=["cuda", "emulated", "cpu"], default="cuda", help=DEVICE_HELP)
     parser.add_argument("--grid", choices=list(GRIDS), help="by default full, or small where there is no NumPy")
     parser.add_argument("--ops", type=listed(names), default=names, help=f"some of {','.join(names)}")
+    parser.add_argument(
+        "--others", type=listed(PASSES), default=list(PASSES), help=f"kernels of others: some of {','.join(PASSES)}"
+    )
     parser.add_argument("--dtype", type=listed(DTYPES), default=list(DTYPES), help=f"some of {','.join(DTYPES)}")
     parser.add_argument("--sections", type=listed(SECTIONS), default=list(SECTIONS), help=",".join(SECTIONS))
     parser.add_argument("--large", type=shape, default=LARGE, help="rows x columns; 0x0: none")
@@ -68,7 +73,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write what was found there")
     parser.add_argument("--commit", help="that the library was built from, where git cannot say")
     options = parser.parse_args()
-    grid = GRIDS[options.grid or ("small" if vectors.numpy is None else "full")]
+    name = options.grid or ("small" if vectors.numpy is None else "full")
+    grid = GRIDS[name]
+    options.size = name
     options.cases: Grid = replace(grid, ops=options.ops, dtypes=options.dtype)
     options.deadline = time.monotonic() + options.seconds
     return options
@@ -104,6 +111,24 @@ def check_grid(library: polycom.Library, options: argparse.Namespace) -> Lines:
             yield None
 
 
+def check_others(library: polycom.Library, options: argparse.Namespace) -> Lines:
+    names = options.others
+    with library.queue(queue_device(options)) as queue, library.queue("cpu") as cpu:
+        for case in others(SIZES[options.size]):
+            if case.name not in names:
+                continue
+            if time.monotonic() > options.deadline:
+                yield f"{case} and what follows: not checked: {options.seconds:g} seconds are over"
+                return
+            try:
+                yield from against_cpu.problems_of(queue, cpu, case, poison=not options.as_found)
+            except polycom.PolycomError as error:
+                yield f"{case}: {error}"
+                if f"status {DEVICE_ERROR}" in str(error):
+                    return
+            yield None
+
+
 def check_queues(library: polycom.Library, options: argparse.Namespace) -> Lines:
     cases = list(situation_cases(options.cases))
     yield from queue_problems(library, queue_device(options), cases)
@@ -134,6 +159,7 @@ def check_large(library: polycom.Library, options: argparse.Namespace) -> Lines:
 
 SECTION_RUNS: dict[str, Callable[[polycom.Library, argparse.Namespace], Lines]] = {
     "grid": check_grid,
+    "others": check_others,
     "queues": check_queues,
     "graphs": check_graphs,
     "large": check_large,

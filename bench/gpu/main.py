@@ -18,7 +18,7 @@ from typing import Callable, Sequence
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent / "peers"))
 
-from build import FOLDER, BuildError, build, find_tools
+from build import FOLDER
 from document import current_commit, timestamp, write_json
 from driver import gpu_problem
 from limited import run_limited, text_of
@@ -30,6 +30,10 @@ class Part:
 
     seconds: float
     command: Callable[[argparse.Namespace, float], Sequence[str]]
+
+
+def build_command(options: argparse.Namespace, seconds: float) -> Sequence[str]:
+    return [sys.executable, "-B", str(HERE / "build.py"), "--how", options.how]
 
 
 def check_command(options: argparse.Namespace, seconds: float) -> Sequence[str]:
@@ -50,11 +54,11 @@ def timings_command(options: argparse.Namespace, seconds: float) -> Sequence[str
 
 
 PARTS: dict[str, Part] = {
+    "build": Part(400, build_command),
     "check": Part(180, check_command),
     "sanitize": Part(110, sanitize_command),
     "timings": Part(150, timings_command),
 }
-NAMES = ("build", *PARTS)
 
 
 def main() -> int:
@@ -65,8 +69,6 @@ def main() -> int:
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
     outcomes: dict[str, dict[str, object]] = {}
-    if "build" in options.parts:
-        outcomes["build"] = run_build(options)
     for name, part in PARTS.items():
         if name in options.parts:
             outcomes[name] = run_part(name, part, options)
@@ -79,7 +81,7 @@ def main() -> int:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER / "results", help="the folder for results and logs")
-    parser.add_argument("--parts", default=",".join(NAMES), help=f"some of {','.join(NAMES)}")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--library", type=Path, help="one that is built already; there is no build then")
     parser.add_argument("--how", choices=["auto", "cmake", "plain"], default="auto", help="how to build")
     parser.add_argument("--device", choices=["cuda", "emulated", "cpu"], default="cuda")
@@ -89,9 +91,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--commit", help="of these sources, where git cannot say")
     options = parser.parse_args()
     options.parts = options.parts.split(",")
-    unknown = [part for part in options.parts if part not in NAMES]
+    unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
-        parser.error(f"'{unknown[0]}'; expected some of {', '.join(NAMES)}")
+        parser.error(f"'{unknown[0]}'; expected some of {', '.join(PARTS)}")
     if options.library is not None:
         options.parts = [part for part in options.parts if part != "build"]
     elif "build" not in options.parts:
@@ -102,29 +104,19 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def run_build(options: argparse.Namespace) -> dict[str, object]:
-    print("gpu: build", flush=True)
-    began = time.monotonic()
-    outcome = "passed"
-    try:
-        options.library = build(find_tools(), FOLDER, options.how)
-        print(f"gpu: {options.library}")
-    except BuildError as error:
-        print(f"gpu: {error}")
-        outcome = "failed"
-    return {"outcome": outcome, "seconds": round(time.monotonic() - began, 1)}
-
-
 def run_part(name: str, part: Part, options: argparse.Namespace) -> dict[str, object]:
     """Runs a part within its limit, its output here and in a log."""
-    if options.library is None:
+    if options.library is None and name != "build":
         return {"outcome": "not run: there is no library", "seconds": 0.0}
     print(f"gpu: {name}", flush=True)
     began = time.monotonic()
     seconds = options.seconds.get(name, part.seconds)
     log = options.out / f"{name}.log"
     status = run_limited(part.command(options, seconds), seconds, log)
-    print(text_of(log), end="", flush=True)
+    text = text_of(log)
+    print(text, end="", flush=True)
+    if name == "build" and status == 0:
+        options.library = Path(text.splitlines()[-1])  # which is all that build.py prints, save complaints
     outcome = "out of time" if status is None else "passed" if status == 0 else f"failed (exit status {status})"
     return {"outcome": outcome, "seconds": round(time.monotonic() - began, 1)}
 

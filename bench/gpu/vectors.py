@@ -14,7 +14,7 @@ try:
 except ImportError:
     numpy = None
 
-ITEM_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+ITEM_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "i32": 4, "f8e4m3": 1}
 LARGEST = {"f32": 3.4028234663852886e38, "f16": 65504.0, "bf16": 3.3895313892515355e38}
 
 Vector = Any

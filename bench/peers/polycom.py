@@ -11,7 +11,8 @@ from typing import Any, Callable, NamedTuple, Sequence
 ABI_VERSION = 4
 MAX_RANK = 8
 MAX_SCALARS = 8
-DTYPES = ("f32", "f16", "bf16")
+DTYPES = ("f32", "f16", "bf16", "i32", "f8e4m3")
+"""In the order of pc_dtype."""
 DEVICES = ("cpu", "cuda")
 
 
@@ -137,21 +138,21 @@ class Queue:
     ) -> Call:
         """Checks and encodes a call of an op of the header, such as polynorm_forward. `workspace` gives the address of
         so many bytes; by default they are the queue's, until it is closed."""
-        block = block_type(len(inputs) + len(outputs))()
-        arguments = block.arguments
-        arguments.size = ctypes.sizeof(block)
-        arguments.n_inputs, arguments.n_outputs = len(inputs), len(outputs)
-        arguments.n_scalars = len(scalars)
-        arguments.scalars[: len(scalars)] = list(scalars)
-        for view, tensor in zip(block.tensors, inputs):
-            encode(view, tensor)
-        types = (c_void_p, POINTER(type(block)))
-        self.library.check(self.library.function(f"pc_{op}_plan", *types)(self.address, byref(block)))
+        block = self._planned(op, inputs, len(outputs), scalars)
         for view, tensor in zip(block.tensors[len(inputs) :], outputs):
             encode(view, tensor)
+        arguments = block.arguments
         arguments.workspace = (workspace or self._own_workspace)(arguments.workspace_size) or None
-        run = self.library.function(f"pc_{op}", *types)
+        run = self.library.function(f"pc_{op}", c_void_p, POINTER(type(block)))
         return Call(self, run, block, (*inputs, *outputs))
+
+    def plan(
+        self, op: str, inputs: Sequence[Tensor], outputs: int, scalars: Sequence[float] = ()
+    ) -> list[tuple[str, tuple[int, ...]]]:
+        """The dtypes and shapes of so many outputs, all that the op has."""
+        block = self._planned(op, inputs, outputs, scalars)
+        views = block.tensors[len(inputs) :]
+        return [(DTYPES[view.dtype], tuple(view.shape[: view.rank])) for view in views]
 
     def synchronize(self) -> None:
         """Waits for the queue's work."""
@@ -179,6 +180,20 @@ class Queue:
             self.free(self._workspaces.pop())
         self.library.check(self.library.function("pc_queue_destroy", c_void_p)(self.address))
         self.address = c_void_p()
+
+    def _planned(self, op: str, inputs: Sequence[Tensor], outputs: int, scalars: Sequence[float]) -> ctypes.Structure:
+        """A block of arguments that the op has checked, and whose outputs and workspace it has described."""
+        block = block_type(len(inputs) + outputs)()
+        arguments = block.arguments
+        arguments.size = ctypes.sizeof(block)
+        arguments.n_inputs, arguments.n_outputs = len(inputs), outputs
+        arguments.n_scalars = len(scalars)
+        arguments.scalars[: len(scalars)] = list(scalars)
+        for view, tensor in zip(block.tensors, inputs):
+            encode(view, tensor)
+        plan = self.library.function(f"pc_{op}_plan", c_void_p, POINTER(type(block)))
+        self.library.check(plan(self.address, byref(block)))
+        return block
 
     def _own_workspace(self, size: int) -> int:
         address = self.allocate(size)

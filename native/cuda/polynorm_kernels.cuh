@@ -1,6 +1,7 @@
 // PolyNorm's kernels over rows in registers: read once, and kept packed between the sums and the output; and
 // over rows that are read twice, the second time from cache: those too wide for anything else, or whose
-// tensors are aligned differently.
+// tensors are aligned differently. Each kernel folds its row's sums itself, as the staged ones do: a function
+// that also says whether the row was done in double costs a tenth more registers (sm_90).
 #pragma once
 #include "core/mapping.h"
 #include "polynorm_row.cuh"

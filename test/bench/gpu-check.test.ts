@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { activations } from '../../src/activations/table.js';
 import { type CommandResult, runCommand } from '../../src/command.js';
+import { fusedOps } from '../../src/fused/table.js';
+import { passesOf } from '../../src/fused/types.js';
 import { expected } from '../../src/op/compare.js';
 import { isMatrix, sampleOf } from '../../src/op/sample.js';
 import { emulatedCuda, native } from '../native/harness.js';
@@ -13,6 +15,21 @@ if (!hasPython) console.warn('skipped: the tests of bench/gpu: there is no pytho
 const emulated = hasPython ? await emulatedCuda() : undefined;
 const probe = 'import driver, json; print(json.dumps(driver.gpu_problem() is None))';
 const hasGpu = hasPython && (await evaluate<boolean>(probe));
+
+interface PythonPass {
+  readonly op: string;
+  readonly inputs: string[];
+  readonly outputs: string[];
+  readonly scalars: string[];
+}
+/** The ops of others.py. */
+const passes = hasPython
+  ? await evaluate<Record<string, PythonPass[]>>(
+      `import json, others
+both = lambda of: {"op": of.op, "inputs": list(of.inputs), "outputs": list(of.outputs), "scalars": list(of.scalars)}
+print(json.dumps({name: [both(of) for of in passes] for name, passes in others.PASSES.items()}))`,
+    )
+  : {};
 
 afterAll(removeFolders);
 
@@ -74,6 +91,31 @@ print(json.dumps([[op.name, list(op.scalars), op.gated] for op in reference.OPS]
   });
 });
 
+describe.skipIf(!hasPython)('bench/gpu/others.py', () => {
+  test.each(fusedOps.map((op) => ({ name: op.name, op })))('$name is as it is in TypeScript', ({ op }) => {
+    const wanted = passesOf(op).map(({ native: name, inputs, outputs, scalars }) => {
+      return { op: name, inputs: [...inputs], outputs: [...outputs], scalars: [...scalars] };
+    });
+    expect(passes[op.name]).toEqual(wanted);
+  });
+
+  test('with the activations has every op of the header, and a call of each', async () => {
+    const header = readFileSync(join(ROOT, 'native/include/polycom.h'), 'utf8');
+    const listed = [...header.matchAll(/\b(?:X|PC_OP)\((\w+)(?:, PC_|, 0|\))/g)].map(([, name]) => name!);
+    const ops = listed.filter((name) => !['op', 'name'].includes(name));
+    expect(ops).toEqual(
+      expect.arrayContaining(['copy', 'polynorm', 'attention', 'adamw', 'polynormproducts']),
+    );
+    const known = [...activations.map(({ name }) => name), ...Object.keys(passes)];
+    expect(new Set(known)).toEqual(new Set(ops));
+    const called = await evaluate<string[][]>(
+      `import json, others
+print(json.dumps([sorted({case.name for case in others.others(sizes)}) for sizes in others.SIZES.values()]))`,
+    );
+    for (const names of called) expect(names).toEqual(Object.keys(passes).sort());
+  });
+});
+
 describe.skipIf(!hasPython || hosts.length === 0)('bench/gpu/check.py', () => {
   test.each(hosts)('finds nothing wrong on $device', async ({ device, path }) => {
     const json = join(temporaryFolder(), 'check.json');
@@ -96,6 +138,7 @@ describe.skipIf(!hasPython || hosts.length === 0)('bench/gpu/check.py', () => {
     const found = JSON.parse(readFileSync(json, 'utf8'));
     expect(found).toMatchObject({ bench: 'gpu-check', device, commit: '0123456789ab', failures: [] });
     expect(found.sections.grid.checked).toBeGreaterThan(200);
+    expect(found.sections.others.checked).toBeGreaterThan(100);
     expect(found.sections.queues.checked).toBeGreaterThan(0);
     expect(found.sections.large).toMatchObject({ checked: 1, failures: 0 });
     expect(found.skipped).toContain("graphs: only CUDA's own streams can be captured");
@@ -105,10 +148,20 @@ describe.skipIf(!hasPython || hosts.length === 0)('bench/gpu/check.py', () => {
     const folder = temporaryFolder();
     writeFiles(folder, { 'numpy.py': 'raise ImportError("not here")\n' });
     const { device, path } = hosts[0]!;
-    const args = ['--library', path, '--device', device, '--ops', 'polynorm,geglu', '--sections', 'grid'];
+    const args = [
+      '--library',
+      path,
+      '--device',
+      device,
+      '--ops',
+      'polynorm,geglu',
+      '--sections',
+      'grid,others',
+    ];
     const { status, stdout } = await script('check.py', args, { PYTHONPATH: folder });
     expect(status, stdout).toBe(0);
     expect(stdout).toMatch(/grid: \d{3} checked, 0 failures/);
+    expect(stdout).toMatch(/others: \d{3} checked, 0 failures/);
     expect(stdout).toContain('there is no NumPy');
   });
 
@@ -194,6 +247,59 @@ print(json.dumps(found))`,
       expect.stringMatching(/: 1 rows differ from equal ones, row 20 first$/),
     );
     expect(found.large).toEqual(['y: row 73 is not what an equal row of a small matrix is']);
+  });
+});
+
+describe.skipIf(!hasPython || hosts.length === 0)('bench/gpu/against_cpu.py', () => {
+  test('sees what is wrong with results, memory and reruns', async () => {
+    const { device, path } = hosts.at(-1)!;
+    const found = await evaluate<Record<string, string[]>>(
+      `
+import ctypes, json, sys
+import against_cpu, guarded, polycom, vectors
+from others import SMALL, others
+vectors.quiet()
+library = polycom.Library(sys.argv[1])
+queue, cpu = library.queue("cpu" if sys.argv[2] == "cpu" else "cuda"), library.queue("cpu")
+first = lambda name: next(case for case in others(SMALL) if case.name == name and "1x1" not in case.about)
+
+def poked(name, output, at, value, when=lambda calls: True):
+    """What is found where a byte of an output, the first, second.. from the end, is another after a call."""
+    before, calls = polycom.Call.run, [0]
+    def run(self):
+        before(self)
+        calls[0] += self._queue is queue
+        if self._queue is queue and when(calls[0]):
+            tensor = self._tensors[-output].owner
+            byte = ctypes.create_string_buffer(bytes([value]), 1)
+            queue.copy(tensor.address + guarded.GUARD_BYTES + at, ctypes.addressof(byte), 1)
+    polycom.Call.run = run
+    try:
+        return list(against_cpu.problems_of(queue, cpu, first(name)))
+    finally:
+        polycom.Call.run = before
+
+def untouched(name):
+    return list(against_cpu.problems_of(queue, cpu, first(name)))
+
+print(json.dumps({
+    "right": [line for name in ("addrmsnorm", "attention", "quantizedpolynormglu", "adamw") for line in untouched(name)],
+    "value": poked("rmsnorm", 1, 11, 0x60),
+    "f8": poked("quantizedpolynormglu", 2, 40, 0x50),
+    "in place": poked("adamw", 2, 43, 0x60),
+    "guard": poked("rmsnorm", 1, -1, 1),
+    "input": poked("rmsnorm", 2, 7, 0x60),
+    "rerun": poked("rmsnorm", 1, 8, 1, lambda calls: calls == 1),
+}))`,
+      [path, device],
+    );
+    expect(found.right).toEqual([]);
+    expect(found.value).toContainEqual(expect.stringMatching(/rmsnorm_forward: y is off by/));
+    expect(found.f8).toContainEqual(expect.stringMatching(/: y has \S+ at 40; expected \S+, rounded$/));
+    expect(found['in place']).toContainEqual(expect.stringMatching(/adamw: m2 is off by/));
+    expect(found.guard).toContainEqual(expect.stringMatching(/rmsnorm_forward writes to y, or around it/));
+    expect(found.input).toContainEqual(expect.stringMatching(/rmsnorm_forward writes to weight, or around/));
+    expect(found.rerun).toContainEqual(expect.stringMatching(/rmsnorm_forward: y differs from run to run$/));
   });
 });
 
@@ -289,6 +395,8 @@ describe.skipIf(!hasPython)('bench/gpu/sanitize.py', () => {
       [check, 1],
       [`${over}gpu check: grid: 7 checked, 1 failures, 5 s\n========= ERROR SUMMARY: 0 errors`, 1],
       [`gpu check: grid: 7 checked, 2 failures, 5 s\n========= ERROR SUMMARY: 0 errors`, 1],
+      [`${over}gpu check: others: 9 checked, 1 failures, 1 s\n${over}${check}ERROR SUMMARY: 0 errors`, 1],
+      [`gpu check: others: 9 checked, 1 failures, 1 s\n${check}ERROR SUMMARY: 0 errors`, 1],
       ['', null],
     ];
     const verdicts = await evaluate<string[]>(
@@ -304,6 +412,8 @@ print(json.dumps([sanitize.verdict_of(*case) for case in json.loads(sys.argv[1])
       'FAILED: nothing was checked',
       expect.stringMatching(/^FAILED: it did not run/),
       'clean as far as time allowed (7 cases)',
+      'FAILED: the check itself failed (exit status 1)',
+      'FAILED: the check itself failed (exit status 1)',
       'FAILED: the check itself failed (exit status 1)',
       'FAILED: out of time',
     ]);
