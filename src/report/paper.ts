@@ -111,10 +111,7 @@ function sectionsOf(document: CompareDocument, charts: Charts): string[] {
     ...section('Ablations', ablations, () => formatAblations(ablations, charts)),
     formatOverflow(document.overflow, charts),
     ...section('Dynamics', dense, () =>
-      formatDynamics(
-        dense.filter(({ data }) => data === dense[0]!.data),
-        charts,
-      ),
+      per(dense, (groups, data) => formatDynamics(groups, charts, on(data).on)),
     ),
     ...section('Scaling', scaling, () => formatScaling(scaling, charts)),
     ...section('Learning rates', sweep, () => formatSweep(sweep, document.rates, charts)),

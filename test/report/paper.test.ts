@@ -82,6 +82,18 @@ describe('the report of the paper’s experiments', () => {
     }
   });
 
+  test('shows the dynamics on all data of the dense comparison', () => {
+    const experiments = document.experiments.map((experiment) => {
+      const others = experiment.runs.map((run) => ({ ...run, labels: { ...run.labels, data: 'other' } }));
+      return { ...experiment, runs: [...experiment.runs, ...others] };
+    });
+    const page = paperReport({ document: { ...document, experiments } }, charts);
+    for (const title of ['Similarity between layers', 'What activations take and give']) {
+      const found = [...page.matchAll(new RegExp(`${title}, on ([^<]*)<`, 'g'))].map(([, on]) => on);
+      expect(found).toEqual(['the synthetic language of 64 tokens', 'other']);
+    }
+  });
+
   test('needs nothing but itself, knows both schemes, and has a number wherever it shows one', () => {
     const page = paperReport({ document, theory, cost }, charts);
     const fetched = page

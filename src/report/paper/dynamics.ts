@@ -4,7 +4,7 @@ import { dynamicsOf, type Group } from '../../paper/groups.js';
 import { meanInterval } from '../../paper/statistics.js';
 import type { Charts } from '../charts.js';
 import type { Figure } from '../figures.js';
-import { formatFigure } from '../parts.js';
+import { escapeHtml, formatFigure } from '../parts.js';
 import { drawHeat } from './heat.js';
 import { drawIntervals, type IntervalRow } from './intervals.js';
 import { drawLines, type Series } from './lines.js';
@@ -15,16 +15,17 @@ import { type Column, formatTable } from './table.js';
 const THIRD = 340;
 const HALF = 520;
 
-/** What is learned inside the models of the dense comparison, on some data. */
-export function formatDynamics(groups: readonly Group[], charts: Charts): string {
+/** What is learned inside the models of the dense comparison, on the data named `on`. */
+export function formatDynamics(groups: readonly Group[], charts: Charts, on: string): string {
   const seen = groups.filter(({ runs }) => runs.some(({ result }) => dynamicsOf(result) !== undefined));
   const figures = [
     coefficientFigure(groups, charts),
     rankFigure(seen, charts),
     similarityFigure(seen, charts),
   ];
-  return `${figures.flatMap((figure) => (figure === undefined ? [] : formatFigure(figure))).join('\n')}
-${statisticsTable(seen)}`;
+  const shown = figures.filter((figure) => figure !== undefined);
+  return `${shown.map((figure) => formatFigure({ ...figure, title: `${figure.title}, on ${on}` })).join('\n')}
+${statisticsTable(seen, on)}`;
 }
 
 const POWERS = ['bias', 'x', 'x²', 'x³', 'x⁴'];
@@ -180,7 +181,7 @@ interface StatisticsRow {
   readonly seeds: readonly LayerDynamics[];
 }
 
-function statisticsTable(groups: readonly Group[]): string {
+function statisticsTable(groups: readonly Group[], on: string): string {
   const rows = groups.flatMap((group): StatisticsRow[] => {
     const seeds = layersOf(group);
     if (seeds.length === 0) return [];
@@ -201,7 +202,7 @@ function statisticsTable(groups: readonly Group[]): string {
     cell: ({ seeds }) => format(meanOf(seeds.map(value))),
   });
   const two = (value: number): string => value.toFixed(2);
-  return `<h3>What activations take and give</h3>
+  return `<h3>What activations take and give, on ${escapeHtml(on)}</h3>
 <p class="muted">Of held-out tokens after training, means over seeds. Of gated ones the argument is the gate, and what it gives is the product. A dead unit is 0 for
 every token.</p>
 ${formatTable<StatisticsRow>(
