@@ -20,8 +20,7 @@ function composed(tensors: Readonly<Record<string, tf.Tensor>>, scalars: Scalars
   const rows = x!.size / cols;
   const { group, inside } = groupsOf(offsets!, rows, groups);
   const members = tf.broadcastTo(tf.reshape(inside, [rows, 1]), [rows, cols]);
-  const kept = (values: tf.Tensor): tf.Tensor =>
-    tf.where(members, tf.reshape(values, [rows, cols]), tf.zeros([rows, cols]));
+  const kept = (values: tf.Tensor): tf.Tensor => chosen(members, tf.reshape(values, [rows, cols]));
   const shifted = shift!.size === 0 ? kept(x!) : tf.add(kept(x!), shift!);
   const powers = composedPowers(clamped(shifted, scalars.input_clamp!), order, scalars);
   const weights = columnsOf(tf.gather(weight!, group), order).reverse();
@@ -32,6 +31,20 @@ function composed(tensors: Readonly<Record<string, tf.Tensor>>, scalars: Scalars
     scalars.output_scale!,
   );
   return tf.reshape(kept(up === undefined ? y : tf.mul(y, kept(up))), x!.shape);
+}
+
+/** The values where a condition holds, else 0. tf.where's own gradient multiplies, and lets NaN through. */
+function chosen(condition: tf.Tensor, values: tf.Tensor): tf.Tensor {
+  const choose = (of: tf.Tensor, all: tf.Tensor): tf.Tensor => tf.where(of, all, tf.zeros(all.shape));
+  const op = tf.customGrad((...given) => {
+    const [all, save] = given as unknown as [tf.Tensor, tf.GradSaveFunc];
+    save([condition]);
+    return {
+      value: choose(condition, all),
+      gradFunc: (upstream: tf.Tensor, [of]: tf.Tensor[]) => choose(of!, upstream),
+    };
+  });
+  return op(values);
 }
 
 /** Each row's group, any for a row of none, and whether it has one. */

@@ -164,6 +164,24 @@ describe.each(cases)('$name on $host', ({ op, queue, host }) => {
 });
 
 describe('groupedPolyNorm', () => {
+  test('lets nothing of padding rows through, NaN in the gradient of y neither', async () => {
+    await tf.setBackend('cpu');
+    const odd = [
+      [NaN, 1],
+      [1, 2],
+      [3, NaN],
+    ]; // the middle row alone is in a group
+    const gradients = tf.grads((gate, up) =>
+      groupedPolyNormGlu(gate!, up!, [[0.2, 0.3, 0.4]], [0.1], [1, 2]),
+    )([tf.tensor2d(odd), tf.tensor2d(odd)], tf.tensor2d(odd));
+    for (const gradient of gradients) {
+      const values = Array.from(await gradient.data());
+      expect(values.every(Number.isFinite), String(values)).toBe(true);
+      expect([...values.slice(0, 2), ...values.slice(4)]).toEqual([0, 0, 0, 0]);
+      expect(values[2]).not.toBe(0);
+    }
+  });
+
   const [x, up] = [tf.randomNormal([6, 5], 0, 1, 'float32', 1), tf.randomNormal([6, 5], 0, 1, 'float32', 2)];
   const weight = tf.tensor2d([0.3, 0.2, 0.5, -0.1, 0.4, 0.7], [2, 3]);
   const [bias, offsets, shift] = [
