@@ -65,10 +65,7 @@ class Matrix:
         address = self.address + self.begin
         if shape is None:
             return polycom.Tensor(address, self.dtype, self.shape, (self.stride, 1), owner=self)
-        strides = [1] * len(shape)
-        for axis in range(len(shape) - 2, -1, -1):
-            strides[axis] = strides[axis + 1] * shape[axis + 1]
-        return polycom.Tensor(address, self.dtype, shape, strides, owner=self)
+        return polycom.Tensor(address, self.dtype, shape, polycom.contiguous(shape), owner=self)
 
     def free(self) -> None:
         self.queue.free(self.address)

@@ -91,16 +91,16 @@ class Rows:
         rows = max(1, gpu.tensor_bytes // (slots * SLOT_BYTES))
         dtype = "f32" if item == 4 else "bf16"
         gated, backward = pass_.startswith("gated"), pass_.endswith("backward")
-        matrix = lambda: self._tensor(dtype, (rows, cols), rows * cols * item)  # noqa: E731
-        small = lambda shape: self._tensor("f32", shape, 64)  # noqa: E731
+        matrix = lambda fill: self._tensor(dtype, (rows, cols), rows * cols * item, fill)  # noqa: E731
+        small = lambda shape: self._tensor("f32", shape, 64, True)  # noqa: E731
         name = f"polynorm{'glu' if gated else ''}_{'backward' if backward else 'forward'}"
         inputs, outputs = 1 + gated + backward, 1 + (gated and backward)
         self.bytes = (inputs + outputs) * rows * cols * item
         self.calls = []
         for _ in range(gpu.sets):
-            given = [matrix() for _ in range(1 + gated)] + [small((3,)), small(())]
-            given += [matrix()] if backward else []
-            made = [matrix() for _ in range(outputs)]
+            given = [matrix(True) for _ in range(1 + gated)] + [small((3,)), small(())]
+            given += [matrix(True)] if backward else []
+            made = [matrix(False) for _ in range(outputs)]
             made += [small((3,)), small(())] if backward else []
             self.calls.append(self.queue.prepare(name, given, made, (1e-6, 0.0)))
 
@@ -109,14 +109,12 @@ class Rows:
         while self._addresses:
             self.queue.free(self._addresses.pop())
 
-    def _tensor(self, dtype: str, shape: Sequence[int], size: int) -> polycom.Tensor:
+    def _tensor(self, dtype: str, shape: Sequence[int], size: int, fill: bool) -> polycom.Tensor:
         address = self.queue.allocate(size)
         self._addresses.append(address)
-        self._fill(address, size)
-        strides = [1] * len(shape)
-        for axis in range(len(shape) - 2, -1, -1):
-            strides[axis] = strides[axis + 1] * shape[axis + 1]
-        return polycom.Tensor(address, dtype, tuple(shape), tuple(strides))
+        if fill:
+            self._fill(address, size)
+        return polycom.Tensor(address, dtype, tuple(shape), polycom.contiguous(shape))
 
     def _fill(self, address: int, size: int) -> None:
         """Ordinary values, for rows that leave float's range take another way: 0x3f3f is 0.75 in bf16 and f32."""

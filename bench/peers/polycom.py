@@ -65,6 +65,14 @@ class Tensor(NamedTuple):
     """What must live as long as a call that uses the memory."""
 
 
+def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a tensor of this shape without gaps."""
+    strides = [1] * len(shape)
+    for axis in range(len(shape) - 2, -1, -1):
+        strides[axis] = strides[axis + 1] * shape[axis + 1]
+    return tuple(strides)
+
+
 class Library:
     """A loaded libpolycom."""
 
