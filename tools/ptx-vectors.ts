@@ -1,42 +1,48 @@
+/** What a kernel does 16 bytes at a time. */
+export type Access = 'loads' | 'stores';
+
 /** A kernel whose PTX lacks the 128-bit accesses that its path is for. */
 export interface NarrowKernel {
   /** By its mangled name. */
   readonly kernel: string;
-  readonly lacks: readonly ('loads' | 'stores')[];
+  readonly lacks: readonly Access[];
 }
 
-const LOAD = /\bld\.global(\.\w+)*\.(v4\.[bfsu]32|v2\.[bfsu]64)\b|\bcp\.async\.cg\.shared\.global\b/;
-const STORE = /\bst\.global(\.\w+)*\.(v4\.[bfsu]32|v2\.[bfsu]64)\b/;
+const PATTERNS: Readonly<Record<Access, RegExp>> = {
+  loads: /\bld\.global(\.\w+)*\.(v4\.[bfsu]32|v2\.[bfsu]64)\b|\bcp\.async\.cg\.shared\.global\b/,
+  stores: /\bst\.global(\.\w+)*\.(v4\.[bfsu]32|v2\.[bfsu]64)\b/,
+};
 
 /**
- * The kernels among `wide` that do not load, or store, 16 bytes at a time.
+ * The kernels that do not load, or store, 16 bytes at a time where they should.
  *
  * @param ptx the text that nvcc writes for one file
- * @param wide whether a kernel, by its mangled name, is for whole slots of 16 bytes
+ * @param wide what a kernel, by its mangled name, should do so
  */
-export function narrowKernels(ptx: string, wide: (kernel: string) => boolean): NarrowKernel[] {
+export function narrowKernels(ptx: string, wide: (kernel: string) => readonly Access[]): NarrowKernel[] {
   return entries(ptx)
-    .filter(({ kernel }) => wide(kernel))
     .map(({ kernel, body }) => ({
       kernel,
-      lacks: [
-        ...(LOAD.test(body) ? [] : (['loads'] as const)),
-        ...(STORE.test(body) ? [] : (['stores'] as const)),
-      ],
+      lacks: wide(kernel).filter((access) => !PATTERNS[access].test(body)),
     }))
     .filter(({ lacks }) => lacks.length > 0);
 }
 
+const BOTH: readonly Access[] = ['loads', 'stores'];
+
 /**
- * Whether a kernel, by its demangled name, is for whole slots of 16 bytes: an activation's, save where its last or last
- * but one argument says that its slots are single elements.
+ * What a kernel, by its demangled name, does in whole slots of 16 bytes: an activation's reads and writes them, save
+ * where its last or last but one argument says that its slots are single elements. What is quantised is narrower, and
+ * sums are few.
  */
-export function takesWholeSlots(name: string): boolean {
+export function wideAccesses(name: string): readonly Access[] {
   const [, kernel, list] = /^(\w+)<(.*)>$/.exec(name) ?? [];
-  const given = list?.split(', ') ?? [];
-  if (kernel?.startsWith('elementwise_')) return given.at(-2) === 'true';
-  if (!kernel?.startsWith('polynorm_')) return false;
-  return !kernel.includes('_wide_') || given.at(-1) === 'true';
+  if (kernel === undefined) return [];
+  const given = list!.split(', ');
+  if (kernel.startsWith('elementwise_')) return given.at(-2) === 'true' ? BOTH : [];
+  if (kernel.startsWith('polynorm_')) return kernel.includes('_wide_') && given.at(-1) !== 'true' ? [] : BOTH;
+  if (/^(groupedpolynorm|polynormapply)_(forward|backward)_/.test(kernel)) return BOTH;
+  return /^(quantizedpolynorm|polynormmoments|polynormproducts)_/.test(kernel) ? ['loads'] : [];
 }
 
 /** The bodies of a PTX file's kernels. */

@@ -15,7 +15,7 @@ import { lastLines, runCommand } from '../src/command.js';
 import { findNative } from '../src/native/library.js';
 import { packageFolder } from '../src/package.js';
 import { choices, choicesTable } from './occupancy.js';
-import { narrowKernels, takesWholeSlots } from './ptx-vectors.js';
+import { narrowKernels, wideAccesses } from './ptx-vectors.js';
 import { type KernelResources, parsePtxas } from './ptxas-output.js';
 
 const { values: options } = parseArgs({
@@ -107,8 +107,7 @@ async function compile(file: string, architecture: string): Promise<KernelResour
     const found = parsePtxas(result.stderr);
     const names = await demangled(found.map(({ kernel }) => kernel));
     const ptx = readFileSync(join(kept, `${basename(file, '.cu')}.ptx`), 'utf8');
-    const wide = (kernel: string): boolean => takesWholeSlots(names.get(kernel) ?? '');
-    for (const { kernel, lacks } of narrowKernels(ptx, wide)) {
+    for (const { kernel, lacks } of narrowKernels(ptx, (one) => wideAccesses(names.get(one) ?? ''))) {
       narrow.push(`${names.get(kernel)} (sm_${architecture}): ${lacks.join(', ')}`);
     }
     return found.map((kernel) => ({ ...kernel, kernel: names.get(kernel.kernel)! }));

@@ -6,28 +6,17 @@ namespace polycom {
 namespace cuda {
 namespace {
 
-template <class T>
-__device__ __forceinline__ void store(T* row, bool aligned, int64_t at, int64_t cols,
-                                      const packed<T, grouped_elements<T>>& slot) {
-  constexpr int E = grouped_elements<T>;
-  if (aligned) return store_slot<E>(row, at, cols, slot);
-#pragma unroll
-  for (int i = 0; i < E; ++i) {
-    if (at + i < cols) row[at + i] = slot.element[i];
-  }
-}
-
 template <class T, class Group>
 __device__ __forceinline__ void fill(Group& group, T* row, int64_t cols, float value) {
   for (int64_t at = group.rank(); at < cols; at += group.size()) row[at] = T(value);
 }
 
 template <int R, class T, bool Gated>
-__global__ void __launch_bounds__(grouped_threads, 2)
+__global__ void __launch_bounds__(block_row_threads, 2)
     groupedpolynorm_forward_kernel(const groupedpolynorm_call call) {
   using formula = polynorm<R>;
   using group_t = row_group<false, R>;
-  constexpr int E = grouped_elements<T>;
+  constexpr int E = slot_elements<T, true>;
   __shared__ typename group_t::shared room;
   group_t group(room);
   const bool hold = offsets_hold(group, call);
@@ -54,16 +43,16 @@ __global__ void __launch_bounds__(grouped_threads, 2)
     }
     const auto folded =
         formula::template fold_forward<float>(sums, call.epsilon, coefficients.weight, coefficients.bias);
-    const bool aligned = row.is_aligned(y);
+    const slotted_row<T> out_row(y, call.cols);
     for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E) {
-      const auto x = row.load_x(at), up = row.load_up(at);
+      const auto x = row.x.load(at), up = row.load_up(at);
       packed<T, E> out;
 #pragma unroll
       for (int i = 0; i < E; ++i) {
         const float value = formula::forward(row.clamped(row.shifted(x[i], at + i)), folded);
         out.set(i, Gated ? value * up[i] : value);
       }
-      store(y, aligned, at, call.cols, out);
+      out_row.store(at, out);
     }
   }
 }
@@ -103,12 +92,12 @@ template <int R, class T, bool Gated, class Group>
 __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm_call& call, int64_t r,
                                              int64_t of, double* columns, double (&share)[R + 1]) {
   using formula = polynorm<R>;
-  constexpr int E = grouped_elements<T>;
+  constexpr int E = slot_elements<T, true>;
   const grouped_row<T, Gated> row(call, r);
   const group_coefficients<R> coefficients(call, of);
   float sums[formula::backward_sums];
   sum_slots<formula::backward_sums, E>(group, call.cols, sums, [&](int64_t at, float* part) {
-    const auto x = row.load_x(at), up = row.load_up(at), dy = row.load_dy(at);
+    const auto x = row.x.load(at), up = row.load_up(at), dy = row.dy.load(at);
 #pragma unroll
     for (int i = 0; i < E; ++i) {
       const float v = row.clamped(row.shifted(x[i], at + i));
@@ -127,11 +116,10 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
       formula::template fold_forward<float>(sums, call.epsilon, coefficients.weight, coefficients.bias);
 #pragma unroll
   for (int p = 0; p <= R; ++p) share[p] = double(parts[p]);
-  T* const dx = call.out.row<T>(r);
-  T* const dup = Gated ? call.dup.row<T>(r) : nullptr;
-  const bool aligned = row.is_aligned(dx), dup_aligned = row.is_aligned(dup);
+  const slotted_row<T> dx(call.out.row<T>(r), call.cols);
+  const slotted_row<T> dup(Gated ? call.dup.row<T>(r) : nullptr, call.cols);
   for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E) {
-    const auto x = row.load_x(at), up = row.load_up(at), dy = row.load_dy(at);
+    const auto x = row.x.load(at), up = row.load_up(at), dy = row.dy.load(at);
     packed<T, E> out, dup_out;
 #pragma unroll
     for (int i = 0; i < E; ++i) {
@@ -142,15 +130,15 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
       if (columns != nullptr && at + i < call.cols) columns[at + i] += double(d);
       if constexpr (Gated) dup_out.set(i, dy[i] * formula::forward(v, value));
     }
-    store(dx, aligned, at, call.cols, out);
-    if constexpr (Gated) store(dup, dup_aligned, at, call.cols, dup_out);
+    dx.store(at, out);
+    if constexpr (Gated) dup.store(at, dup_out);
   }
 }
 
 // Each block takes every gridDim-th row. Its threads' sums of columns are read by others only after a
 // barrier: that of the next row's sums.
 template <int R, class T, bool Gated>
-__global__ void __launch_bounds__(grouped_threads, 1)
+__global__ void __launch_bounds__(block_row_threads, 1)
     groupedpolynorm_backward_kernel(const groupedpolynorm_call call) {
   using group_t = row_group<false, polynorm<R>::backward_sums>;
   __shared__ typename group_t::shared room;
@@ -174,7 +162,7 @@ __global__ void __launch_bounds__(grouped_threads, 1)
 }
 
 // A group's coefficient gradients from its rows' shares: a block a group.
-__global__ void __launch_bounds__(grouped_threads, 1)
+__global__ void __launch_bounds__(block_row_threads, 1)
     groupedpolynorm_groups_kernel(const groupedpolynorm_call call) {
   using group_t = row_group<false, PC_MAX_ORDER + 1>;
   __shared__ group_t::shared room;
@@ -206,7 +194,7 @@ __global__ void __launch_bounds__(grouped_threads, 1)
 }
 
 // The shift's gradient from the blocks' sums of dx's columns, in the order of the blocks.
-__global__ void __launch_bounds__(grouped_threads, 1)
+__global__ void __launch_bounds__(block_row_threads, 1)
     groupedpolynorm_columns_kernel(const groupedpolynorm_call call, int64_t pieces) {
   using group_t = row_group<false, 1>;
   __shared__ group_t::shared room;
@@ -223,8 +211,7 @@ __global__ void __launch_bounds__(grouped_threads, 1)
 template <bool Gated>
 pc_status forward_of(const pc_queue& queue, const groupedpolynorm_call& call) {
   if (call.empty()) return PC_OK;
-  const launch_shape shape = {call.rows < grouped_blocks ? call.rows : grouped_blocks,
-                              grouped_threads_for(call)};
+  const launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype);
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
@@ -246,12 +233,12 @@ pc_status rows_backward(const pc_queue& queue, const groupedpolynorm_call& call)
   if (call.has_shift) {
     if (pc_status status = zero_column_sums(queue, call, pieces)) return status;
   }
-  const int64_t blocks = call.has_shift ? pieces : call.rows < grouped_blocks ? call.rows : grouped_blocks;
+  launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype);
+  if (call.has_shift) shape.blocks = pieces;
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
-    return launch(queue, {blocks, grouped_threads_for(call)}, groupedpolynorm_backward_kernel<R, T, Gated>,
-                  call);
+    return launch(queue, shape, groupedpolynorm_backward_kernel<R, T, Gated>, call);
   });
 }
 
@@ -261,11 +248,12 @@ pc_status backward_of(const pc_queue& queue, const groupedpolynorm_call& call) {
     if (pc_status status = rows_backward<Gated>(queue, call)) return status;
   }
   if (call.groups > 0) {
-    if (pc_status status = launch(queue, {call.groups, grouped_threads}, groupedpolynorm_groups_kernel, call))
+    if (pc_status status =
+            launch(queue, {call.groups, block_row_threads}, groupedpolynorm_groups_kernel, call))
       return status;
   }
   if (!call.has_shift) return PC_OK;
-  return launch(queue, {divide_up(call.cols, grouped_threads), grouped_threads},
+  return launch(queue, {divide_up(call.cols, block_row_threads), block_row_threads},
                 groupedpolynorm_columns_kernel, call, call.empty() ? 0 : grouped_pieces(call.rows));
 }
 

@@ -2,27 +2,11 @@
 // second time.
 #pragma once
 #include "core/groupedpolynorm.h"
-#include "launch.cuh"
 #include "math/polynorm.h"
-#include "packed.cuh"
-#include "reduce.cuh"
+#include "row_slots.cuh"
 
 namespace polycom {
 namespace cuda {
-
-constexpr int grouped_threads = 256;
-constexpr int64_t grouped_blocks = 65536;
-constexpr int slots_a_carry = 32;  // after so many slots a thread's float sums go into its double ones
-
-template <class T>
-constexpr int grouped_elements = slot_bytes / int(sizeof(T));
-
-// The threads of a row: enough for a slot each, or all.
-inline int grouped_threads_for(const groupedpolynorm_call& call) {
-  const int64_t item = call.dtype == PC_F32 ? 4 : 2, slots = divide_up(call.cols * item, slot_bytes);
-  const int64_t threads = divide_up(slots, warp_size) * warp_size;
-  return threads < grouped_threads ? int(threads) : grouped_threads;
-}
 
 // Whether the offsets rise, from 0 or more to at most the rows; asked by all threads of a block.
 template <class Group>
@@ -68,41 +52,25 @@ struct group_coefficients {
 // Where one row lies, and what is done to x before it is normalised.
 template <class T, bool Gated>
 struct grouped_row {
-  static constexpr int E = grouped_elements<T>;
-  using slot = packed<T, E>;
+  static constexpr int E = slot_elements<T, true>;
 
-  const T *x, *up, *dy;
+  slotted_row<const T> x, up, dy;
   const float* shift;
   float limit;
   int64_t cols;
-  bool x_aligned, up_aligned, dy_aligned;
 
   __device__ __forceinline__ grouped_row(const groupedpolynorm_call& call, int64_t r)
-      : x(call.x.row<const T>(r)),
-        up(Gated ? call.up.row<const T>(r) : nullptr),
-        dy(call.dy.data == nullptr ? nullptr : call.dy.row<const T>(r)),
+      : x(call.x.row<const T>(r), call.cols),
+        up(Gated ? call.up.row<const T>(r) : nullptr, call.cols),
+        dy(call.dy.data == nullptr ? nullptr : call.dy.row<const T>(r), call.cols),
         shift(call.has_shift ? call.shift : nullptr),
         limit(call.input_limit),
-        cols(call.cols),
-        x_aligned(is_aligned(x)),
-        up_aligned(is_aligned(up)),
-        dy_aligned(is_aligned(dy)) {}
+        cols(call.cols) {}
 
-  __device__ static __forceinline__ bool is_aligned(const void* p) { return uintptr_t(p) % slot_bytes == 0; }
-
-  // Elements past the row read as 0.
-  __device__ __forceinline__ slot load(const T* row, bool aligned, int64_t at) const {
-    if (aligned) return load_slot<E>(row, at, cols);
-    slot loaded;
-#pragma unroll
-    for (int i = 0; i < E; ++i) loaded.element[i] = at + i < cols ? row[at + i] : T(0.0f);
-    return loaded;
+  __device__ __forceinline__ packed<T, E> load_up(int64_t at) const {
+    if constexpr (Gated) return up.load(at);
+    return {};
   }
-  __device__ __forceinline__ slot load_x(int64_t at) const { return load(x, x_aligned, at); }
-  __device__ __forceinline__ slot load_up(int64_t at) const {
-    return Gated ? load(up, up_aligned, at) : slot{};
-  }
-  __device__ __forceinline__ slot load_dy(int64_t at) const { return load(dy, dy_aligned, at); }
 
   // Of element `at`, whose x is given: with its shift, and then clamped.
   template <class V>
@@ -126,27 +94,6 @@ struct grouped_row {
   }
 };
 
-// Sums over a row, for every thread: add(at, sums) for each slot of this thread's, in float, carried into
-// double.
-template <int N, int E, class Group, class Add>
-__device__ __forceinline__ void sum_slots(Group& group, int64_t cols, float (&sums)[N], Add add) {
-  double total[N] = {};
-  const int64_t step = int64_t(group.size()) * E;
-  for (int64_t from = int64_t(group.rank()) * E; from < cols; from += step * slots_a_carry) {
-    float part[N] = {};
-    for (int k = 0; k < slots_a_carry; ++k) {
-      const int64_t at = from + k * step;
-      if (at >= cols) break;
-      add(at, part);
-    }
-#pragma unroll
-    for (int k = 0; k < N; ++k) total[k] += double(part[k]);
-  }
-#pragma unroll
-  for (int k = 0; k < N; ++k) sums[k] = float(total[k]);
-  group.sum(sums);
-}
-
 template <int R, class V>
 __device__ __forceinline__ void to_means(const groupedpolynorm_call& call, V* sums) {
 #pragma unroll
@@ -157,9 +104,9 @@ __device__ __forceinline__ void to_means(const groupedpolynorm_call& call, V* su
 template <int R, class T, bool Gated, class Group>
 __device__ __forceinline__ void moments_of(Group& group, const grouped_row<T, Gated>& row,
                                            const groupedpolynorm_call& call, float (&sums)[R]) {
-  constexpr int E = grouped_elements<T>;
+  constexpr int E = slot_elements<T, true>;
   sum_slots<R, E>(group, call.cols, sums, [&](int64_t at, float* part) {
-    const auto x = row.load_x(at);
+    const auto x = row.x.load(at);
 #pragma unroll
     for (int i = 0; i < E; ++i) polynorm<R>::add_moments(row.clamped(row.shifted(x[i], at + i)), part);
   });

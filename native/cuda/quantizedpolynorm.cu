@@ -60,7 +60,7 @@ template <int R, class T, bool Gated, class Group>
 __device__ __forceinline__ void quantize(Group& group, const groupedpolynorm_call& call, int64_t r,
                                          int64_t of) {
   using formula = polynorm<R>;
-  constexpr int E = grouped_elements<T>;
+  constexpr int E = slot_elements<T, true>;
   const grouped_row<T, Gated> row(call, r);
   const group_coefficients<R> coefficients(call, of);
   float sums[R];
@@ -74,7 +74,7 @@ __device__ __forceinline__ void quantize(Group& group, const groupedpolynorm_cal
   // visit(at, values) for each slot of this thread's.
   const auto each = [&](auto visit) {
     for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E) {
-      const auto x = row.load_x(at), up = row.load_up(at);
+      const auto x = row.x.load(at), up = row.load_up(at);
       float values[E];
 #pragma unroll
       for (int i = 0; i < E; ++i) {
@@ -106,7 +106,7 @@ __device__ __forceinline__ void quantize(Group& group, const groupedpolynorm_cal
 }
 
 template <int R, class T, bool Gated>
-__global__ void __launch_bounds__(grouped_threads, 1)
+__global__ void __launch_bounds__(block_row_threads, 1)
     quantizedpolynorm_kernel(const groupedpolynorm_call call) {
   using group_t = row_group<false, R>;
   __shared__ typename group_t::shared room;
@@ -127,8 +127,7 @@ __global__ void __launch_bounds__(grouped_threads, 1)
 template <bool Gated>
 pc_status quantized_of(const pc_queue& queue, const groupedpolynorm_call& call) {
   if (call.rows == 0) return PC_OK;
-  const int threads = call.cols == 0 ? warp_size : grouped_threads_for(call);
-  const launch_shape shape = {call.rows < grouped_blocks ? call.rows : grouped_blocks, threads};
+  const launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype);
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;

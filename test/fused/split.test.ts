@@ -5,7 +5,7 @@ import { decode, encoded, type Stored } from '../../src/native/dtype.js';
 import type { Queue } from '../../src/native/queue.js';
 import type { Dtype, NativeTensor } from '../../src/native/types.js';
 import { BOUND, boundOf, errorOf, expected, gradientDtype, sameBits } from '../../src/op/compare.js';
-import { type Sample, sampleOf } from '../../src/op/sample.js';
+import { normal, type Sample, sampleOf } from '../../src/op/sample.js';
 import { queuePairs } from '../native/harness.js';
 import { callNative } from './harness.js';
 
@@ -126,6 +126,43 @@ describe.each(hosts)('PolyNorm split over ranks on $host', ({ queues }) => {
     for (const [i, value] of (y!.data as Float32Array).entries())
       expect(Math.abs(split[i]! - value)).toBeLessThan(1e-6 * (1 + Math.abs(value)));
   });
+
+  test.each([1e-20, 1e-12, 1e-6, 1, 1e4, 2e6, 1e9, 1e18])(
+    'sums what a float holds of values of %d',
+    (scale) => {
+      const [rows, cols, order] = [2, 8191, 4];
+      for (const offset of [0, 1]) {
+        const [x, dy] = [31, 32].map((seed) =>
+          normal(rows * cols + offset, seed)
+            .map((value) => (seed === 31 ? scale * value : value))
+            .subarray(offset),
+        ) as [Float32Array, Float32Array];
+        const given = { data: x, shape: [rows, cols] };
+        const sums = (name: string, inputs: NativeTensor[], scalars: number[]) =>
+          callNative(queue, name, inputs, scalars, 1)[0]!.data as Float32Array;
+        const moments = sums('polynormmoments', [given], [cols, order]);
+        const products = sums('polynormproducts', [given, { data: dy, shape: [rows, cols] }], [order]);
+        const check = (got: number, term: (i: number) => number, r: number): void => {
+          let [value, terms] = [0, 0];
+          for (let i = r * cols; i < (r + 1) * cols; ++i) {
+            value += term(i);
+            terms += Math.abs(term(i));
+          }
+          const wanted = Math.fround(value);
+          // Half the last digit of the smallest floats beside the bound.
+          if (Number.isFinite(wanted))
+            expect(Math.abs(got - value)).toBeLessThanOrEqual(BOUND * terms + 2 ** -150);
+          else expect(got).toBe(wanted);
+        };
+        for (let r = 0; r < rows; ++r) {
+          for (let p = 1; p <= order; ++p)
+            check(moments[r * order + p - 1]!, (i) => x[i]! ** (2 * p) / cols, r);
+          for (let p = 0; p <= order; ++p)
+            check(products[r * (order + 1) + p]!, (i) => dy[i]! * x[i]! ** p, r);
+        }
+      }
+    },
+  );
 
   test('gives the same bits again, and on another queue', () => {
     const sample = sampleOf(polynormRow, 90, 300, { seed: 8 });

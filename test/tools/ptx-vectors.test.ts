@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { narrowKernels, takesWholeSlots } from '../../tools/ptx-vectors.js';
+import { narrowKernels, wideAccesses } from '../../tools/ptx-vectors.js';
 
 const ptx = `.version 9.0
 .visible .entry wide(
@@ -21,19 +21,27 @@ const ptx = `.version 9.0
 `;
 
 test('finds the kernels without 128-bit loads and stores', () => {
-  expect(narrowKernels(ptx, () => true)).toEqual([{ kernel: 'scalar', lacks: ['loads', 'stores'] }]);
-  expect(narrowKernels(ptx, (kernel) => kernel !== 'scalar')).toEqual([]);
+  expect(narrowKernels(ptx, () => ['loads', 'stores'])).toEqual([
+    { kernel: 'scalar', lacks: ['loads', 'stores'] },
+  ]);
+  expect(narrowKernels(ptx, () => ['loads'])).toEqual([{ kernel: 'scalar', lacks: ['loads'] }]);
+  expect(narrowKernels(ptx, (kernel) => (kernel === 'scalar' ? [] : ['loads', 'stores']))).toEqual([]);
 });
 
 test('knows the kernels of whole slots by their names', () => {
   const names = {
-    'polynorm_backward_staged_kernel<3, __nv_bfloat16, false>': true,
-    'polynorm_forward_kernel<3, float, true, true, 4>': true,
-    'polynorm_forward_wide_kernel<3, float, true, true>': true,
-    'polynorm_forward_wide_kernel<3, float, true, false>': false,
-    'elementwise_forward_kernel<polyrelu<3>, float, true, false>': true,
-    'elementwise_forward_kernel<polyrelu<3>, float, false, true>': false,
-    'rmsnorm_forward_kernel<true>': false,
+    'polynorm_backward_staged_kernel<3, __nv_bfloat16, false>': ['loads', 'stores'],
+    'polynorm_forward_kernel<3, float, true, true, 4>': ['loads', 'stores'],
+    'polynorm_forward_wide_kernel<3, float, true, true>': ['loads', 'stores'],
+    'polynorm_forward_wide_kernel<3, float, true, false>': [],
+    'elementwise_forward_kernel<polyrelu<3>, float, true, false>': ['loads', 'stores'],
+    'elementwise_forward_kernel<polyrelu<3>, float, false, true>': [],
+    'groupedpolynorm_backward_kernel<3, __half, false>': ['loads', 'stores'],
+    'quantizedpolynorm_kernel<3, __half, false>': ['loads'],
+    'polynormproducts_kernel<2, float>': ['loads'],
+    'polynormapply_pieces_kernel<2>': [],
+    'rmsnorm_forward_kernel<true>': [],
+    groupedpolynorm_groups_kernel: [],
   };
-  for (const [name, whole] of Object.entries(names)) expect(takesWholeSlots(name), name).toBe(whole);
+  for (const [name, accesses] of Object.entries(names)) expect(wideAccesses(name), name).toEqual(accesses);
 });
