@@ -48,8 +48,8 @@ export function firstAtOrBelow(points: readonly Point[], level: number): number 
 /** What a candidate needs to come to the reference's final loss. */
 export interface TokensToTarget {
   /**
-   * The share of the reference's tokens that is not needed, over seeds: 0.31 is 31 % fewer. Null where a seed has not come
-   * down to the target: what is known then is too little for a mean.
+   * The share of the reference's tokens that is not needed, over seeds: 0.31 is 31 % fewer. A seed that has not come down
+   * to the target counts as 0, which is more than it saves. Null where none has.
    */
   readonly saving: Interval | null;
   readonly bySeed: readonly {
@@ -89,9 +89,9 @@ export function tokensToTarget(
       remedy: 'run both with the same seeds',
     });
   }
-  const savings = bySeed.flatMap(({ saving }) => (saving === null ? [] : [saving]));
-  const all = savings.length === bySeed.length;
-  return { saving: all ? meanInterval(savings) : null, bySeed, reached: savings.length };
+  const reached = bySeed.filter(({ saving }) => saving !== null).length;
+  const saving = reached === 0 ? null : meanInterval(bySeed.map(({ saving }) => saving ?? 0));
+  return { saving, bySeed, reached };
 }
 
 /**

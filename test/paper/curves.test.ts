@@ -58,12 +58,16 @@ describe('tokens to a target', () => {
     expect(saving!.high!).toBeGreaterThan(saving!.mean);
   });
 
-  test('where a seed does not come there, there is no mean', () => {
-    const mixed = [curve(0, 5, 0.33), curve(1, 6, 0.2), curve(2, 5, 0.33)];
-    const { saving, bySeed, reached } = tokensToTarget(mixed, reference);
-    expect(saving).toBeNull();
+  test('a seed that does not come there saves nothing, and where none does there is no mean', () => {
+    const slow = curve(1, 6, 0.2);
+    const { saving, bySeed, reached } = tokensToTarget(
+      [curve(0, 5, 0.33), slow, curve(2, 5, 0.33)],
+      reference,
+    );
+    expect(saving!.mean).toBeCloseTo((bySeed[0]!.saving! + bySeed[2]!.saving!) / 3, 12);
     expect(reached).toBe(2);
-    expect(bySeed[1]!.tokens).toBeNull();
+    expect(bySeed[1]).toMatchObject({ tokens: null, saving: null });
+    expect(tokensToTarget([slow], reference)).toMatchObject({ saving: null, reached: 0 });
   });
 
   test('the reference itself saves nothing', () => {
