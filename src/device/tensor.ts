@@ -2,7 +2,7 @@ import { PolycomError } from '../errors.js';
 import { checkTensor } from '../native/arguments.js';
 import { decode, encoded as encodedAs, ITEM_BYTES, STORAGE, type Stored } from '../native/dtype.js';
 import type { Queue } from '../native/queue.js';
-import type { Dtype, NativeTensor } from '../native/types.js';
+import type { Dtype, ElementType, IntegerTensor, NativeTensor } from '../native/types.js';
 import { copyMemory, DeviceMemory, download } from './memory.js';
 
 /** What a tensor can be made from: numbers, or for f16 and bf16 their bits in a Uint16Array. */
@@ -18,20 +18,23 @@ export type TensorValues =
   | Int32Array
   | Uint32Array;
 
+/** What a tensor of this type is read as. */
+export type ArrayOf<D extends ElementType> = D extends 'i32' ? Int32Array : Float32Array;
+
 /**
  * A contiguous tensor on a queue's device, which ops take and write. It owns its memory until `dispose`, or the end of
  * a `using` scope; one that is dropped instead is freed some time later, and never within synchronous code.
  * Use it on its own queue, or on another of the same device once the work on its own is done.
  */
-export class DeviceTensor implements NativeTensor, Disposable {
+export class DeviceTensor<D extends ElementType = Dtype> implements Disposable {
   readonly queue: Queue;
   readonly shape: readonly number[];
-  readonly dtype: Dtype;
+  readonly dtype: D;
   /** The number of elements. */
   readonly size: number;
   readonly #memory: DeviceMemory;
 
-  private constructor(queue: Queue, shape: readonly number[], dtype: Dtype) {
+  private constructor(queue: Queue, shape: readonly number[], dtype: D) {
     this.queue = queue;
     this.size = checkedSize(shape, dtype);
     this.shape = Object.freeze([...shape]);
@@ -47,22 +50,27 @@ export class DeviceTensor implements NativeTensor, Disposable {
    * @throws {PolycomError} `OUT_OF_MEMORY`, naming the bytes in use; `LIBRARY_NOT_FOUND` where the addon has not been
    *   built; `INVALID_ARGUMENT`
    */
-  static alloc(queue: Queue, shape: readonly number[], dtype: Dtype = 'f32'): DeviceTensor {
+  static alloc<D extends ElementType = 'f32'>(
+    queue: Queue,
+    shape: readonly number[],
+    dtype: D = 'f32' as D,
+  ): DeviceTensor<D> {
     return new DeviceTensor(queue, shape, dtype);
   }
 
   /**
    * A tensor that holds these values, row by row. Numbers become f32, and then another dtype by rounding to nearest,
-   * ties to even; a Uint16Array, for f16 and bf16, holds their bits. Once this returns, `values` may change.
+   * ties to even; a Uint16Array, for f16 and bf16, holds their bits. Those of i32 must be whole numbers that it holds.
+   * Once this returns, `values` may change.
    *
    * @throws {PolycomError} as {@link DeviceTensor.alloc}
    */
-  static fromArray(
+  static fromArray<D extends ElementType = 'f32'>(
     queue: Queue,
     values: TensorValues,
     shape: readonly number[],
-    dtype: Dtype = 'f32',
-  ): DeviceTensor {
+    dtype: D = 'f32' as D,
+  ): DeviceTensor<D> {
     const size = checkedSize(shape, dtype);
     if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
       throw new PolycomError('INVALID_ARGUMENT', `values are ${values}; expected an array of numbers`);
@@ -98,13 +106,13 @@ export class DeviceTensor implements NativeTensor, Disposable {
   }
 
   /** The elements, row by row, as the work queued so far leaves them. On CUDA nothing waits but the promise. */
-  async toArray(): Promise<Float32Array> {
+  async toArray(): Promise<ArrayOf<D>> {
     if (this.queue.device === 'cpu') return this.toArraySync();
     return this.#decode(await download(this.data));
   }
 
   /** As {@link DeviceTensor.toArray}, waiting for the queue. */
-  toArraySync(): Float32Array {
+  toArraySync(): ArrayOf<D> {
     const { data, queue } = this;
     const buffer = new ArrayBuffer(data.byteLength);
     copyMemory(queue, new Uint8Array(buffer), data);
@@ -121,26 +129,28 @@ export class DeviceTensor implements NativeTensor, Disposable {
     this.dispose();
   }
 
-  #decode(stored: ArrayBuffer): Float32Array {
-    const { dtype } = this;
-    return decode(new STORAGE[dtype](stored), dtype);
+  #decode(stored: ArrayBuffer): ArrayOf<D> {
+    const dtype: ElementType = this.dtype;
+    const values = dtype === 'i32' ? new Int32Array(stored) : decode(new STORAGE[dtype](stored), dtype);
+    return values as ArrayOf<D>;
   }
 }
 
-function checkedSize(shape: readonly number[], dtype: Dtype): number {
+function checkedSize(shape: readonly number[], dtype: ElementType): number {
   if (!Array.isArray(shape)) {
     throw new PolycomError('INVALID_ARGUMENT', `shape is ${shape}; expected an array of sizes`);
   }
   const size = shape.reduce((product, n) => product * n, 1);
   // Checked as an op checks it, against memory of any size.
   const data = { address: 0n, byteLength: Number.MAX_SAFE_INTEGER };
-  checkTensor('DeviceTensor', 'the tensor', { data, shape, dtype });
+  checkTensor('DeviceTensor', 'the tensor', { data, shape, dtype } as NativeTensor | IntegerTensor);
   return size;
 }
 
 /** The bytes of these values in a dtype. */
-function storedValues(values: TensorValues, dtype: Dtype): Uint8Array {
-  const { buffer, byteOffset, byteLength } = encoded(values, dtype);
+function storedValues(values: TensorValues, dtype: ElementType): Uint8Array {
+  const stored = dtype === 'i32' ? wholeNumbers(values) : encoded(values, dtype);
+  const { buffer, byteOffset, byteLength } = stored;
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
@@ -153,6 +163,16 @@ function encoded(values: TensorValues, dtype: Dtype): Stored {
   }
   const floats = values instanceof Float32Array ? values : floatsOf(values);
   return encodedAs(floats, dtype);
+}
+
+function wholeNumbers(values: TensorValues): Int32Array {
+  if (values instanceof Int32Array) return values;
+  const whole = Int32Array.from(values);
+  const wrong = whole.findIndex((value, i) => value !== values[i]);
+  if (wrong < 0) return whole;
+  throw new PolycomError('INVALID_ARGUMENT', `value ${wrong} is ${values[wrong]}; expected a whole number`, {
+    remedy: 'i32 holds whole numbers from -2147483648 to 2147483647',
+  });
 }
 
 function floatsOf(values: ArrayLike<number>): Float32Array {

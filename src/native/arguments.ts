@@ -1,7 +1,7 @@
 import { PolycomError } from '../errors.js';
 import { ITEM_BYTES, STORAGE } from './dtype.js';
 import { koffi } from './koffi.js';
-import type { Dtype, IntegerTensor, Memory, NativeTensor } from './types.js';
+import type { Dtype, ElementType, IntegerTensor, Memory, NativeTensor } from './types.js';
 
 // The layout of pc_args and pc_tensor in native/include/polycom.h.
 const HEADER_BYTES = 104;
@@ -18,8 +18,8 @@ const OFFSET = {
   workspaceSize: 96,
 };
 const TENSOR_OFFSET = { data: 0, dtype: 8, rank: 12, shape: 16, strides: 80 };
-const DTYPES: readonly (Dtype | 'i32')[] = ['f32', 'f16', 'bf16', 'i32', 'f8e4m3'];
-const ARRAYS: Readonly<Record<Dtype | 'i32', string>> = {
+const DTYPES: readonly ElementType[] = ['f32', 'f16', 'bf16', 'i32', 'f8e4m3'];
+const ARRAYS: Readonly<Record<ElementType, string>> = {
   f32: 'Float32Array',
   f16: 'Uint16Array',
   bf16: 'Uint16Array',
@@ -102,7 +102,7 @@ export function checkTensor(op: string, name: string, tensor: NativeTensor | Int
   } else if (typeof data?.address !== 'bigint' || !Number.isSafeInteger(data.byteLength)) {
     wrong('has no memory; expected a typed array, or an address (bigint) with its byteLength');
   }
-  const needed = spanOf(shape, strides) * (dtype === 'i32' ? 4 : ITEM_BYTES[dtype]);
+  const needed = spanOf(shape, strides) * ITEM_BYTES[dtype];
   if (needed > data.byteLength) {
     wrong(`needs ${needed} bytes and has ${data.byteLength}`, 'pass an array that holds the whole shape');
   }

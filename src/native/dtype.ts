@@ -1,7 +1,13 @@
-import type { Dtype } from './types.js';
+import type { Dtype, ElementType } from './types.js';
 
 /** The bytes of an element. */
-export const ITEM_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, bf16: 2, f8e4m3: 1 };
+export const ITEM_BYTES: Readonly<Record<ElementType, number>> = {
+  f32: 4,
+  f16: 2,
+  bf16: 2,
+  i32: 4,
+  f8e4m3: 1,
+};
 
 /** Elements as a dtype stores them. */
 export type Stored = Float32Array | Uint16Array | Uint8Array;

@@ -4,6 +4,9 @@ export type Device = 'cpu' | 'cuda';
 /** How a tensor's elements are stored. Arithmetic is f32 whatever the storage. `f8e4m3` is of quantised outputs alone. */
 export type Dtype = 'f32' | 'f16' | 'bf16' | 'f8e4m3';
 
+/** All that a tensor's elements may be: floats in some storage, or whole numbers of 32 bits, as ids and positions are. */
+export type ElementType = Dtype | 'i32';
+
 /** Memory that native code may read and write: a typed array or buffer, or an address on a device. */
 export type Memory = ArrayBufferView | { readonly address: bigint; readonly byteLength: number };
 

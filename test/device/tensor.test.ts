@@ -48,6 +48,23 @@ describe.each(hosts)('a tensor on $device', ({ device, library }) => {
     expect(sameBits(await tensor.toArray(), decodeHalves(bits, dtype))).toBe(true);
   });
 
+  test('keeps whole numbers, which ops take as ids', async () => {
+    const ids = [2, 0, -(2 ** 31), 2 ** 31 - 1];
+    using tensor = DeviceTensor.fromArray(queue, ids, [4], 'i32');
+    expect(tensor.toArraySync()).toEqual(Int32Array.from(ids));
+    expect(await tensor.toArray()).toEqual(Int32Array.from(ids));
+    using rows = DeviceTensor.fromArray(queue, Int32Array.of(1, 0, 1), [3], 'i32');
+    using table = DeviceTensor.fromArray(queue, [1, 2, 3, 4], [2, 2]);
+    const [y] = queue.call('embedding_forward', { inputs: [table, rows] });
+    expect(y!.toArraySync()).toEqual(Float32Array.of(3, 4, 1, 2, 3, 4));
+    y!.dispose();
+    for (const wrong of [1.5, NaN, 2 ** 31]) {
+      const error = errorOf(() => DeviceTensor.fromArray(queue, [0, wrong], [2], 'i32'));
+      expect(error.message).toContain(`value 1 is ${wrong}; expected a whole number`);
+      expect(error.remedy).toMatch(/2147483647/);
+    }
+  });
+
   test('rounds numbers to its dtype, ties to even', () => {
     const values = [1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519, 65520, 2 ** -25, 3 * 2 ** -25];
     using f16 = DeviceTensor.fromArray(queue, values, [6], 'f16');
