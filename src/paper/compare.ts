@@ -79,7 +79,7 @@ async function compareAlone(options: CompareOptions): Promise<Comparison> {
   const paths = new Map(described === undefined ? [] : [[described.hash, text!] as const]);
   const grid = new Stages(options, scale, paths);
   const planned: Omit<PlanOptions, 'rates'> = { scale, data, moreData };
-  // Theory beside the sweep, whose steps nobody times; cost when all else has ended, as it is timed.
+  // Theory beside the sweep, whose steps nobody times; cost when all else has ended, as it is timed too.
   const theory = only.includes('theory') ? grid.part('theory') : undefined;
   theory?.catch(() => undefined); // told of where it is awaited
   const sweep = planExperiment('sweep', { ...planned, rates: [] });
@@ -87,13 +87,14 @@ async function compareAlone(options: CompareOptions): Promise<Comparison> {
   const experiments: Experiment[] = only.includes('sweep') ? [{ ...sweep, runs }] : [];
   const others = experimentNames.filter((name) => name !== 'sweep' && only.includes(name));
   for (const name of others) experiments.push(planExperiment(name, { ...planned, rates }));
+  const made = await theory;
   await grid.run(
     'experiments',
     experiments.flatMap((experiment) => experiment.runs),
   );
   const used = only.includes('moe') ? [...data, ...moreData] : data;
   const parts = {
-    theory: await theory,
+    theory: made,
     cost: only.includes('cost') ? await grid.part('cost') : undefined,
   };
   return await grid.comparison(experiments, used, rates, parts);
