@@ -10,8 +10,16 @@ export interface Step {
   run(): CheckResult[];
 }
 
+/** A step whose checks have the identity of an op on a host. */
+export function stepOf(identity: Omit<CheckResult, keyof Finding | 'ok'>, check: () => Finding[]): Step {
+  return {
+    sample: identity.sample,
+    run: () => attempt(check).map((found) => ({ ...identity, ...found })),
+  };
+}
+
 /** What a check finds: what is wrong, if anything is, and the figures of it. */
-interface Finding {
+export interface Finding {
   readonly kind: CheckKind;
   readonly message?: string | undefined;
   readonly error?: number;
@@ -28,10 +36,7 @@ export function stepsOf(op: FusedOp, host: Host, runner: Runner, effort: Effort)
     const sample = sampleOf(op, shape[0], shape[1], options);
     const name = `${sample.rows}×${sample.cols} ${sample.dtype}${about === '' ? '' : `, ${about}`}`;
     const identity = { op: opName(op), ...host, dtype: sample.dtype, sample: name };
-    return {
-      sample: name,
-      run: () => attempt(() => check(sample)).map((found) => ({ ...identity, ...found })),
-    };
+    return stepOf(identity, () => check(sample));
   };
   const parity = (sample: Sample) => compare(op, sample, runner.run(op, sample));
   if (effort === 'smoke') return [step([3, 123], {}, '', parity)];
@@ -92,7 +97,7 @@ function compare(op: FusedOp, sample: Sample, { y, gradients }: Outputs): Findin
     const sums = wanted.gradients[i]!;
     return measured(`d${name}`, errorOf(gradients[i]!, sums), boundOf(sums, gradientDtype(name, sample)));
   });
-  const worst = backward.reduce((a, b) => (b.error / b.bound > a.error / a.bound ? b : a));
+  const worst = worstOf(backward);
   const forward = measured('y', errorOf(y, wanted.y), boundOf(wanted.y, sample.dtype));
   return [
     { kind: 'forward', ...forward },
@@ -100,12 +105,24 @@ function compare(op: FusedOp, sample: Sample, { y, gradients }: Outputs): Findin
   ];
 }
 
-function measured(name: string, error: number, bound: number) {
+/** An error with its bound, and what to say if it is larger. */
+export function measured(
+  name: string,
+  error: number,
+  bound: number,
+): { message: string | undefined; error: number; bound: number } {
   const message =
     error <= bound
       ? undefined
       : `${name} is off by ${error.toExponential(1)} of its terms' norm; expected at most ${bound.toExponential(1)}`;
   return { message, error, bound };
+}
+
+/** The one that is nearest to its bound, or furthest beyond it. */
+export function worstOf<T extends { readonly error: number; readonly bound: number }>(
+  found: readonly T[],
+): T {
+  return found.reduce((a, b) => (b.error / b.bound > a.error / a.bound ? b : a));
 }
 
 function repeat(op: FusedOp, sample: Sample, runner: Runner): Finding[] {

@@ -1,13 +1,14 @@
 import { activations } from '../activations/table.js';
-import { DeviceTensor } from '../device/tensor.js';
 import { PolycomError } from '../errors.js';
-import { decode, encode, type Stored } from '../native/dtype.js';
+import { fusedOps } from '../fused/table.js';
 import type { NativeLibrary } from '../native/library.js';
 import type { Queue } from '../native/queue.js';
 import type { Device, Dtype, NativeTensor } from '../native/types.js';
 import { gradientDtype } from '../op/compare.js';
 import { isMatrix, type Sample, shapeOf } from '../op/sample.js';
 import { backwardPass, type FusedOp, forwardPass } from '../op/types.js';
+import { deviceMemory, hostMemory, type Memory } from './memory.js';
+import { runTransformerOn } from './native-transformer.js';
 import type { Absent, Outputs, Runner } from './types.js';
 
 /** The C ABI, driven directly on a device; or why that cannot be. */
@@ -20,8 +21,10 @@ export function nativeRunner(native: NativeLibrary, device: Device): Runner | Ab
       device,
       ops: activations,
       dtypes: ['f32', 'f16', 'bf16'],
+      transformerOps: fusedOps,
       run: (op, sample) => runOn(queues[0], memories[0]!, op, sample),
       runAgain: (op, sample) => runOn(queues[1], memories[1]!, op, sample),
+      runTransformer: (op, sample) => runTransformerOn(queues[0], memories[0]!, op, sample),
       dispose: () => {
         for (const queue of queues) queue.dispose();
       },
@@ -30,37 +33,6 @@ export function nativeRunner(native: NativeLibrary, device: Device): Runner | Ab
     if (!(error instanceof PolycomError)) throw error;
     return { reason: error.message.split('\n')[0]!, remedy: error.remedy ?? '' };
   }
-}
-
-/** Memory that a queue's ops can use. */
-interface Memory {
-  place(values: Float32Array, dtype: Dtype, shape: readonly number[]): NativeTensor;
-  read(tensor: NativeTensor): Float32Array;
-  free(tensors: readonly NativeTensor[]): void;
-}
-
-function hostMemory(): Memory {
-  return {
-    place: (values, dtype, shape) => {
-      const data = dtype === 'f32' ? new Float32Array(values.length) : new Uint16Array(values.length);
-      encode(values, dtype, data);
-      return { data, dtype, shape };
-    },
-    read: ({ data, dtype = 'f32' }) => decode(data as Stored, dtype),
-    free: () => undefined,
-  };
-}
-
-/** @throws {PolycomError} where there is no addon to own device memory */
-function deviceMemory(queue: Queue): Memory {
-  DeviceTensor.alloc(queue, [1]).dispose();
-  return {
-    place: (values, dtype, shape) => DeviceTensor.fromArray(queue, values, shape, dtype),
-    read: (tensor) => (tensor as DeviceTensor).toArraySync(),
-    free: (tensors) => {
-      for (const tensor of tensors as readonly DeviceTensor[]) tensor.dispose();
-    },
-  };
 }
 
 function runOn(queue: Queue, memory: Memory, op: FusedOp, sample: Sample): Outputs {

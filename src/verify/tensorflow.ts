@@ -1,11 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { tfjsActivations } from '../activations/table.js';
+import { upstreamOf } from '../fused/expected.js';
+import { runBackward, runForward } from '../fused/run.js';
+import { fusedOps } from '../fused/table.js';
+import type { OpSample, TransformerOp } from '../fused/types.js';
 import type { Device } from '../native/types.js';
 import { runOp } from '../op/run.js';
 import { type Sample, shapeOf } from '../op/sample.js';
 import type { FusedOp } from '../op/types.js';
 import type { TfjsBinding } from '../tensorflow/load.js';
-import type { Absent, Outputs, Runner } from './types.js';
+import type { Absent, Outputs, Runner, TransformerOutputs } from './types.js';
 
 /** The ops inside tfjs-node, which must be loaded with them; or why they do not run on the wanted device. */
 export async function tensorflowRunner(device?: Device): Promise<Runner | Absent> {
@@ -27,8 +31,10 @@ export async function tensorflowRunner(device?: Device): Promise<Runner | Absent
     device: actual,
     ops: tfjsActivations,
     dtypes: ['f32'],
+    transformerOps: fusedOps,
     run,
     runAgain: run,
+    runTransformer,
     dispose: () => undefined,
   };
 }
@@ -42,5 +48,22 @@ function run(op: FusedOp, sample: Sample): Outputs {
       y: f(...inputs).dataSync<'float32'>(),
       gradients: gradients.map((gradient) => gradient.dataSync<'float32'>()),
     };
+  });
+}
+
+function runTransformer(op: TransformerOp, sample: OpSample): TransformerOutputs {
+  return tf.tidy(() => {
+    const inputs = op.inputs.map((name) => {
+      const { shape, values } = sample.tensors[name]!;
+      return op.integers.includes(name)
+        ? tf.tensor(Int32Array.from(values), [...shape], 'int32')
+        : tf.tensor(values, [...shape]);
+    });
+    const outputs = runForward(op, inputs, sample.scalars);
+    const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? inputs[op.inputs.indexOf(name)]!);
+    const upstream = upstreamOf(op, sample).map((dy, i) => tf.tensor(dy, outputs[i]!.shape));
+    const gradients = runBackward(op, kept, upstream, sample.scalars);
+    const read = (tensor: tf.Tensor): Float32Array => tensor.dataSync<'float32'>();
+    return { outputs: outputs.map(read), gradients: gradients.map(read) };
   });
 }

@@ -1,3 +1,4 @@
+import type { OpSample, TransformerOp } from '../fused/types.js';
 import type { Device, Dtype } from '../native/types.js';
 import type { Sample } from '../op/sample.js';
 import type { FusedOp } from '../op/types.js';
@@ -21,15 +22,25 @@ export interface Outputs {
   readonly gradients: readonly Float32Array[];
 }
 
+/** Every output and gradient of one call of a transformer's op. */
+export interface TransformerOutputs {
+  readonly outputs: readonly Float32Array[];
+  readonly gradients: readonly Float32Array[];
+}
+
 /** What runs ops on a host. */
 export interface Runner {
   readonly device: Device;
   readonly ops: readonly FusedOp[];
   readonly dtypes: readonly Dtype[];
+  /** The transformer's other ops. */
+  readonly transformerOps: readonly TransformerOp[];
   /** The op forward and backward. */
   run(op: FusedOp, sample: Sample): Outputs;
   /** The same in another way that must give the same bits, where there is one. */
   runAgain(op: FusedOp, sample: Sample): Outputs;
+  /** A transformer's op forward, and backward for the gradients of `upstreamOf`. */
+  runTransformer(op: TransformerOp, sample: OpSample): TransformerOutputs;
   dispose(): void;
 }
 

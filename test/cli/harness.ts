@@ -90,6 +90,8 @@ int32_t pc_queue_reaches_host(const pc_queue*) { return 1; }
   pc_status pc_##op(pc_queue*, const pc_args*) { /* body */ return PC_OK; } \\
   pc_status pc_##op##_plan(const pc_queue*, pc_args*) { return PC_OK; }
 #define BOTH(name, traits) DEFINE(name##_forward) DEFINE(name##_backward)
+#define FUSED(name) BOTH(name, 0)
 PC_ACTIVATIONS(BOTH)
+PC_FUSED_OPS(FUSED)
 }
 `;

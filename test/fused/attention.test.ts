@@ -3,13 +3,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
 import { attention, attentionOp as op } from '../../src/fused/attention.js';
+import { expectedOf } from '../../src/fused/expected.js';
 import { randomTensor } from '../../src/fused/sample.js';
 import type { OpSample } from '../../src/fused/types.js';
 import type { Queue } from '../../src/native/queue.js';
 import type { IntegerTensor, NativeTensor } from '../../src/native/types.js';
 import { sameBits } from '../../src/op/compare.js';
 import { emulatedCuda, native } from '../native/harness.js';
-import { expectClose, expectedOf, runNative } from './harness.js';
+import { expectClose, runNative } from './harness.js';
 
 const emulated = await emulatedCuda();
 const hosts = [

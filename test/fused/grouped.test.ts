@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, describe, expect, test } from 'vitest';
+import { scalarsOf, valuesOf } from '../../src/fused/expected.js';
 import { groupedpolynormgluOp, groupedpolynormOp } from '../../src/fused/groupedpolynorm.js';
 import { groupedPolyNorm, groupedPolyNormGlu } from '../../src/fused/index.js';
 import { type OpSample, passesOf, type TransformerOp } from '../../src/fused/types.js';
@@ -10,7 +11,7 @@ import type { Dtype, NativeTensor } from '../../src/native/types.js';
 import { boundOf, errorOf } from '../../src/op/compare.js';
 import { normal } from '../../src/op/sample.js';
 import { emulatedCuda, native } from '../native/harness.js';
-import { callNative, nativeTensor, scalarsOf, valuesOf } from './harness.js';
+import { callNative, nativeTensor } from './harness.js';
 
 const emulated = await emulatedCuda();
 const hosts = [

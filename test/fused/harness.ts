@@ -1,50 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import { type OpSample, passesOf, type TransformerOp, type Values } from '../../src/fused/types.js';
+import { expectedOf, scalarsOf, upstreamFor } from '../../src/fused/expected.js';
+import { type OpSample, passesOf, type TransformerOp } from '../../src/fused/types.js';
 import { allocate, allocateAligned } from '../../src/native/arguments.js';
 import { encoded, type Stored } from '../../src/native/dtype.js';
 import type { Queue } from '../../src/native/queue.js';
 import type { Dtype, IntegerTensor, NativeTensor } from '../../src/native/types.js';
 import { BOUND, errorOf } from '../../src/op/compare.js';
-import type { Sums } from '../../src/op/reference.js';
-import { normal } from '../../src/op/sample.js';
-import type { Scalars } from '../../src/op/types.js';
 
 /** What an op gives: its outputs, and its gradients for {@link upstreamOf}. */
 export interface Results {
   readonly outputs: Float32Array[];
   readonly gradients: Float32Array[];
-}
-
-export function scalarsOf(op: TransformerOp, sample: OpSample): Scalars {
-  return { ...op.scalars, ...sample.scalars };
-}
-
-/** The sample's tensors as references take them. */
-export function valuesOf({ tensors }: OpSample): Record<string, Values> {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, { shape, values }]) => [
-      name,
-      { shape, values: Float64Array.from(values) },
-    ]),
-  );
-}
-
-/** A gradient for each differentiable output, normal. */
-export function upstreamOf(op: TransformerOp, sample: OpSample): Float32Array[] {
-  const outputs = op.reference.forward(valuesOf(sample), scalarsOf(op, sample));
-  return op.differentiable.map((_, i) => upstreamFor(i, outputs[i]!.value.length));
-}
-
-const upstreamFor = (output: number, length: number): Float32Array => normal(length, 90 + output);
-
-export function expectedOf(op: TransformerOp, sample: OpSample): { outputs: Sums[]; gradients: Sums[] } {
-  const upstream = upstreamOf(op, sample).map((dy) => Float64Array.from(dy));
-  const [values, scalars] = [valuesOf(sample), scalarsOf(op, sample)];
-  return {
-    outputs: op.reference.forward(values, scalars),
-    gradients: op.reference.backward(values, upstream, scalars),
-  };
 }
 
 /** An input of a call. */

@@ -132,7 +132,7 @@ describe.each(backends)('AdamW on $backend, fused: $fused', ({ backend, fused })
   const skipped = backend === 'tensorflow' && !tensorflowStatus.fused;
   if (skipped) console.warn(`skipped: the optimizer in TensorFlow: ${tensorflowStatus.missing}`);
   beforeAll(async () => void (skipped || (await tf.setBackend(backend))));
-  afterAll(async () => void (await tf.setBackend(before)));
+  afterAll(async () => void (skipped || (await tf.setBackend(before || 'cpu'))));
   const maybe = <T>(f: () => T): T => (fused ? f() : unfused(f));
   const sizes = SIZES.slice(0, 5);
 

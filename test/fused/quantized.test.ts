@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { scalarsOf, valuesOf } from '../../src/fused/expected.js';
 import { groupedpolynormgluOp, groupedpolynormOp } from '../../src/fused/groupedpolynorm.js';
 import type { OpSample, TransformerOp } from '../../src/fused/types.js';
 import { decode, encoded, LARGEST_F8, rounded } from '../../src/native/dtype.js';
@@ -6,7 +7,7 @@ import type { Queue } from '../../src/native/queue.js';
 import type { Dtype } from '../../src/native/types.js';
 import { normal, uniform } from '../../src/op/sample.js';
 import { queuePairs } from '../native/harness.js';
-import { callNative, type NativeInput, nativeTensor, scalarsOf, valuesOf } from './harness.js';
+import { callNative, type NativeInput, nativeTensor } from './harness.js';
 
 const hosts = await queuePairs([1, 3]);
 

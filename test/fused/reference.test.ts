@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { scalarsOf, upstreamOf, valuesOf } from '../../src/fused/expected.js';
 import { fusedOps } from '../../src/fused/table.js';
-import { scalarsOf, upstreamOf, valuesOf } from './harness.js';
 
 const STEP = 1e-5;
 

@@ -1,12 +1,13 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { upstreamOf } from '../../src/fused/expected.js';
 import { runBackward, runForward, runFused } from '../../src/fused/run.js';
 import { fusedOps } from '../../src/fused/table.js';
 import type { OpSample, TransformerOp } from '../../src/fused/types.js';
 import { unfused } from '../../src/index.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
-import { expectClose, tensorsOf, upstreamOf } from './harness.js';
+import { expectClose, tensorsOf } from './harness.js';
 
 /** What compositions may lose: tf's own ops round as they like. */
 const COMPOSED = 2e-5;
@@ -24,7 +25,7 @@ describe.each(cases)('$name on $backend, fused: $fused', ({ op, backend, fused, 
   const before = tf.getBackend();
   const skipped = backend === 'tensorflow' && !tensorflowStatus.fused;
   beforeAll(async () => void (skipped || (await tf.setBackend(backend))));
-  afterAll(async () => void (await tf.setBackend(before)));
+  afterAll(async () => void (skipped || (await tf.setBackend(before || 'cpu'))));
   const maybe = <T>(f: () => T): T => (fused ? f() : unfused(f));
   const samples = op
     .samples()

@@ -1,11 +1,12 @@
 /** Prints which results of this process's kernels are further from the reference than their dtype's bound. */
 import { activations } from '../../src/activations/table.js';
+import { expectedOf } from '../../src/fused/expected.js';
 import { fusedOps } from '../../src/fused/table.js';
 import { loadNative } from '../../src/native/library.js';
 import type { Dtype } from '../../src/native/types.js';
 import { BOUND, boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
 import { sampleOf } from '../../src/op/sample.js';
-import * as fused from '../fused/harness.js';
+import { runNative as runFused } from '../fused/harness.js';
 import { runNative } from './run.js';
 
 const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16'];
@@ -39,7 +40,7 @@ for (const op of activations) {
 }
 for (const op of fusedOps) {
   for (const sample of op.samples()) {
-    const [got, wanted] = [fused.runNative(queue, op, sample), fused.expectedOf(op, sample)];
+    const [got, wanted] = [runFused(queue, op, sample), expectedOf(op, sample)];
     const names = [...op.outputs, ...op.gradients.map((name) => `d${name}`)];
     const sums = [...wanted.outputs, ...wanted.gradients];
     for (const [i, values] of [...got.outputs, ...got.gradients].entries()) {

@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { activations } from '../../src/activations/table.js';
+import { expectedOf } from '../../src/fused/expected.js';
+import { fusedOps } from '../../src/fused/table.js';
+import type { OpSample, TransformerOp } from '../../src/fused/types.js';
 import { rounded } from '../../src/native/dtype.js';
 import { expected, gradientDtype } from '../../src/op/compare.js';
+import type { Sums } from '../../src/op/reference.js';
 import type { Sample } from '../../src/op/sample.js';
 import type { FusedOp } from '../../src/op/types.js';
 import { stepsOf } from '../../src/verify/checks.js';
-import type { CheckResult, Outputs, Runner } from '../../src/verify/types.js';
+import { transformerSteps } from '../../src/verify/transformer.js';
+import type { CheckResult, Outputs, Runner, TransformerOutputs } from '../../src/verify/types.js';
 
 const op = activations.find(({ name }) => name === 'polynorm')!;
 const host = { backend: 'native', device: 'cpu' } as const;
@@ -25,7 +30,17 @@ function runner(meddle: (outputs: Outputs, sample: Sample, call: number) => void
     return outputs;
   };
   const dtypes = ['f32', 'f16', 'bf16'] as const;
-  return { device: 'cpu', ops: activations, dtypes, run, runAgain: run, dispose: () => undefined };
+  return {
+    ...{ device: 'cpu', ops: activations, dtypes, run, runAgain: run, dispose: () => undefined },
+    ...{ transformerOps: fusedOps, runTransformer },
+  };
+}
+
+/** What the reference of a transformer's op gives, rounded. */
+function runTransformer(of: TransformerOp, sample: OpSample): TransformerOutputs {
+  const { outputs, gradients } = expectedOf(of, sample);
+  const store = ({ value }: Sums): Float32Array => Float32Array.from(value);
+  return { outputs: outputs.map(store), gradients: gradients.map(store) };
 }
 
 /** Makes one element of an array wrong. */
@@ -104,5 +119,59 @@ describe('the checks', () => {
     );
     expect(failed.length).toBeGreaterThan(20);
     expect(failed.every(({ message }) => message === 'broken')).toBe(true);
+  });
+});
+
+describe("the checks of a transformer's op", () => {
+  const all = (of: TransformerOp, spoiled: Runner = runner()) =>
+    transformerSteps(of, host, spoiled, 'full').flatMap((step) => step.run());
+  const wrong = (results: readonly CheckResult[]) => results.filter(({ ok }) => !ok);
+
+  test.each(fusedOps.map((each) => ({ name: each.name, each })))(
+    'pass what is right, of $name',
+    ({ each }) => {
+      const results = all(each);
+      expect(wrong(results)).toEqual([]);
+      expect(new Set(results.map(({ kind }) => kind))).toEqual(new Set(['forward', 'backward', 'repeat']));
+      expect(results.length).toBe(2 * each.samples().length + 1);
+      expect(transformerSteps(each, host, runner(), 'smoke')).toHaveLength(1);
+    },
+  );
+
+  test.each(['outputs', 'gradients'] as const)('notice one wrong element of %s', (of) => {
+    for (const each of fusedOps) {
+      const spoiled = (op: TransformerOp, sample: OpSample): TransformerOutputs => {
+        const got = runTransformer(op, sample);
+        const last = got[of].findLast((values) => values.length > 0);
+        if (last !== undefined) last[last.length - 1] = Number.NaN;
+        return got;
+      };
+      const failed = wrong(all(each, { ...runner(), runTransformer: spoiled }));
+      expect(failed.length, each.name).toBeGreaterThan(0);
+      for (const { kind, message } of failed) {
+        expect(kind).toBe(of === 'outputs' ? 'forward' : 'backward');
+        expect(message).toMatch(/^\w+ is off by Infinity/);
+      }
+    }
+  });
+
+  test('notice other bits, and take an exception as a failure', () => {
+    const each = fusedOps.find(({ name }) => name === 'rmsnorm')!;
+    let calls = 0;
+    const moody = (op: TransformerOp, sample: OpSample): TransformerOutputs => {
+      const got = runTransformer(op, sample);
+      const first = got.outputs[0]!;
+      if (++calls % 2 === 0 && first.length > 0) first[0] = first[0]! * (1 + 2 ** -22);
+      return got;
+    };
+    const failed = wrong(all(each, { ...runner(), runTransformer: moody }));
+    expect(failed.map(({ kind, message }) => [kind, message])).toEqual([
+      ['repeat', 'a second run gave other bits'],
+    ]);
+    const broken = (): never => {
+      throw new Error('broken\nin two lines');
+    };
+    const results = all(each, { ...runner(), runTransformer: broken });
+    expect(results.every(({ ok, message }) => !ok && message === 'broken')).toBe(true);
   });
 });
