@@ -8,7 +8,7 @@ from typing import Iterator, Mapping, Sequence
 import polycom
 from checks import row_problem
 from guarded import Matrix, Workspace
-from others import PASSES, Given, OtherCase, Pass, elements_of
+from others import PASSES, Given, OtherCase, Pass
 from reference import Sums
 from vectors import ITEM_BYTES, decode, encode
 
@@ -26,37 +26,37 @@ def problems_of(queue: polycom.Queue, cpu: polycom.Queue, case: OtherCase, poiso
     for of in PASSES[case.name]:
         given = {name: tensors[name] for name in of.inputs}
         scalars = [case.scalars[name] for name in of.scalars]
-        wanted, _ = run(cpu, of.op, widened(given), of, scalars)
+        wanted = wanted_of(cpu, of, widened(given), scalars)
         for offset in (0, 1):
             where = f"{case}: {of.op}{', misaligned' if offset > 0 else ''}"
-            runs = [run(queue, of.op, given, of, scalars, offset, value if poison else None) for value in (0xFF, 0)]
+            runs = [run(queue, of, given, scalars, offset, value if poison else None) for value in (0xFF, 0)]
             (found, trespasses), (again, _) = runs
             yield from (f"{where} {line}" for line in trespasses)
             yield from (f"{where}: {name} differs from run to run" for name in found if found[name] != again[name])
             for name, tensor in found.items():
-                line = problem(cpu, of, given, scalars, name, found, wanted) if tensor.stored else None
+                line = problem(name, found, wanted) if tensor.stored else None
                 if line is not None:
                     yield f"{where}: {name} {line}"
         tensors.update(wanted)
 
 
-def problem(
-    cpu: polycom.Queue,
-    of: Pass,
-    given: Found,
-    scalars: Sequence[float],
-    name: str,
-    found: Found,
-    wanted: Found,
-) -> str | None:
+def wanted_of(cpu: polycom.Queue, of: Pass, given: Found, scalars: Sequence[float]) -> dict[str, Given]:
+    """What the CPU gives; of what is quantised, the floats before that."""
+    wanted, _ = run(cpu, of, given, scalars)
+    if of.unrounded is not None:
+        before = Pass(of.unrounded, of.inputs[:-1], of.outputs[:1])
+        floats, _ = run(cpu, before, {name: given[name] for name in before.inputs}, scalars)
+        wanted.update(floats)
+    return wanted
+
+
+def problem(name: str, found: Found, wanted: Found) -> str | None:
     """What is wrong with one output, if anything is."""
     got, right = found[name], wanted[name]
     if got.shape != right.shape:
         return f"is of shape {got.shape}; expected {right.shape}"
-    if name in of.exact:
-        before = Pass(of.exact[name], of.inputs[:-1], [name])
-        exact, _ = run(cpu, before.op, {key: widened(given)[key] for key in before.inputs}, before, scalars)
-        return f8_problem(got, exact[name], decode(found["scales"].stored, "f32"))
+    if got.dtype == "f8e4m3":
+        return f8_problem(got, right, decode(found["scales"].stored, "f32"))
     value = decode(right.stored, "f32")
     return row_problem(decode(got.stored, got.dtype), Sums(value, value * CANCELLATION), got.dtype)
 
@@ -100,9 +100,8 @@ def widened(given: Found) -> dict[str, Given]:
 
 def run(
     queue: polycom.Queue,
-    op: str,
-    given: Found,
     of: Pass,
+    given: Found,
     scalars: Sequence[float],
     offset: int = 0,
     poison: int | None = 0xFF,
@@ -110,11 +109,11 @@ def run(
     """A pass's outputs, and the tensors that it has written to besides. Tensors lie `offset` elements off."""
     inputs = {name: placed(queue, tensor.dtype, tensor.shape, tensor.stored, offset) for name, tensor in given.items()}
     views = [matrix.view(given[name].shape) for name, matrix in inputs.items()]
-    planned = dict(zip(of.outputs, queue.plan(op, views, len(of.outputs), scalars)))
+    planned = dict(zip(of.outputs, queue.plan(of.op, views, len(of.outputs), scalars)))
     outputs = {name: placed(queue, *each, poison, offset) for name, each in planned.items()}
     workspace = Workspace(queue, poison)
     taken = [matrix.view(planned[name][1]) for name, matrix in outputs.items()]
-    queue.prepare(op, views, taken, scalars, workspace.allocate).run()
+    queue.prepare(of.op, views, taken, scalars, workspace.allocate).run()
     queue.synchronize()
     found, trespasses = {}, []
     written = list(inputs)[1:] if of.in_place else []
@@ -139,9 +138,7 @@ def placed(
     queue: polycom.Queue, dtype: str, shape: Sequence[int], content: bytes | int | None, offset: int
 ) -> Matrix:
     """A tensor in memory with guards, of these bytes, of a byte over and over, or as memory comes."""
-    count = elements_of(shape)
-    row = (1, count)
-    if content is None:
-        return Matrix(queue, row, dtype, None, offset)
-    whole = ITEM_BYTES[dtype] * count
-    return Matrix(queue, row, dtype, [bytes([content]) * whole if isinstance(content, int) else content], offset)
+    count = math.prod(shape)
+    if isinstance(content, int):
+        content = bytes([content]) * (ITEM_BYTES[dtype] * count)
+    return Matrix(queue, (1, count), dtype, None if content is None else [content], offset)

@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "peers"))
 
@@ -98,35 +98,32 @@ Lines = Iterator["str | None"]
 
 def check_grid(library: polycom.Library, options: argparse.Namespace) -> Lines:
     with library.queue(queue_device(options)) as queue:
-        for case in cases_of(options.cases):
-            if time.monotonic() > options.deadline:
-                yield f"{case} and what follows: not checked: {options.seconds:g} seconds are over"
-                return
-            try:
-                yield from problems_of(queue, case, poison=not options.as_found)
-            except polycom.PolycomError as error:
-                yield f"{case}: {error}"
-                if f"status {DEVICE_ERROR}" in str(error):
-                    return  # a device that has failed stays so until the process ends
-            yield None
+        problems = lambda case: problems_of(queue, case, poison=not options.as_found)  # noqa: E731
+        yield from check_each(cases_of(options.cases), problems, options)
 
 
 def check_others(library: polycom.Library, options: argparse.Namespace) -> Lines:
-    names = options.others
+    cases = (case for case in others(SIZES[options.size]) if case.name in options.others)
     with library.queue(queue_device(options)) as queue, library.queue("cpu") as cpu:
-        for case in others(SIZES[options.size]):
-            if case.name not in names:
-                continue
-            if time.monotonic() > options.deadline:
-                yield f"{case} and what follows: not checked: {options.seconds:g} seconds are over"
-                return
-            try:
-                yield from against_cpu.problems_of(queue, cpu, case, poison=not options.as_found)
-            except polycom.PolycomError as error:
-                yield f"{case}: {error}"
-                if f"status {DEVICE_ERROR}" in str(error):
-                    return
-            yield None
+        problems = lambda case: against_cpu.problems_of(queue, cpu, case, poison=not options.as_found)  # noqa: E731
+        yield from check_each(cases, problems, options)
+
+
+def check_each(
+    cases: Iterable[Any], problems: Callable[[Any], Iterable[str]], options: argparse.Namespace
+) -> Lines:
+    """The problems of each case, until time is over or the device fails."""
+    for case in cases:
+        if time.monotonic() > options.deadline:
+            yield f"{case} and what follows: not checked: {options.seconds:g} seconds are over"
+            return
+        try:
+            yield from problems(case)
+        except polycom.PolycomError as error:
+            yield f"{case}: {error}"
+            if f"status {DEVICE_ERROR}" in str(error):
+                return  # a device that has failed stays so until the process ends
+        yield None
 
 
 def check_queues(library: polycom.Library, options: argparse.Namespace) -> Lines:

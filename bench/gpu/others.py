@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Iterator, Mapping, NamedTuple, Sequence
@@ -28,8 +29,8 @@ class Pass:
     scalars: Sequence[str] = ()
     in_place: bool = False
     """Whether it writes its inputs, all but the first."""
-    exact: Mapping[str, str] = field(default_factory=dict)
-    """For an output of 8 bits, what it is that of before it is rounded: the op whose first output that is."""
+    unrounded: str | None = None
+    """Of a quantised pass the op that gives its first output as floats, from all inputs but the last: the scale."""
 
 
 def two_passes(
@@ -59,7 +60,7 @@ def grouped(name: str, matrices: Sequence[str]) -> list[Pass]:
 
 def quantized(name: str, of: str, matrices: Sequence[str]) -> list[Pass]:
     inputs = [*matrices, "weight", "bias", "offsets", "shift", "scale"]
-    return [Pass(name, inputs, ["y", "scales"], GROUPED_SCALARS, exact={"y": of})]
+    return [Pass(name, inputs, ["y", "scales"], GROUPED_SCALARS, unrounded=of)]
 
 
 MEAN = 0.75
@@ -261,7 +262,7 @@ def flat_cases(elements: int) -> Iterator[OtherCase]:
 def normals(
     shape: tuple[int, ...], seed: int, dtype: str = "f32", scale: float = 1.0, mean: float = MEAN
 ) -> Given:
-    return Given(dtype, shape, encode(normal(elements_of(shape), seed) * scale + mean, dtype))
+    return Given(dtype, shape, encode(normal(math.prod(shape), seed) * scale + mean, dtype))
 
 
 def floats(values: Sequence[float] | Vector, shape: tuple[int, ...]) -> Given:
@@ -270,10 +271,3 @@ def floats(values: Sequence[float] | Vector, shape: tuple[int, ...]) -> Given:
 
 def whole_numbers(values: Sequence[int]) -> Given:
     return Given("i32", (len(values),), array.array("i", values).tobytes())
-
-
-def elements_of(shape: Sequence[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
