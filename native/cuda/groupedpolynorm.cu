@@ -211,7 +211,7 @@ __global__ void __launch_bounds__(block_row_threads, 1)
 template <bool Gated>
 pc_status forward_of(const pc_queue& queue, const groupedpolynorm_call& call) {
   if (call.empty()) return PC_OK;
-  const launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype);
+  const launch_shape shape = a_block_a_row(call);
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
@@ -233,7 +233,7 @@ pc_status rows_backward(const pc_queue& queue, const groupedpolynorm_call& call)
   if (call.has_shift) {
     if (pc_status status = zero_column_sums(queue, call, pieces)) return status;
   }
-  launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype);
+  launch_shape shape = a_block_a_row(call);
   if (call.has_shift) shape.blocks = pieces;
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;

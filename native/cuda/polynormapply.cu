@@ -196,7 +196,7 @@ __global__ void __launch_bounds__(warp_size, 1)
 pc_status polynormmoments(pc_queue& queue, const polynormapply_call& call) {
   if (call.rows == 0) return PC_OK;
   return with_order_and_storage(call, [&](auto order, auto storage) {
-    return launch(queue, a_block_a_row(call.rows, call.cols, call.dtype),
+    return launch(queue, a_block_a_row(call),
                   polynormmoments_kernel<decltype(order)::order, typename decltype(storage)::type>, call);
   });
 }
@@ -204,7 +204,7 @@ pc_status polynormmoments(pc_queue& queue, const polynormapply_call& call) {
 pc_status polynormproducts(pc_queue& queue, const polynormapply_call& call) {
   if (call.rows == 0) return PC_OK;
   return with_order_and_storage(call, [&](auto order, auto storage) {
-    return launch(queue, a_block_a_row(call.rows, call.cols, call.dtype),
+    return launch(queue, a_block_a_row(call),
                   polynormproducts_kernel<decltype(order)::order, typename decltype(storage)::type>, call);
   });
 }
@@ -212,7 +212,7 @@ pc_status polynormproducts(pc_queue& queue, const polynormapply_call& call) {
 pc_status polynormapply_forward(pc_queue& queue, const polynormapply_call& call) {
   if (call.rows == 0 || call.cols == 0) return PC_OK;
   return with_order_and_storage(call, [&](auto order, auto storage) {
-    return launch(queue, a_block_a_row(call.rows, call.cols, call.dtype),
+    return launch(queue, a_block_a_row(call),
                   polynormapply_forward_kernel<decltype(order)::order, typename decltype(storage)::type>,
                   call);
   });
@@ -224,8 +224,7 @@ pc_status polynormapply_backward(pc_queue& queue, const polynormapply_call& call
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
     if (call.rows > 0 && call.cols > 0) {
-      if (pc_status status = launch(queue, a_block_a_row(call.rows, call.cols, call.dtype),
-                                    polynormapply_backward_kernel<R, T>, call))
+      if (pc_status status = launch(queue, a_block_a_row(call), polynormapply_backward_kernel<R, T>, call))
         return status;
     }
     if (pieces.count > 0) {

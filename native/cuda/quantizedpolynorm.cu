@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(block_row_threads, 1)
 template <bool Gated>
 pc_status quantized_of(const pc_queue& queue, const groupedpolynorm_call& call) {
   if (call.rows == 0) return PC_OK;
-  const launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype);
+  const launch_shape shape = a_block_a_row(call);
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;

@@ -15,10 +15,11 @@ constexpr int64_t block_row_blocks = 65536;
 constexpr int slots_a_carry = 32;  // after so many slots a thread's float sums go into its double ones
 
 // A block a row, of enough threads for a slot each, or all.
-inline launch_shape a_block_a_row(int64_t rows, int64_t cols, pc_dtype dtype) {
-  const int64_t slots = divide_up(cols * (dtype == PC_F32 ? 4 : 2), slot_bytes);
+template <class Call>
+launch_shape a_block_a_row(const Call& call) {
+  const int64_t slots = divide_up(call.cols * (call.dtype == PC_F32 ? 4 : 2), slot_bytes);
   const int64_t threads = slots < 1 ? warp_size : divide_up(slots, warp_size) * warp_size;
-  return {rows < block_row_blocks ? rows : block_row_blocks,
+  return {call.rows < block_row_blocks ? call.rows : block_row_blocks,
           threads < block_row_threads ? int(threads) : block_row_threads};
 }
 
