@@ -1,4 +1,4 @@
-import { ITEM_BYTES, rounded, type Stored } from '../native/dtype.js';
+import { ITEM_BYTES, rounded, type Stored, sizeOf } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
 import { BOUND, ROUNDING } from '../op/compare.js';
 import type { Sums } from '../op/reference.js';
@@ -95,7 +95,7 @@ export class OpCase {
 
 /** The bytes of a tensor's elements. */
 export function bytesOf({ shape, dtype }: { shape: readonly number[]; dtype: Dtype }): number {
-  return shape.reduce((product, size) => product * size, ITEM_BYTES[dtype]);
+  return sizeOf(shape) * ITEM_BYTES[dtype];
 }
 
 /** What is wrong with an output, given as floats, if anything is. */
@@ -105,7 +105,7 @@ export function disagreement(
   bound: number,
 ): string | undefined {
   const { value, terms } = sums;
-  const length = shape.reduce((product, size) => product * size, 1);
+  const length = sizeOf(shape);
   if (output.length !== length) return `has ${output.length} elements; expected ${length}`;
   let [error, ideal, squares] = [0, 0, 0];
   for (let from = 0; from < length; from += value.length) {

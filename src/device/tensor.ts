@@ -1,6 +1,6 @@
 import { PolycomError } from '../errors.js';
 import { checkTensor } from '../native/arguments.js';
-import { decode, encoded as encodedAs, ITEM_BYTES, STORAGE, type Stored } from '../native/dtype.js';
+import { decode, encoded as encodedAs, ITEM_BYTES, STORAGE, type Stored, sizeOf } from '../native/dtype.js';
 import type { Queue } from '../native/queue.js';
 import type { Dtype, ElementType, IntegerTensor, NativeTensor } from '../native/types.js';
 import { copyMemory, DeviceMemory, download } from './memory.js';
@@ -140,7 +140,7 @@ function checkedSize(shape: readonly number[], dtype: ElementType): number {
   if (!Array.isArray(shape)) {
     throw new PolycomError('INVALID_ARGUMENT', `shape is ${shape}; expected an array of sizes`);
   }
-  const size = shape.reduce((product, n) => product * n, 1);
+  const size = sizeOf(shape);
   // Checked as an op checks it, against memory of any size.
   const data = { address: 0n, byteLength: Number.MAX_SAFE_INTEGER };
   checkTensor('DeviceTensor', 'the tensor', { data, shape, dtype } as NativeTensor | IntegerTensor);

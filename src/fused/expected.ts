@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs-core';
 import type { Sums } from '../op/reference.js';
 import { normal } from '../op/sample.js';
 import type { Scalars } from '../op/types.js';
@@ -18,23 +19,27 @@ export function valuesOf({ tensors }: OpSample): Record<string, Values> {
   );
 }
 
+/** The sample's tensors as tf's, in the order of the op's inputs. */
+export function tensorsOf(op: TransformerOp, { tensors }: OpSample): tf.Tensor[] {
+  return op.inputs.map((name) => {
+    const { shape, values } = tensors[name]!;
+    return op.integers.includes(name)
+      ? tf.tensor(Int32Array.from(values), [...shape], 'int32')
+      : tf.tensor(values, [...shape], 'float32');
+  });
+}
+
 /** The gradient that a test gives of a differentiable output, by its place: normal. */
 export function upstreamFor(output: number, length: number): Float32Array {
   return normal(length, 90 + output);
 }
 
-/** A gradient for each differentiable output. */
-export function upstreamOf(op: TransformerOp, sample: OpSample): Float32Array[] {
-  const outputs = op.reference.forward(valuesOf(sample), scalarsOf(op, sample));
-  return op.differentiable.map((_, i) => upstreamFor(i, outputs[i]!.value.length));
-}
-
-/** What both passes should give: every output, and the gradients for {@link upstreamOf}. */
+/** What both passes should give: every output, and the gradients for {@link upstreamFor}. */
 export function expectedOf(op: TransformerOp, sample: OpSample): { outputs: Sums[]; gradients: Sums[] } {
-  const upstream = upstreamOf(op, sample).map((dy) => Float64Array.from(dy));
   const [values, scalars] = [valuesOf(sample), scalarsOf(op, sample)];
-  return {
-    outputs: op.reference.forward(values, scalars),
-    gradients: op.reference.backward(values, upstream, scalars),
-  };
+  const outputs = op.reference.forward(values, scalars);
+  const upstream = op.differentiable.map((_, i) =>
+    Float64Array.from(upstreamFor(i, outputs[i]!.value.length)),
+  );
+  return { outputs, gradients: op.reference.backward(values, upstream, scalars) };
 }

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { nestedGradients } from '../op/nested.js';
 import { hasKernel } from '../op/run.js';
 import type { Scalars } from '../op/types.js';
-import { passesOf, type TransformerOp } from './types.js';
+import { keptOf, passesOf, type TransformerOp } from './types.js';
 
 /**
  * Runs an op, differentiably: fused where the active backend has its kernels, else composed, which is said once.
@@ -23,7 +23,7 @@ export function runFused<T extends tf.Tensor>(
   const run = tf.customGrad((...given) => {
     const save = given[given.length - 1] as unknown as (tensors: tf.Tensor[]) => void;
     const outputs = runForward(op, inputs, scalars);
-    save(op.kept.map((name) => inputs[op.inputs.indexOf(name)] ?? outputs[op.outputs.indexOf(name)]!));
+    save(keptOf(op, inputs, outputs));
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => runBackward(op, saved, [dy], scalars);
     return { value: outputs[0]!, gradFunc };
   });

@@ -1,9 +1,8 @@
+import { sizeOf } from '../native/dtype.js';
 import { normal, uniform } from '../op/sample.js';
 import type { OpSample } from './types.js';
 
 type Tensor = OpSample['tensors'][string];
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 /** Normal values of a shape, repeatable by the seed. */
 export function randomTensor(shape: readonly number[], seed: number, scale: number = 1): Tensor {

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { PolycomError } from '../errors.js';
 import type { Sums } from '../op/reference.js';
 import type { Pass, Scalars } from '../op/types.js';
 
@@ -93,4 +94,13 @@ export function passesOf(op: TransformerOp): [forward: Pass, backward: Pass] {
       outputs: op.gradients.map((name) => `d${name}`),
     },
   ];
+}
+
+/** What an op's backward pass takes of its inputs and outputs, which are in the op's order. */
+export function keptOf<T>(op: TransformerOp, inputs: readonly T[], outputs: readonly T[]): T[] {
+  return op.kept.map((name) => {
+    const found = inputs[op.inputs.indexOf(name)] ?? outputs[op.outputs.indexOf(name)];
+    if (found !== undefined) return found;
+    throw new PolycomError('INTERNAL', `${op.name} keeps '${name}', which is no input or output of it`);
+  });
 }

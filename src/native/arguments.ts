@@ -1,5 +1,5 @@
 import { PolycomError } from '../errors.js';
-import { ITEM_BYTES, STORAGE } from './dtype.js';
+import { ITEM_BYTES, STORAGE, sizeOf } from './dtype.js';
 import { koffi } from './koffi.js';
 import type { Dtype, ElementType, IntegerTensor, Memory, NativeTensor } from './types.js';
 
@@ -119,8 +119,7 @@ export function checkScalars(op: string, scalars: readonly number[]): void {
 
 /** Fresh zeroed memory for a contiguous tensor on the CPU. */
 export function allocate(dtype: Dtype, shape: readonly number[]): NativeTensor {
-  const size = shape.reduce((product, n) => product * n, 1);
-  return { data: new STORAGE[dtype](size), dtype, shape };
+  return { data: new STORAGE[dtype](sizeOf(shape)), dtype, shape };
 }
 
 /** Memory of at least `bytes` bytes that begins at a multiple of 64. */

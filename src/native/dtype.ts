@@ -9,6 +9,11 @@ export const ITEM_BYTES: Readonly<Record<ElementType, number>> = {
   f8e4m3: 1,
 };
 
+/** The number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
 /** Elements as a dtype stores them. */
 export type Stored = Float32Array | Uint16Array | Uint8Array;
 

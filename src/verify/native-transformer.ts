@@ -1,11 +1,12 @@
 import { scalarsOf, upstreamFor } from '../fused/expected.js';
-import { type OpSample, passesOf, type TransformerOp } from '../fused/types.js';
+import { keptOf, type OpSample, passesOf, type TransformerOp } from '../fused/types.js';
+import { sizeOf } from '../native/dtype.js';
 import type { Queue } from '../native/queue.js';
 import type { IntegerTensor, NativeTensor } from '../native/types.js';
 import type { Memory } from './memory.js';
 import type { TransformerOutputs } from './types.js';
 
-/** A transformer's op by the C ABI: forward, and backward for the gradients of `upstreamOf`. */
+/** A transformer's op by the C ABI: forward, and backward for the gradients of `upstreamFor`. */
 export function runTransformerOn(
   queue: Queue,
   memory: Memory,
@@ -24,10 +25,9 @@ export function runTransformerOn(
   const run = (name: string, inputs: readonly (NativeTensor | IntegerTensor)[], count: number) => {
     const planned = queue.prepare(name, { inputs, scalars, outputs: count });
     planned.dispose();
-    const outputs = planned.outputs.map(({ shape }) => {
-      const size = shape.reduce((product, n) => product * n, 1);
-      return place(new Float32Array(size).fill(Number.NaN), shape);
-    });
+    const outputs = planned.outputs.map(({ shape }) =>
+      place(new Float32Array(sizeOf(shape)).fill(Number.NaN), shape),
+    );
     memory.free(planned.outputs);
     queue.call(name, { inputs, scalars, outputs });
     return outputs;
@@ -41,13 +41,12 @@ export function runTransformerOn(
         : place(values, shape);
     });
     const outputs = run(forward.native, inputs, op.outputs.length);
-    const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? inputs[op.inputs.indexOf(name)]!);
     const upstream = op.differentiable.map((_, i) => {
       const { shape } = outputs[i]!;
-      const size = shape.reduce((product, n) => product * n, 1);
-      return place(upstreamFor(i, size), shape);
+      return place(upstreamFor(i, sizeOf(shape)), shape);
     });
-    const gradients = run(backward.native, [...kept, ...upstream], op.gradients.length);
+    const given = [...keptOf(op, inputs, outputs), ...upstream];
+    const gradients = run(backward.native, given, op.gradients.length);
     queue.synchronize();
     return { outputs: outputs.map(memory.read), gradients: gradients.map(memory.read) };
   } finally {

@@ -1,6 +1,7 @@
 import { activations } from '../activations/table.js';
 import { PolycomError } from '../errors.js';
 import { fusedOps } from '../fused/table.js';
+import { sizeOf } from '../native/dtype.js';
 import type { NativeLibrary } from '../native/library.js';
 import type { Queue } from '../native/queue.js';
 import type { Device, Dtype, NativeTensor } from '../native/types.js';
@@ -44,8 +45,7 @@ function runOn(queue: Queue, memory: Memory, op: FusedOp, sample: Sample): Outpu
   };
   // Every element NaN, so that one which is not written is noticed.
   const unwritten = (dtype: Dtype, shape: readonly number[]): NativeTensor => {
-    const size = shape.reduce((product, n) => product * n, 1);
-    return place(new Float32Array(size).fill(Number.NaN), dtype, shape);
+    return place(new Float32Array(sizeOf(shape)).fill(Number.NaN), dtype, shape);
   };
   try {
     const scalars = op.scalars.map((name) => sample.scalars[name]!);

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { tfjsActivations } from '../activations/table.js';
-import { upstreamOf } from '../fused/expected.js';
+import { tensorsOf, upstreamFor } from '../fused/expected.js';
 import { runBackward, runForward } from '../fused/run.js';
 import { fusedOps } from '../fused/table.js';
-import type { OpSample, TransformerOp } from '../fused/types.js';
+import { keptOf, type OpSample, type TransformerOp } from '../fused/types.js';
 import type { Device } from '../native/types.js';
 import { runOp } from '../op/run.js';
 import { type Sample, shapeOf } from '../op/sample.js';
@@ -53,16 +53,13 @@ function run(op: FusedOp, sample: Sample): Outputs {
 
 function runTransformer(op: TransformerOp, sample: OpSample): TransformerOutputs {
   return tf.tidy(() => {
-    const inputs = op.inputs.map((name) => {
-      const { shape, values } = sample.tensors[name]!;
-      return op.integers.includes(name)
-        ? tf.tensor(Int32Array.from(values), [...shape], 'int32')
-        : tf.tensor(values, [...shape]);
-    });
+    const inputs = tensorsOf(op, sample);
     const outputs = runForward(op, inputs, sample.scalars);
-    const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? inputs[op.inputs.indexOf(name)]!);
-    const upstream = upstreamOf(op, sample).map((dy, i) => tf.tensor(dy, outputs[i]!.shape));
-    const gradients = runBackward(op, kept, upstream, sample.scalars);
+    const upstream = op.differentiable.map((_, i) => {
+      const { size, shape } = outputs[i]!;
+      return tf.tensor(upstreamFor(i, size), shape);
+    });
+    const gradients = runBackward(op, keptOf(op, inputs, outputs), upstream, sample.scalars);
     const read = (tensor: tf.Tensor): Float32Array => tensor.dataSync<'float32'>();
     return { outputs: outputs.map(read), gradients: gradients.map(read) };
   });

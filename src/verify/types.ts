@@ -39,7 +39,7 @@ export interface Runner {
   run(op: FusedOp, sample: Sample): Outputs;
   /** The same in another way that must give the same bits, where there is one. */
   runAgain(op: FusedOp, sample: Sample): Outputs;
-  /** A transformer's op forward, and backward for the gradients of `upstreamOf`. */
+  /** A transformer's op forward, and backward for the gradients of `upstreamFor`. */
   runTransformer(op: TransformerOp, sample: OpSample): TransformerOutputs;
   dispose(): void;
 }

@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 import { expectedOf, scalarsOf, upstreamFor } from '../../src/fused/expected.js';
 import { type OpSample, passesOf, type TransformerOp } from '../../src/fused/types.js';
@@ -8,7 +7,7 @@ import type { Queue } from '../../src/native/queue.js';
 import type { Dtype, IntegerTensor, NativeTensor } from '../../src/native/types.js';
 import { BOUND, errorOf } from '../../src/op/compare.js';
 
-/** What an op gives: its outputs, and its gradients for {@link upstreamOf}. */
+/** What an op gives: its outputs, and its gradients for {@link upstreamFor}. */
 export interface Results {
   readonly outputs: Float32Array[];
   readonly gradients: Float32Array[];
@@ -74,16 +73,6 @@ export function runNative(
   const gradients = call(backward.native, [...kept, ...upstream], op.gradients.length);
   const floats = ({ data }: NativeTensor): Float32Array => data as Float32Array;
   return { outputs: outputs.map(floats), gradients: gradients.map(floats) };
-}
-
-/** The sample's tensors as tf's. */
-export function tensorsOf(op: TransformerOp, sample: OpSample): tf.Tensor[] {
-  return op.inputs.map((name) => {
-    const { shape, values } = sample.tensors[name]!;
-    return op.integers.includes(name)
-      ? tf.tensor(Int32Array.from(values), [...shape], 'int32')
-      : tf.tensor(values, [...shape], 'float32');
-  });
 }
 
 /** Expects results as near to the reference as f32 arithmetic lets them be. */

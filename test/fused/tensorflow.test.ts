@@ -1,13 +1,13 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { upstreamOf } from '../../src/fused/expected.js';
+import { tensorsOf, upstreamFor } from '../../src/fused/expected.js';
 import { runBackward, runForward, runFused } from '../../src/fused/run.js';
 import { fusedOps } from '../../src/fused/table.js';
-import type { OpSample, TransformerOp } from '../../src/fused/types.js';
+import { keptOf, type OpSample, type TransformerOp } from '../../src/fused/types.js';
 import { unfused } from '../../src/index.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
-import { expectClose, tensorsOf } from './harness.js';
+import { expectClose } from './harness.js';
 
 /** What compositions may lose: tf's own ops round as they like. */
 const COMPOSED = 2e-5;
@@ -46,7 +46,7 @@ describe.each(cases)('$name on $backend, fused: $fused', ({ op, backend, fused, 
     const sample = samples[1]!.sample;
     const inputs = tensorsOf(op, sample);
     const shape = maybe(() => runFused(op, inputs, sample.scalars)).shape;
-    const dy = tf.tensor(upstreamOf(op, sample)[0]!, shape);
+    const dy = tf.tensor(upstreamFor(0, tf.util.sizeFromShape(shape)), shape);
     const of = (name: string) => op.inputs.indexOf(name);
     const start = tf.memory().numTensors;
     const f = (...floats: tf.Tensor[]) =>
@@ -73,9 +73,11 @@ function run(op: TransformerOp, sample: OpSample) {
   return tf.tidy(() => {
     const inputs = tensorsOf(op, sample);
     const outputs = runForward(op, inputs, sample.scalars);
-    const kept = op.kept.map((name) => outputs[op.outputs.indexOf(name)] ?? inputs[op.inputs.indexOf(name)]!);
-    const upstream = upstreamOf(op, sample).map((dy, i) => tf.tensor(dy, outputs[i]!.shape));
-    const gradients = runBackward(op, kept, upstream, sample.scalars);
+    const upstream = op.differentiable.map((_, i) => {
+      const { size, shape } = outputs[i]!;
+      return tf.tensor(upstreamFor(i, size), shape);
+    });
+    const gradients = runBackward(op, keptOf(op, inputs, outputs), upstream, sample.scalars);
     for (const [i, name] of op.gradients.entries())
       expect(gradients[i]!.shape, `d${name}`).toEqual([...sample.tensors[name]!.shape]);
     return {
