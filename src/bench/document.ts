@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { PolycomError } from '../errors.js';
+import { readTextSync } from '../text.js';
 import { shapeName } from './shapes.js';
 import type { BenchDocument, PeerVariant, Row, RowIdentity, Variant } from './types.js';
 
@@ -13,7 +13,7 @@ const REMEDY = 'give a file that polycom bench activations --json wrote';
  */
 export function readDocument(file: string): BenchDocument {
   try {
-    return parseDocument(readFileSync(file, 'utf8'), file);
+    return parseDocument(readTextSync(file), file);
   } catch (cause) {
     if (cause instanceof PolycomError) throw cause;
     throw new PolycomError('INVALID_ARGUMENT', `${file} cannot be read`, { remedy: REMEDY, cause });

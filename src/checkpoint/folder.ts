@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { PolycomError } from '../errors.js';
 import { sayOnce } from '../notice.js';
 import { asideFolder, removeLeftovers } from '../store.js';
+import { readText } from '../text.js';
 import { type FileSum, sumOfFile, syncFolder, typed, writeAside } from './files.js';
 import { invalidFile } from './header.js';
 import { openSafetensors, writeSafetensors } from './safetensors.js';
@@ -302,7 +303,7 @@ async function readFloats(path: string): Promise<Map<string, FloatTensor>> {
  */
 export async function readJson(path: string): Promise<unknown> {
   try {
-    return JSON.parse(await typed(path, 'read', () => readFile(path, 'utf8')));
+    return JSON.parse(await typed(path, 'read', () => readText(path, 'INVALID_FILE')));
   } catch (cause) {
     if (cause instanceof SyntaxError)
       throw invalidFile(path, `it is not JSON (${cause.message})`, undefined, cause);

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PolycomError } from '../errors.js';
+import { readTextSync } from '../text.js';
 
 /** `--config <file>`. */
 export function configFileOption(): Option {
@@ -34,8 +34,9 @@ export function readConfigFile(command: Command, path: string | undefined): void
 function readObject(path: string): object {
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(path, 'utf8'));
+    json = JSON.parse(readTextSync(path));
   } catch (cause) {
+    if (cause instanceof PolycomError) throw cause;
     throw new PolycomError('INVALID_ARGUMENT', `${path} cannot be read: ${(cause as Error).message}`, {
       cause,
     });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { PolycomError } from '../errors.js';
 import type { FinishReason, GenerateOptions, LoadedModel } from '../generate/index.js';
+import { decodeText } from '../text.js';
 import { collect, real, whole } from './options.js';
 import { TextPrinter } from './printer.js';
 
@@ -201,8 +202,11 @@ function tokenizerOf({ tokenizer }: GenerateCommandOptions): { tokenizer?: strin
 function promptsOf({ prompt, promptFile }: GenerateCommandOptions): string[] {
   if (promptFile === undefined) return prompt ?? [''];
   try {
-    return [readFileSync(promptFile === '-' ? 0 : promptFile, 'utf8')];
+    const isInput = promptFile === '-';
+    const bytes = readFileSync(isInput ? 0 : promptFile);
+    return [decodeText(bytes, { name: isInput ? 'the prompt on standard input' : promptFile })];
   } catch (cause) {
+    if (cause instanceof PolycomError) throw cause;
     const why = (cause as Error).message;
     throw new PolycomError('FILE_ERROR', `the prompt cannot be read from ${promptFile}: ${why}`, { cause });
   }

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { PolycomError } from '../errors.js';
+import { checkChunk, Utf8Decoder } from '../text.js';
 import type { InputFile } from './inputs.js';
 
 /** One text among many: a file of text, or one of JSON lines. */
@@ -18,7 +19,7 @@ const NEWLINE = 10;
  * The documents of a file, in pieces that fit memory however large the file is. A byte order mark is left out.
  *
  * @param field which string of each JSON line is the text
- * @throws {PolycomError} `INVALID_ARGUMENT` where the file is not UTF-8, a line is not such an object, or the file
+ * @throws {PolycomError} `INVALID_ARGUMENT` where the file is not UTF-8 or has NULs, a line is not such an object, or the file
  *   changes meanwhile
  */
 export async function* documentsOf(file: InputFile, field: string): AsyncGenerator<Document> {
@@ -46,53 +47,13 @@ async function* chunks(file: InputFile): AsyncGenerator<Buffer> {
 }
 
 async function* textPieces(file: InputFile): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let start = 0;
+  const decoder = new Utf8Decoder({ name: file.path });
   for await (const chunk of chunks(file)) {
-    const text = decodePiece(decoder, chunk, file, start);
-    start += chunk.length;
+    const text = decoder.push(chunk);
     if (text !== '') yield text;
   }
-  if (decodesAtAll(() => decoder.decode())) return;
-  throw notText(file, `it ends inside a character, at byte ${file.size}`);
-}
-
-function decodePiece(decoder: TextDecoder, chunk: Buffer, file: InputFile, start: number): string {
-  try {
-    return decoder.decode(chunk, { stream: true });
-  } catch {
-    throw notText(file, `byte ${start + firstBadByte(chunk)} or one shortly before it is none of UTF-8`);
-  }
-}
-
-/** The length of the longest start of a chunk that decodes: a chunk may begin inside a character. */
-function firstBadByte(chunk: Buffer): number {
-  let begin = 0;
-  while (begin < 3 && (chunk[begin]! & 0xc0) === 0x80) ++begin;
-  let [good, bad] = [begin, chunk.length];
-  while (bad - good > 1) {
-    const middle = (good + bad) >> 1;
-    const part = chunk.subarray(begin, middle);
-    const fits = decodesAtAll(() => new TextDecoder('utf-8', { fatal: true }).decode(part, { stream: true }));
-    if (fits) good = middle;
-    else bad = middle;
-  }
-  return good;
-}
-
-function decodesAtAll(decode: () => string): boolean {
-  try {
-    decode();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function notText(file: InputFile, why: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', `${file.path} is no UTF-8 text: ${why}`, {
-    remedy: 'unpack it if it is compressed; convert other encodings: iconv -f <encoding> -t UTF-8',
-  });
+  const rest = decoder.end();
+  if (rest !== '') yield rest;
 }
 
 async function* jsonDocuments(file: InputFile, field: string): AsyncGenerator<Document> {
@@ -110,8 +71,10 @@ async function* once(text: string): AsyncGenerator<string> {
 
 async function* lines(file: InputFile): AsyncGenerator<Buffer> {
   let parts: Buffer[] = [];
-  let held = 0;
+  let [held, bytes] = [0, 0];
   for await (const chunk of chunks(file)) {
+    checkChunk(chunk, bytes, { name: file.path });
+    bytes += chunk.length;
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
       yield Buffer.concat([...parts, chunk.subarray(start, end)]);

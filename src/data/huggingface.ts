@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Tokenizer as Library } from '@huggingface/tokenizers';
+import { fileError } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
+import { readText } from '../text.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** What ends a text in the tokenizers of the day, where `tokenizer_config.json` does not say. */
@@ -25,9 +27,7 @@ export async function huggingFaceTokenizer(
   json: Record<string, unknown>,
 ): Promise<Tokenizer> {
   const { Tokenizer: Library } = await load(file);
-  const configText = await readFile(join(dirname(file), 'tokenizer_config.json'), 'utf8').catch(
-    () => undefined,
-  );
+  const configText = await readConfig(join(dirname(file), 'tokenizer_config.json'));
   const config = configText === undefined ? {} : parseConfig(configText, file);
   const library = construct(() => {
     const { type } = (json.model ?? {}) as { type?: unknown };
@@ -59,6 +59,16 @@ export async function huggingFaceTokenizer(
       if (configText !== undefined) await writeFile(join(folder, 'tokenizer_config.json'), configText);
     },
   };
+}
+
+async function readConfig(file: string): Promise<string | undefined> {
+  try {
+    return await readText(file);
+  } catch (cause) {
+    if (cause instanceof PolycomError) throw cause;
+    if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code!)) return undefined;
+    throw fileError(file, 'read', cause);
+  }
 }
 
 async function load(file: string): Promise<typeof import('@huggingface/tokenizers')> {

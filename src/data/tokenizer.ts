@@ -1,6 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PolycomError } from '../errors.js';
+import { readText } from '../text.js';
 import { byteTokenizer, byteTokenizerJson } from './bytes.js';
 import { huggingFaceTokenizer } from './huggingface.js';
 import { numberTokenizer, numberTokenizerJson } from './numbers.js';
@@ -71,7 +72,8 @@ export function streamText(tokenizer: Tokenizer): TextStream {
 export async function loadTokenizer(from: string): Promise<Tokenizer> {
   if (from === byteTokenizer.name) return byteTokenizer;
   const file = (await isFolder(from)) ? join(from, TOKENIZER_FILE) : from;
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const text = await readText(file).catch((cause: unknown) => {
+    if (cause instanceof PolycomError) throw cause;
     throw new PolycomError('INVALID_ARGUMENT', `tokenizer '${from}' cannot be read`, {
       remedy: `give '${byteTokenizer.name}', or the path of a ${TOKENIZER_FILE}`,
       cause,

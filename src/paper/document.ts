@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { isRecord } from '../bench/document.js';
 import { PolycomError } from '../errors.js';
+import { readTextSync } from '../text.js';
 import { experimentNames } from './experiments.js';
 import { idOf } from './specs.js';
 import type { CompareDocument, RunSpec } from './types.js';
@@ -15,8 +15,9 @@ const REMEDY = 'give a file that polycom compare wrote';
 export function readCompareDocument(file: string): CompareDocument {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
+    value = JSON.parse(readTextSync(file));
   } catch (cause) {
+    if (cause instanceof PolycomError) throw cause;
     throw new PolycomError('INVALID_ARGUMENT', `${file} cannot be read`, { remedy: REMEDY, cause });
   }
   return checkCompareDocument(value, file);

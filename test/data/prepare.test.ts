@@ -280,7 +280,12 @@ describe('bad input', () => {
       /no UTF-8 text: byte 4 or one .*iconv/s,
     ],
     ['a packed file', 'text.txt.gz', Buffer.from([0x1f, 0x8b, 8, 0]), /no UTF-8 text: byte 1/],
-    ['UTF-16', 'wide.txt', Buffer.from('\ufeffabc', 'utf16le'), /no UTF-8 text: byte 0/],
+    [
+      'UTF-16',
+      'wide.txt',
+      Buffer.from('\ufeffabc', 'utf16le'),
+      /byte order mark of UTF-16\n.*iconv -f UTF-16 /s,
+    ],
     [
       'an end inside a character',
       'cut.txt',

@@ -64,6 +64,36 @@ test('several texts follow each other; each can be had alone', () => {
   expect(alone.texts[0]).toEqual(all.texts[2]);
 });
 
+test.each(['a file', 'standard input'])(
+  'a prompt of %s is without its byte order mark, and is UTF-8',
+  (from) => {
+    const read = (content: Uint8Array): ReturnType<typeof spawnSync> => {
+      const file = place('prompt-bytes.txt');
+      writeFileSync(file, content);
+      const args = ['--prompt-file', from === 'a file' ? file : '-', '--tokens', '1', '--json', '--quiet'];
+      return spawnSync(
+        process.execPath,
+        ['--import', 'tsx', 'src/cli/main.ts', 'generate', '--model', run, ...args],
+        {
+          input: content,
+          cwd: fileURLToPath(new URL('../../', import.meta.url)),
+          env: { ...process.env, ...NO_TENSORFLOW, POLYCOM_QUIET: '1', POLYCOM_LIBRARY: undefined },
+          encoding: 'utf8',
+        },
+      );
+    };
+    const { stdout } = read(Buffer.from('\ufeffété'));
+    expect(documentOf({ stdout: stdout.toString() }).texts[0]!.prompt).toBe('été');
+    for (const bytes of [Buffer.from('été', 'utf16le'), Buffer.from('été', 'latin1')]) {
+      const { status, stderr } = read(bytes);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(
+        /^polycom: .*(prompt-bytes\.txt|standard input) is no UTF-8 text: .*\n.*iconv -f/,
+      );
+    }
+  },
+);
+
 test('the context ends a text, unless it slides; stop texts end it, unseen', () => {
   const args = [
     '--model',

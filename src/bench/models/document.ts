@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { PolycomError } from '../../errors.js';
+import { readTextSync } from '../../text.js';
 import { isRecord, readDocument, wrongWithin } from '../document.js';
 import type { BenchDocument } from '../types.js';
 import type { ModelDocument } from './types.js';
@@ -29,7 +29,7 @@ export function readAnyDocument(file: string): BenchDocument | ModelDocument {
 /** The file's object; undefined where readDocument will say what is wrong. */
 function parsed(file: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const value: unknown = JSON.parse(readTextSync(file));
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
