@@ -90,6 +90,7 @@ function polycomFields({
     model_type: POLYCOM,
     auto_map: {
       AutoConfig: 'configuration_polycom.PolycomConfig',
+      AutoModel: 'modeling_polycom.PolycomModel',
       AutoModelForCausalLM: 'modeling_polycom.PolycomForCausalLM',
     },
     activation,

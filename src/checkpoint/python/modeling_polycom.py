@@ -4,21 +4,29 @@ arXiv 2411.03884), dense or a mixture of experts (OLMoE), with OLMo's QK-norm wh
 A block is h = x + o_proj(attention(rms(x))), y = h + ffn(rms(h)). Parameters have the names of LLaMA and OLMoE.
 """
 
+import inspect
 import math
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import DynamicCache, GenerationMixin, PreTrainedModel
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils import can_return_tuple, logging
 
 from .configuration_polycom import PolycomConfig
 
+logger = logging.get_logger(__name__)
+
 EPSILON = 1e-6  # of PolyNorm, inside the root
 
-# What transformers calls the keys and values of earlier tokens: the name has changed.
+# The names in transformers of the keys and values of earlier tokens, and of what a mask is made for: they have changed.
 CACHE = next(field.name for field in fields(CausalLMOutputWithPast) if field.name in ("cache", "past_key_values"))
+MASK_ARGUMENTS = inspect.signature(create_causal_mask).parameters
 
 
 def widened(x):
@@ -109,13 +117,41 @@ def rotary(x, cos, sin):
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
+def causal_mask(config, x, positions, padding, cache):
+    """What the attention implementation of the configuration takes for a mask; padding is 0 at keys that none may see."""
+    past = 0 if cache is None else cache.get_seq_length()
+    given = {
+        "inputs_embeds": x,
+        "input_embeds": x,
+        "cache": cache,
+        "past_key_values": cache,
+        "cache_position": torch.arange(x.shape[1], device=x.device) + past,
+    }
+    named = {name: value for name, value in given.items() if name in MASK_ARGUMENTS}
+    return create_causal_mask(config=config, attention_mask=padding, position_ids=positions, **named)
+
+
+def eager_attention(module, query, key, value, attention_mask, scaling, dropout=0.0, **kwargs):
+    """Plain attention, and its weights, [B, H, new, all]; attention_mask is added to the logits."""
+    key, value = (each.repeat_interleave(module.num_key_value_groups, 1) for each in (key, value))
+    logits = query @ key.transpose(2, 3) * scaling
+    if attention_mask is not None:
+        logits = logits + attention_mask[..., : key.shape[2]]
+    weights = F.dropout(widened(logits).softmax(-1).to(query.dtype), dropout, module.training)
+    return (weights @ value).transpose(1, 2), weights
+
+
 class PolycomAttention(nn.Module):
     """Causal, with grouped queries: query head h reads head h // (heads / kv_heads) of keys and values."""
 
+    is_causal = True
+
     def __init__(self, config, layer):
         super().__init__()
-        self.layer, self.head_dim = layer, config.head_dim
-        self.groups = config.num_attention_heads // config.num_key_value_heads
+        # The attention implementations of transformers read these by their names.
+        self.config, self.layer_idx, self.head_dim = config, layer, config.head_dim
+        self.num_key_value_groups = config.num_attention_heads // config.num_key_value_heads
+        self.scaling = config.head_dim**-0.5
         queries = config.num_attention_heads * config.head_dim
         keys = config.num_key_value_heads * config.head_dim
         self.q_proj = linear(config.hidden_size, queries)
@@ -125,34 +161,21 @@ class PolycomAttention(nn.Module):
         self.k_norm = PolycomRMSNorm(keys, config.rms_norm_eps) if config.qk_norm else nn.Identity()
         self.o_proj = linear(queries, config.hidden_size)
 
-    def forward(self, x, cos, sin, padding, cache):
+    def forward(self, x, cos, sin, mask, cache, **kwargs):
+        """The output, and the weights where the implementation gives them."""
         q = rotary(self.heads(self.q_norm(self.q_proj(x))), cos, sin)
         k = rotary(self.heads(self.k_norm(self.k_proj(x))), cos, sin)
         v = self.heads(self.v_proj(x))
-        past = 0
         if cache is not None:
-            past = cache.get_seq_length(self.layer)
-            k, v = cache.update(k, v, self.layer)
-        seen = visible(q.shape[2], k.shape[2], past, padding, x.device)
-        k, v = (each.repeat_interleave(self.groups, 1) for each in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        return self.o_proj(y.transpose(1, 2).flatten(2))
+            k, v = cache.update(k, v, self.layer_idx)
+        implementation = self.config._attn_implementation
+        attend = eager_attention if implementation == "eager" else ALL_ATTENTION_FUNCTIONS[implementation]
+        y, weights = attend(self, q, k, v, mask, dropout=0.0, scaling=self.scaling, **kwargs)
+        return self.o_proj(y.reshape(*x.shape[:-1], -1)), weights
 
     def heads(self, x):
         """[B, T, H D] as [B, H, T, D]."""
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-
-
-def visible(new, all_tokens, past, padding, device):
-    """Which keys each of the new queries sees, [B or 1, 1, new, all_tokens]; padding is 0 at keys that none may see."""
-    keys = torch.arange(all_tokens, device=device)
-    queries = (torch.arange(new, device=device) + past)[:, None]
-    seen = (keys <= queries)[None, None]
-    if padding is None:
-        return seen
-    padding = F.pad(padding[:, :all_tokens].bool(), (0, max(0, all_tokens - padding.shape[1])))
-    # Padding sees itself: a softmax over nothing is not a number.
-    return seen & (padding[:, None, None] | (keys == queries))
 
 
 class PolycomMLP(nn.Module):
@@ -207,7 +230,7 @@ class PolycomMixture(nn.Module):
         return y.view_as(x), balance, router.logsumexp(-1).square().mean()
 
 
-class PolycomDecoderLayer(nn.Module):
+class PolycomDecoderLayer(GradientCheckpointingLayer):
     def __init__(self, config, layer):
         super().__init__()
         self.dropout = config.dropout
@@ -216,19 +239,31 @@ class PolycomDecoderLayer(nn.Module):
         self.post_attention_layernorm = PolycomRMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = PolycomMLP(config, True) if config.num_experts is None else PolycomMixture(config)
 
-    def forward(self, x, cos, sin, padding, cache):
-        """The output, and a mixture's losses."""
-        branch = self.self_attn(self.input_layernorm(x), cos, sin, padding, cache)
+    def forward(self, x, cos, sin, mask, cache, **kwargs):
+        """The output, the attention's weights, and a mixture's two losses: one tuple, as recomputation wants it."""
+        branch, weights = self.self_attn(self.input_layernorm(x), cos, sin, mask, cache, **kwargs)
         x = x + F.dropout(branch, self.dropout, self.training)
         branch = self.mlp(self.post_attention_layernorm(x))
         branch, *losses = branch if isinstance(branch, tuple) else (branch,)
-        return x + F.dropout(branch, self.dropout, self.training), losses
+        return x + F.dropout(branch, self.dropout, self.training), weights, *losses
+
+
+@dataclass
+class PolycomModelOutput(BaseModelOutputWithPast):
+    """Beside what other models give: a mixture's load-balance loss and z loss, the means over layers."""
+
+    router_losses: tuple[torch.Tensor, ...] | None = None
 
 
 class PolycomPreTrainedModel(PreTrainedModel):
     config_class = PolycomConfig
     base_model_prefix = "model"
+    supports_gradient_checkpointing = True
     _no_split_modules = ["PolycomDecoderLayer"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -250,6 +285,8 @@ class PolycomPreTrainedModel(PreTrainedModel):
 
 
 class PolycomModel(PolycomPreTrainedModel):
+    gradient_checkpointing = False
+
     def __init__(self, config):
         super().__init__(config)
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
@@ -258,15 +295,64 @@ class PolycomModel(PolycomPreTrainedModel):
         self.norm = PolycomRMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_init()
 
-    def forward(self, x, positions, padding, cache):
-        """Embeddings [B, T, C] to the normalised stream, and a mixture's two losses, the means over layers."""
-        cos, sin = rotation(self.config, positions)
-        x = F.dropout(x, self.config.dropout, self.training)
-        losses = []
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        position_ids=None,
+        past_key_values=None,
+        inputs_embeds=None,
+        use_cache=None,
+        cache=None,
+        output_hidden_states=None,
+        output_attentions=None,
+        **kwargs,
+    ):
+        """The normalised stream. Hidden states are those before each layer, and the normalised one after the last."""
+        config = self.config
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give either input_ids or inputs_embeds")
+        if output_hidden_states is None:
+            output_hidden_states = getattr(config, "output_hidden_states", False)
+        if output_attentions is None:
+            output_attentions = getattr(config, "output_attentions", False)
+        if output_attentions and config._attn_implementation != "eager":
+            logger.warning_once("attention weights are given by attn_implementation='eager' alone: here are none")
+        x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        cache = past_key_values if cache is None else cache
+        use_cache = config.use_cache and not self.training if use_cache is None else use_cache
+        # A layer that is computed again would add to the cache again.
+        if self.gradient_checkpointing and self.training and torch.is_grad_enabled():
+            use_cache, cache = False, None
+        if cache is None and use_cache:
+            cache = DynamicCache(config=config)
+        if position_ids is None:
+            past = 0 if cache is None else cache.get_seq_length()
+            position_ids = torch.arange(x.shape[1], device=x.device)[None] + past
+        mask = causal_mask(config, x, position_ids, attention_mask, cache)
+        cos, sin = rotation(config, position_ids)
+        x = F.dropout(x, config.dropout, self.training)
+        before, weights, losses = [], [], []
         for layer in self.layers:
-            x, of_layer = layer(x, cos, sin, padding, cache)
-            losses.append(of_layer)
-        return self.norm(x), [torch.stack(each).mean() for each in zip(*losses)]
+            before.append(x)
+            x, of_layer, *losses_of_layer = layer(x, cos, sin, mask, cache, position_ids=position_ids, **kwargs)
+            weights.append(of_layer)
+            losses.append(losses_of_layer)
+        x = self.norm(x)
+        return PolycomModelOutput(
+            last_hidden_state=x,
+            hidden_states=(*before, x) if output_hidden_states else None,
+            attentions=tuple(weights) if output_attentions and None not in weights else None,
+            router_losses=tuple(torch.stack(each).mean() for each in zip(*losses)),
+            **{CACHE: cache},
+        )
+
+    def get_input_embeddings(self):
+        return self.embed_tokens
+
+    def set_input_embeddings(self, value):
+        self.embed_tokens = value
 
 
 class PolycomForCausalLM(PolycomPreTrainedModel, GenerationMixin):
@@ -290,6 +376,7 @@ class PolycomForCausalLM(PolycomPreTrainedModel, GenerationMixin):
     def set_output_embeddings(self, value):
         self.lm_head = value
 
+    @can_return_tuple
     def forward(
         self,
         input_ids=None,
@@ -300,31 +387,33 @@ class PolycomForCausalLM(PolycomPreTrainedModel, GenerationMixin):
         labels=None,
         use_cache=None,
         logits_to_keep=0,
-        cache=None,
+        num_items_in_batch=None,
         **kwargs,
     ):
         """Logits, and with labels the loss that is trained on: label t is of token t, as transformers has it, and -100
-        counts for nothing."""
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("give either input_ids or inputs_embeds")
-        if inputs_embeds is None:
-            inputs_embeds = self.model.embed_tokens(input_ids)
-        cache = past_key_values if cache is None else cache
-        use_cache = self.config.use_cache and not self.training if use_cache is None else use_cache
-        if cache is None and use_cache:
-            cache = DynamicCache()
-        if position_ids is None:
-            past = 0 if cache is None else cache.get_seq_length()
-            position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)[None] + past
-        x, router_losses = self.model(inputs_embeds, position_ids, attention_mask, cache)
+        counts for nothing. num_items_in_batch is what transformers' Trainer divides by, the labels of all the batches
+        of a step."""
+        outputs = self.model(
+            input_ids, attention_mask, position_ids, past_key_values, inputs_embeds, use_cache, **kwargs
+        )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(x[:, kept])
-        loss = None if labels is None else self.training_loss(logits, labels, router_losses)
-        return CausalLMOutputWithPast(loss=loss, logits=logits, **{CACHE: cache})
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        loss = None
+        if labels is not None:
+            loss = self.training_loss(logits, labels, outputs.router_losses or (), num_items_in_batch)
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            **{CACHE: outputs[CACHE] if CACHE in outputs else None},
+        )
 
-    def training_loss(self, logits, labels, router_losses):
-        """The mean cross-entropy, and of a mixture its two losses by their weights."""
+    def training_loss(self, logits, labels, router_losses, num_items_in_batch=None):
+        """The mean cross-entropy, and of a mixture its two losses by their weights; as a share of num_items_in_batch."""
         targets = F.pad(labels[:, 1:], (0, 1), value=-100).to(logits.device)
-        loss = F.cross_entropy(widened(logits).flatten(0, 1), targets.flatten())
+        count = (targets != -100).sum().clamp(min=1)
+        loss = F.cross_entropy(widened(logits).flatten(0, 1), targets.flatten(), reduction="sum") / count
         weights = (self.config.router_aux_loss_coef, self.config.router_z_loss_coef)
-        return loss + sum(weight * each for weight, each in zip(weights, router_losses))
+        loss = loss + sum(weight * each for weight, each in zip(weights, router_losses))
+        return loss if num_items_in_batch is None else loss * count / num_items_in_batch
