@@ -1,12 +1,13 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { PolycomError } from '../errors.js';
+import { decodeHalves, encodeHalves, type HalfDtype } from '../native/dtype.js';
 import { sayOnce } from '../notice.js';
 import { asideFolder, removeLeftovers } from '../store.js';
 import { readText } from '../text.js';
 import { type FileSum, sumOfFile, syncFolder, typed, writeAside } from './files.js';
 import { invalidFile } from './header.js';
-import { openSafetensors, writeSafetensors } from './safetensors.js';
+import { openSafetensors, type SafeTensor, writeSafetensors } from './safetensors.js';
 
 /** A value that JSON can hold. */
 export type Json =
@@ -204,13 +205,31 @@ async function fill(folder: string, step: number, checkpoint: Checkpoint): Promi
   await writeJson(join(folder, STATE), content);
 }
 
-/** Writes float32 tensors into a safetensors file of the kind that transformers loads. */
-export function writeFloats(path: string, tensors: ReadonlyMap<string, FloatTensor>): Promise<FileSum> {
-  const stored = Array.from(tensors, ([name, { shape, data }]) => {
-    return [name, { dtype: 'F32', shape, data }] as const;
+/** Writes float32 tensors into a safetensors file of the kind that transformers loads, rounded to `dtype`. */
+export function writeFloats(
+  path: string,
+  tensors: ReadonlyMap<string, FloatTensor>,
+  dtype: 'f32' | HalfDtype = 'f32',
+): Promise<FileSum> {
+  const stored = Array.from(tensors, ([name, { shape, data }]): [string, SafeTensor] => {
+    if (dtype === 'f32') return [name, { dtype: 'F32', shape, data }];
+    const wide = dtype === 'f16' ? 'F16' : 'BF16';
+    return [name, { dtype: wide, shape, data: () => halvesOf(name, data, dtype) }];
   });
   // transformers takes a file for PyTorch's only if it says so.
   return writeSafetensors(path, stored, { format: 'pt' });
+}
+
+/** @throws {PolycomError} `INVALID_ARGUMENT` for a finite number that the dtype has no room for */
+function halvesOf(name: string, data: Float32Array, dtype: HalfDtype): Uint16Array {
+  const halves = encodeHalves(data, dtype);
+  const lost = decodeHalves(halves, dtype).findIndex(
+    (x, i) => !Number.isFinite(x) && Number.isFinite(data[i]),
+  );
+  if (lost < 0) return halves;
+  throw new PolycomError('INVALID_ARGUMENT', `${name} holds ${data[lost]}, which ${dtype} has no room for`, {
+    remedy: 'write bf16 or f32',
+  });
 }
 
 /** Writes JSON aside, to the disk, then renames it. */

@@ -2,7 +2,12 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PolycomError } from '../errors.js';
 import { type ModelConfig, parameterShapes } from '../model/config.js';
-import { fromHuggingFace, isLlamaForm, toHuggingFace } from '../model/huggingface.js';
+import {
+  fromHuggingFace,
+  type HuggingFaceOptions,
+  isLlamaForm,
+  toHuggingFace,
+} from '../model/huggingface.js';
 import { packageFolder } from '../package.js';
 import { typed, writeAside } from './files.js';
 import { type FloatTensor, readJson, writeFloats, writeJson } from './folder.js';
@@ -95,21 +100,23 @@ function someOf(names: readonly string[]): string {
  *
  * @param model all parameters by name
  * @param folder made if absent; files in it are replaced
- * @param options `endOfText`: the token at which generation in transformers stops
- * @throws {PolycomError} `INVALID_ARGUMENT` for parameters that are not those of the configuration; `FILE_ERROR` where
- *   the system refuses
+ * @throws {PolycomError} `INVALID_ARGUMENT` for parameters that are not those of the configuration, or too large for
+ *   the dtype; `FILE_ERROR` where the system refuses
  */
 export async function exportHuggingFace(
   model: ReadonlyMap<string, FloatTensor>,
   config: ModelConfig,
   folder: string,
-  options: { readonly endOfText?: number } = {},
+  options: HuggingFaceOptions = {},
 ): Promise<void> {
   checkParameters(model, config);
   await typed(folder, 'write', () => mkdir(folder, { recursive: true }));
   if (!isLlamaForm(config)) await copyPython(folder);
-  await writeFloats(join(folder, 'model.safetensors'), model);
-  await writeJson(join(folder, 'config.json'), toHuggingFace(config, options.endOfText));
+  const json = toHuggingFace(config, options);
+  const { bos_token_id, eos_token_id } = json;
+  await writeFloats(join(folder, 'model.safetensors'), model, options.dtype);
+  await writeJson(join(folder, 'generation_config.json'), { bos_token_id, eos_token_id });
+  await writeJson(join(folder, 'config.json'), json);
 }
 
 function checkParameters(model: ReadonlyMap<string, FloatTensor>, config: ModelConfig): void {

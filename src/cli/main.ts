@@ -7,6 +7,7 @@ import { registerBuild } from './build.js';
 import { registerCompare } from './compare.js';
 import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
+import { registerExport } from './export.js';
 import { registerGenerate } from './generate.js';
 import { registerPrepare } from './prepare.js';
 import { registerTfLink } from './tf-link.js';
@@ -25,6 +26,7 @@ registerPrepare(program);
 registerTrain(program);
 registerEval(program);
 registerGenerate(program);
+registerExport(program);
 registerBench(program);
 registerCompare(program);
 

@@ -1,6 +1,7 @@
 /** Texts out of a model: token by token, several at once. */
 export { KeyValueBuffers } from './cache.js';
 export { Decoder, type LanguageModel } from './decoder.js';
+export { type ExportedModel, type ExportOptions, exportModel } from './export.js';
 export { type Completion, complete, generate, type Prompt } from './generate.js';
 export { type LoadedModel, loadModel } from './load.js';
 export type { GenerateOptions } from './options.js';

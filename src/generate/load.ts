@@ -20,7 +20,7 @@ export interface LoadedModel extends Borders {
 }
 
 /** A model's files. Each parameter is given once: it is forgotten then, as it may be large. */
-interface StoredModel {
+export interface StoredModel {
   readonly config: ModelConfig;
   readonly folder: string;
   readonly step?: number;
@@ -51,7 +51,12 @@ export async function loadModel(
   return { model, tokenizer, folder, ...(step === undefined ? {} : { step }), ...borders };
 }
 
-async function readModel(path: string): Promise<StoredModel> {
+/**
+ * Reads a model's files, as {@link loadModel} does, and makes no tensors of them.
+ *
+ * @throws {PolycomError} as {@link loadModel} does
+ */
+export async function readModel(path: string): Promise<StoredModel> {
   if ((await exists(join(path, STATE))) || (await latest(path)) !== undefined) return await readTrained(path);
   if (await exists(join(path, 'config.json'))) return await readImported(path);
   const what = (await exists(path)) ? 'holds no model' : 'is not there';
@@ -103,8 +108,12 @@ function takerOf(folder: string, parameters: Map<string, Float32Array>): (name: 
   };
 }
 
-/** The tokenizer lies beside the weights or, of a training run, in the run's folder. */
-async function tokenizerOf(path: string, folder: string, named: string | undefined): Promise<Tokenizer> {
+/** The tokenizer that is named; else the one beside the weights or, of a training run, in the run's folder. */
+export async function tokenizerOf(
+  path: string,
+  folder: string,
+  named: string | undefined,
+): Promise<Tokenizer> {
   if (named !== undefined) return await loadTokenizer(named);
   for (const candidate of new Set([folder, path, ...(isStep(path) ? [dirname(resolve(path))] : [])])) {
     if (await exists(join(candidate, TOKENIZER_FILE))) return await loadTokenizer(candidate);

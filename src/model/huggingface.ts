@@ -1,4 +1,5 @@
 import { PolycomError } from '../errors.js';
+import type { HalfDtype } from '../native/dtype.js';
 import { activationOf, isFused, isGated } from './activation.js';
 import { checkConfig } from './check.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
@@ -23,14 +24,28 @@ export function isLlamaForm(config: ModelConfig): boolean {
   return known && !qkNorm && experts === undefined && dropout === 0 && width % heads === 0;
 }
 
+/** What a folder in Hugging Face's form says beside the model. */
+export interface HuggingFaceOptions {
+  /** The token or tokens at which generation in transformers stops; none by default. */
+  readonly endOfText?: number | readonly number[];
+  /** The token that stands before each text; none by default. */
+  readonly beginOfText?: number;
+  /** How the weights are stored, and what transformers loads them as: `f32` by default. */
+  readonly dtype?: 'f32' | HalfDtype;
+}
+
+const TORCH_DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
+
 /**
  * A model's configuration as Hugging Face's `config.json`: of `LlamaForCausalLM` where that holds the model, else of
  * `PolycomForCausalLM` (src/checkpoint/python).
  *
- * @param endOfText the token that ends a text, where generation in transformers shall stop; none by default
  * @throws {PolycomError} `UNSUPPORTED` for an activation of ablations, of which `PolycomForCausalLM` has no form
  */
-export function toHuggingFace(config: ModelConfig, endOfText?: number): HuggingFaceConfig {
+export function toHuggingFace(
+  config: ModelConfig,
+  { endOfText, beginOfText, dtype = 'f32' }: HuggingFaceOptions = {},
+): HuggingFaceConfig {
   refuseAblations(config);
   const llama = isLlamaForm(config);
   return {
@@ -47,10 +62,10 @@ export function toHuggingFace(config: ModelConfig, endOfText?: number): HuggingF
     tie_word_embeddings: config.tied,
     rms_norm_eps: config.normEpsilon,
     initializer_range: config.deviation,
-    bos_token_id: null,
+    bos_token_id: beginOfText ?? null,
     eos_token_id: endOfText ?? null,
     pad_token_id: null,
-    torch_dtype: 'float32',
+    torch_dtype: TORCH_DTYPES[dtype],
   };
 }
 

@@ -59,12 +59,13 @@ async function shard(change: (map: Record<string, string>) => void = () => undef
 }
 
 test('a LLaMA has no modelling file, another form has', async () => {
-  expect(readdirSync(folder).sort()).toEqual(['config.json', 'model.safetensors']);
+  expect(readdirSync(folder).sort()).toEqual(['config.json', 'generation_config.json', 'model.safetensors']);
   const other = configOf('tiny', { vocabulary: 9, width: 16, hidden: 8, headWidth: 4 });
   await exportHuggingFace(parametersOf(other), other, folder);
   expect(readdirSync(folder).sort()).toEqual([
     'config.json',
     'configuration_polycom.py',
+    'generation_config.json',
     'model.safetensors',
     'modeling_polycom.py',
   ]);

@@ -75,7 +75,7 @@ test.each(Object.keys(presets))('the preset %s comes back, with any activation',
 
 test('what LLaMA can hold is a LLaMA, with an end of text where one is named', () => {
   const swiglu = configOf('small', { activation: 'swiglu' });
-  expect(toHuggingFace(swiglu, 256)).toMatchObject({
+  expect(toHuggingFace(swiglu, { endOfText: 256 })).toMatchObject({
     model_type: 'llama',
     hidden_act: 'silu',
     eos_token_id: 256,

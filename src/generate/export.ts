@@ -1,0 +1,105 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { typed } from '../checkpoint/files.js';
+import { type FloatTensor, readJson, writeJson } from '../checkpoint/folder.js';
+import { exportHuggingFace } from '../checkpoint/huggingface.js';
+import { TOKENIZER_FILE } from '../data/tokenizer.js';
+import { PolycomError } from '../errors.js';
+import { parameterShapes } from '../model/config.js';
+import { type HuggingFaceOptions, isLlamaForm } from '../model/huggingface.js';
+import { bordersOf } from './borders.js';
+import { readModel, tokenizerOf } from './load.js';
+
+/** How a model is exported. */
+export interface ExportOptions extends Pick<HuggingFaceOptions, 'dtype'> {
+  /** `bytes`, or the path of a `tokenizer.json`; by default the one that lies in the model's folder. */
+  readonly tokenizer?: string;
+  /** Whether a folder that holds something may be written into; `false` by default. */
+  readonly overwrite?: boolean;
+}
+
+/** An export. */
+export interface ExportedModel {
+  /** Where the weights were read: of a training run, the folder of its newest checkpoint. */
+  readonly from: string;
+  /** Of a checkpoint: how many steps it was trained. */
+  readonly step?: number;
+  /** Whether it is a plain `LlamaForCausalLM`; else it has its modelling file, for `trust_remote_code=True`. */
+  readonly isLlama: boolean;
+  /** How many numbers its parameters are. */
+  readonly parameters: number;
+}
+
+/** What `tokenizer_config.json` says so that `AutoTokenizer` reads `tokenizer.json` as it is. */
+const TOKENIZER_CLASS = 'PreTrainedTokenizerFast';
+const TOKENIZER_CONFIG = 'tokenizer_config.json';
+
+/**
+ * Writes a model and its tokenizer into a folder that `AutoModelForCausalLM` and `AutoTokenizer` of PyTorch's
+ * transformers open.
+ *
+ * @param path a training run, one of its `step-*` folders, or a folder in Hugging Face's form
+ * @param out the folder; made if absent
+ * @throws {PolycomError} `INVALID_ARGUMENT` where `out` is not empty, or a weight is too large for the dtype;
+ *   `UNSUPPORTED` for a model of ablations; and as `loadModel` does
+ */
+export async function exportModel(
+  path: string,
+  out: string,
+  { tokenizer: named, overwrite = false, dtype }: ExportOptions = {},
+): Promise<ExportedModel> {
+  if (!overwrite) await checkEmpty(out);
+  const { config, folder, step, take } = await readModel(path);
+  const tokenizer = await tokenizerOf(path, folder, named);
+  const borders = step === undefined ? await bordersOf(folder) : {};
+  const ends = borders.ends ?? (tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText]);
+  const begin = borders.begin?.[0];
+  const parameters = new Map<string, FloatTensor>();
+  for (const [name, shape] of parameterShapes(config)) parameters.set(name, { shape, data: take(name) });
+  await exportHuggingFace(parameters, config, out, {
+    ...(ends.length === 0 ? {} : { endOfText: ends.length === 1 ? ends[0]! : ends }),
+    ...(begin === undefined ? {} : { beginOfText: begin }),
+    ...(dtype === undefined ? {} : { dtype }),
+  });
+  await typed(out, 'write', async () => await tokenizer.save?.(out));
+  await completeTokenizerConfig(out, { eos_token: ends[0], bos_token: begin });
+  return {
+    from: folder,
+    ...(step === undefined ? {} : { step }),
+    isLlama: isLlamaForm(config),
+    parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
+  };
+}
+
+/** Nothing may be written over unasked. */
+async function checkEmpty(out: string): Promise<void> {
+  const names = await typed(out, 'read', () =>
+    readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    }),
+  );
+  if (names.length === 0) return;
+  throw new PolycomError('INVALID_ARGUMENT', `${out} is not empty`, {
+    remedy: 'name a new folder, or write over what is there: --overwrite',
+  });
+}
+
+/** Adds what transformers must know of the tokenizer, where its own configuration does not say it. */
+async function completeTokenizerConfig(
+  folder: string,
+  specials: Readonly<Record<'eos_token' | 'bos_token', number | undefined>>,
+): Promise<void> {
+  const path = join(folder, TOKENIZER_CONFIG);
+  const isThere = (await readdir(folder)).includes(TOKENIZER_CONFIG);
+  const given = (isThere ? await readJson(path) : {}) as Readonly<Record<string, unknown>>;
+  const { added_tokens: added = [] } = (await readJson(join(folder, TOKENIZER_FILE))) as {
+    added_tokens?: readonly { readonly id: number; readonly content: string }[];
+  };
+  const named = Object.entries(specials).flatMap(([key, id]) => {
+    const token = added.find((each) => each.id === id);
+    return token === undefined || id === undefined ? [] : [[key, token.content]];
+  });
+  const complete = { tokenizer_class: TOKENIZER_CLASS, ...Object.fromEntries(named), ...given };
+  if (Object.keys(complete).length > Object.keys(given).length) await writeJson(path, complete);
+}
