@@ -1,3 +1,4 @@
+import { arrayType } from '../arrays.js';
 import { PolycomError } from '../errors.js';
 import { checkTensor } from '../native/arguments.js';
 import { decode, encoded as encodedAs, ITEM_BYTES, STORAGE, type Stored, sizeOf } from '../native/dtype.js';
@@ -155,18 +156,18 @@ function storedValues(values: TensorValues, dtype: ElementType): Uint8Array {
 }
 
 function encoded(values: TensorValues, dtype: Dtype): Stored {
-  if (values instanceof Uint16Array) {
-    if (dtype === 'f16' || dtype === 'bf16') return values;
+  if (arrayType(values) === 'Uint16Array') {
+    if (dtype === 'f16' || dtype === 'bf16') return values as Uint16Array;
     throw new PolycomError('INVALID_ARGUMENT', `got a Uint16Array; expected numbers for ${dtype}`, {
       remedy: 'a Uint16Array holds the bits of f16 and bf16; make numbers of it with Float32Array.from',
     });
   }
-  const floats = values instanceof Float32Array ? values : floatsOf(values);
+  const floats = arrayType(values) === 'Float32Array' ? (values as Float32Array) : floatsOf(values);
   return encodedAs(floats, dtype);
 }
 
 function wholeNumbers(values: TensorValues): Int32Array {
-  if (values instanceof Int32Array) return values;
+  if (arrayType(values) === 'Int32Array') return values as Int32Array;
   const whole = Int32Array.from(values);
   const wrong = whole.findIndex((value, i) => value !== values[i]);
   if (wrong < 0) return whole;

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { arrayType } from '../arrays.js';
 import { hash } from '../data/random.js';
 import { PolycomError } from '../errors.js';
 import { firstCoefficients } from './activation.js';
@@ -37,7 +38,7 @@ export function initialValues(config: ModelConfig, seed: number): ParameterSourc
 
 /** The number of a name's stream of random numbers. */
 function streamOf(name: string): number {
-  return hash(...Buffer.from(name));
+  return hash(...new TextEncoder().encode(name));
 }
 
 /**
@@ -59,14 +60,17 @@ export function createParameters(config: ModelConfig, source: ParameterSource): 
 }
 
 function variableOf(name: string, shape: number[], source: ParameterSource): tf.Variable {
-  const values = source(name, shape);
+  const given = source(name, shape);
   const size = shape.reduce((product, length) => product * length, 1);
-  if (!(values instanceof Float32Array) || values.length !== size) {
-    const got = values instanceof Float32Array ? `${values.length} values` : 'no Float32Array';
+  const isFloats = arrayType(given) === 'Float32Array';
+  if (!isFloats || given.length !== size) {
+    const got = isFloats ? `${given.length} values` : 'no Float32Array';
     throw new PolycomError('INVALID_ARGUMENT', `${name} got ${got}; expected ${size}`, {
       shapes: { [name]: shape },
     });
   }
+  // Of this realm: tfjs takes another's for a list of numbers.
+  const values = new Float32Array(given.buffer, given.byteOffset, given.length);
   // Without a name in tfjs's own list of variables, where two models would collide.
   return tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32')));
 }
