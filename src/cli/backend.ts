@@ -11,7 +11,7 @@ import { sayOnce } from '../notice.js';
  * @throws {PolycomError} `TENSORFLOW_NOT_FOUND` where there is neither, or not the one that is wanted
  */
 export async function chooseBackend(wanted?: 'tensorflow' | 'cpu'): Promise<string> {
-  if (wanted === 'cpu') return await useJavaScript('it is not installed');
+  if (wanted === 'cpu') return await useJavaScript();
   const { tensorflowStatus } = await import('../tensorflow/index.js');
   if (tensorflowStatus.package !== undefined && (await tf.setBackend('tensorflow'))) return 'tensorflow';
   const { reason, remedy } = tensorflowStatus;
@@ -19,7 +19,10 @@ export async function chooseBackend(wanted?: 'tensorflow' | 'cpu'): Promise<stri
   throw notFound(`the backend tensorflow cannot be used: ${reason}`, remedy);
 }
 
-async function useJavaScript(reason?: string, remedy?: string): Promise<string> {
+async function useJavaScript(
+  reason = '@tensorflow/tfjs-backend-cpu is not installed',
+  remedy = 'npm install @tensorflow/tfjs-backend-cpu@4.22.0',
+): Promise<string> {
   try {
     await import('@tensorflow/tfjs-backend-cpu');
   } catch (cause) {
