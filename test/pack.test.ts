@@ -153,7 +153,8 @@ describe.skipIf(obstacle !== undefined)('the package, installed where scripts ar
       expect(run('npx', ['polycom', 'doctor', '--device', 'cpu', '--json']).status).toBe(0);
       const verified = run('npx', ['polycom', 'verify', '--backend', 'native', '--device', 'cpu']);
       expect(verified.stdout).toMatch(/^[1-9]\d* checks passed, 0 failed\n$/m);
-      const { stderr: after } = script('composed.mjs', COMPOSED);
+      const { stderr: after } = script('tensorflow.mjs', `import 'polycom/tensorflow';\n${COMPOSED}`);
+      expect(after).toMatch(/tfjs-node is not installed/);
       expect(linesThatName(after, 'npx polycom build')).toEqual([]);
     },
     10 * MINUTES,

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { packageFolder, packageVersion } from '../package.js';
+import { packageFolder, packageVersion, requireHere } from '../package.js';
 import type { Facts } from './types.js';
 
 /** This package, and the one that loads its library. */
@@ -11,7 +10,7 @@ export function findPackage(): Facts['package'] {
 
 /** A dependency's version, without loading it: not every package exports its package.json. */
 function versionOf(name: string): string {
-  let folder = dirname(createRequire(import.meta.url).resolve(name));
+  let folder = dirname(requireHere.resolve(name));
   while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { PolycomError } from '../errors.js';
+import { requireHere } from '../package.js';
 import { addonFile, libraryCandidates } from './find.js';
 
 /** Memory on a device with an owner: freed by `dispose`, or else some time after this has been collected. */
@@ -66,7 +66,7 @@ export function openAddon(library: LoadedLibrary, abiVersion: number): AddonLibr
 
 function load(path: string): Addon {
   try {
-    return createRequire(import.meta.url)(path) as Addon;
+    return requireHere(path) as Addon;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new PolycomError('LIBRARY_NOT_FOUND', `${path}: ${message}`, { remedy: REMEDY, cause });

@@ -1,9 +1,8 @@
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { lastLines, runCommand } from '../command.js';
 import { PolycomError } from '../errors.js';
-import { packageFolder } from '../package.js';
+import { packageFolder, requireHere } from '../package.js';
 import { findTools } from './tools.js';
 
 /** Whether CMake took the CUDA kernels in, and for which architectures. */
@@ -54,7 +53,7 @@ export async function runCmake(
   flags: readonly string[],
   onOutput?: (text: string) => void,
 ): Promise<CudaChoice | undefined> {
-  const cmakeJs = dirname(createRequire(import.meta.url).resolve('cmake-js/package.json'));
+  const cmakeJs = dirname(requireHere.resolve('cmake-js/package.json'));
   const script = join(cmakeJs, 'bin', 'cmake-js');
   const jobs = ['--parallel', String(availableParallelism())];
   const where = ['--directory', packageFolder, '--out', folder, '--log-level', 'warn'];

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { cacheDirectory } from '../cache.js';
-import { packageFolder, packageVersion } from '../package.js';
+import { packageFolder, packageVersion, requireHere } from '../package.js';
 
 /** The file name of the native library on this platform. */
 export const libraryFile: string = process.platform === 'darwin' ? 'libpolycom.dylib' : 'libpolycom.so';
@@ -32,7 +31,7 @@ export function libraryCandidates(): string[] {
 function platformPackageLibrary(): string | undefined {
   try {
     const name = `polycom-${process.platform}-${process.arch}`;
-    return createRequire(import.meta.url).resolve(`${name}/${libraryFile}`);
+    return requireHere.resolve(`${name}/${libraryFile}`);
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { PolycomError } from '../errors.js';
+import { requireHere } from '../package.js';
 import type { NativeMissing } from './types.js';
 
 type Koffi = typeof import('koffi')['default'];
@@ -21,7 +21,7 @@ export function koffi(): Koffi {
 /** Why koffi does not load, if it does not. */
 export function missingKoffi(): NativeMissing | undefined {
   try {
-    loaded ??= createRequire(import.meta.url)('koffi') as Koffi;
+    loaded ??= requireHere('koffi') as Koffi;
     return undefined;
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);

@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { libraryCandidates } from '../native/find.js';
 import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
 import type { FusedOp, Scalars } from './types.js';
 
@@ -60,10 +59,9 @@ function sayMissingKernels(backend: string): void {
   );
 }
 
+// Whether the library is there is not looked for: this runs in browsers too, and polycom/tensorflow says it.
 function remedy(backend: string): string {
   const tensorflow = "import 'polycom/tensorflow' first";
-  const host = backend === 'tensorflow' ? tensorflow : `use tfjs-node and ${tensorflow}`;
-  return libraryCandidates().length === 0
-    ? `for fused ones, run: npx polycom build, and ${host}`
-    : `for fused ones, ${host}`;
+  if (backend === 'tensorflow') return `for fused ones, ${tensorflow}`;
+  return `for fused ones, use tfjs-node and ${tensorflow}, once npx polycom build has been run`;
 }

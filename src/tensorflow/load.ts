@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type * as tfc from '@tensorflow/tfjs-core';
 import { holdForever } from '../hold.js';
+import { requireHere } from '../package.js';
 import { hasBinding, resolvePackage, resolvePackages, type TfjsPackage } from './link/packages.js';
 import { prepareProcess } from './prepare.js';
 
@@ -59,7 +60,7 @@ function loadNamed(name: string, projectFolder: string): TfjsNode | TfjsNodeMiss
 
 /** The tfjs-node that the application has required (or imported: it is CommonJS), wherever it lies. */
 function loadedPackage(): { name: string; folder: string } | undefined {
-  const { cache } = createRequire(import.meta.url);
+  const { cache } = requireHere;
   for (const [path, module] of Object.entries(cache)) {
     const name = /[\\/](@tensorflow[\\/]tfjs-node(?:-gpu)?)[\\/]dist[\\/]index\.js$/.exec(path)?.[1];
     if (name !== undefined && module?.loaded === true) {

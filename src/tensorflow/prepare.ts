@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { totalmem } from 'node:os';
 import util from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { sayOnce } from '../notice.js';
+import { isBundled, requireHere } from '../package.js';
 
 /** What {@link prepareProcess} did. */
 export interface Prepared {
@@ -11,8 +11,8 @@ export interface Prepared {
   readonly environment: Readonly<Record<string, string>>;
   /** The functions that this Node has removed and that this call put back. */
   readonly polyfilled: readonly string[];
-  /** Why the environment was left alone: it reaches TensorFlow only from the main thread, and before it loads. */
-  readonly skipped?: 'worker thread' | 'TensorFlow is loaded';
+  /** Why the environment was left alone: it reaches TensorFlow only from Node's main thread, and before it loads. */
+  readonly skipped?: 'Bun' | 'worker thread' | 'TensorFlow is loaded';
 }
 
 /** The share of the machine's (or container's) memory that TensorFlow's CPU allocator may take. */
@@ -24,23 +24,34 @@ const MEMORY_SHARE = 0.75;
  */
 export function prepareProcess(): Prepared {
   const polyfilled = polyfill();
+  if (process.versions.bun !== undefined) return { environment: {}, polyfilled, skipped: 'Bun' };
   if (!isMainThread) return { environment: {}, polyfilled, skipped: 'worker thread' };
   const missing = missingEnvironment();
   if (Object.keys(missing).length === 0) return { environment: {}, polyfilled };
   if (isTensorflowLoaded()) {
-    sayOnce(
-      `TensorFlow was loaded before polycom, so ${Object.keys(missing).join(', ')} could not be set; ` +
-        "import 'polycom/tensorflow' before tfjs-node, or start with node --import polycom/tensorflow",
-    );
+    if (hasItsOrder()) {
+      sayOnce(
+        `TensorFlow was loaded before polycom, so ${Object.keys(missing).join(', ')} could not be set; ` +
+          "import 'polycom/tensorflow' before tfjs-node, or start with node --import polycom/tensorflow",
+      );
+    }
     return { environment: {}, polyfilled, skipped: 'TensorFlow is loaded' };
   }
   Object.assign(process.env, missing);
   return { environment: missing, polyfilled };
 }
 
+/**
+ * Whether modules run in the order in which the application imports them. A bundler moves what it leaves out to the
+ * front, and so does Jest what is CommonJS; the application cannot help it.
+ */
+function hasItsOrder(): boolean {
+  return !isBundled && process.env.JEST_WORKER_ID === undefined;
+}
+
 /** Whether this process has TensorFlow's libraries or tfjs-node's binding in memory. */
 export function isTensorflowLoaded(): boolean {
-  const { cache } = createRequire(import.meta.url);
+  const { cache } = requireHere;
   if (Object.keys(cache).some((path) => path.endsWith('tfjs_binding.node'))) return true;
   try {
     return /\/libtensorflow(_cc|_framework)?\.so/.test(readFileSync('/proc/self/maps', 'utf8'));

@@ -110,6 +110,15 @@ console.log(JSON.stringify(found));`;
     expect(stderr.match(/polycom: TensorFlow was loaded before polycom/g)).toHaveLength(1);
   });
 
+  test.runIf(linked.length === 2)('says nothing where the order is not that of the imports', async () => {
+    const code = `require('node:util').isNullOrUndefined ??= (value) => value == null;
+require(${TFJS});
+console.log(JSON.stringify(prepareProcess()));`;
+    const { value, stderr } = await inChild<Prepared>(code, { JEST_WORKER_ID: '1' });
+    expect(value).toMatchObject({ environment: {}, skipped: 'TensorFlow is loaded' });
+    expect(stderr).not.toMatch(/polycom:/);
+  });
+
   test.runIf(linked.length === 2)('TensorFlow reuses the memory of freed tensors', async () => {
     const code = `const { tf } = loadTfjsNode();
 const x = tf.zeros([2048, 2048]);

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { cacheDirectory } from '../../cache.js';
 import { lastLines, runCommand } from '../../command.js';
 import { PolycomError } from '../../errors.js';
+import { requireHere } from '../../package.js';
 import { distrust, isIntact, readStored, replaceFile, store } from '../../store.js';
 import { LIBRARIES } from './folder.js';
 import type { TfjsPackage } from './packages.js';
@@ -129,7 +130,6 @@ async function bindingKey(sources: string, tensorflow: TensorflowFound, compiler
 
 /** Node-API's headers from the npm package that cmake-js depends on; they serve every Node. */
 function nodeApiHeaders(): string {
-  const fromHere = createRequire(import.meta.url);
-  const fromCmakeJs = createRequire(fromHere.resolve('cmake-js/package.json'));
+  const fromCmakeJs = createRequire(requireHere.resolve('cmake-js/package.json'));
   return join(dirname(fromCmakeJs.resolve('node-api-headers/package.json')), 'include');
 }

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { type CommandResult, runCommand } from '../../command.js';
+import { requireHere } from '../../package.js';
 
 /** The two libraries of a TensorFlow ≥ 2.12 wheel, in the order in which they must load. */
 export const LIBRARIES: readonly string[] = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2'];
@@ -51,7 +51,7 @@ export async function versionOf(libraryFolder: string): Promise<string | undefin
  * at a natural end koffi would unload TensorFlow under its threads.
  */
 export function loadLibraries(libraryFolder: string): Promise<CommandResult> {
-  const koffi = createRequire(import.meta.url).resolve('koffi');
+  const koffi = requireHere.resolve('koffi');
   const script = `const koffi = require(${JSON.stringify(koffi)});
 const held = ${JSON.stringify(LIBRARIES.map((name) => join(libraryFolder, name)))}.map((path) => koffi.load(path));
 console.log(held[1].func('const char *TF_Version()')());

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { requireHere } from '../../package.js';
 
 /** tfjs-node's packages, in the order of preference. */
 export const TFJS_PACKAGES: readonly string[] = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
@@ -20,7 +21,7 @@ export interface TfjsPackage {
 /** Finds a package as the project would, else as this package would. */
 export function resolvePackage(name: string, projectFolder: string): TfjsPackage | undefined {
   const manifest =
-    resolveFrom(join(projectFolder, 'package.json'), name) ?? resolveFrom(import.meta.url, name);
+    resolveFrom(createRequire(join(projectFolder, 'package.json')), name) ?? resolveFrom(requireHere, name);
   if (manifest === undefined) return undefined;
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   const folder = dirname(manifest);
@@ -37,9 +38,9 @@ export function hasBinding(tfjs: TfjsPackage): boolean {
   return existsSync(tfjs.binding);
 }
 
-function resolveFrom(origin: string, name: string): string | undefined {
+function resolveFrom(require: NodeJS.Require, name: string): string | undefined {
   try {
-    return createRequire(origin).resolve(`${name}/package.json`);
+    return require.resolve(`${name}/package.json`);
   } catch {
     return undefined;
   }
