@@ -28,6 +28,12 @@ export interface PolycomErrorDetails {
   readonly cause?: unknown;
 }
 
+/** Codes whose errors all say what to do: nothing goes on before somebody has done it. */
+type RemediedCode = 'INVALID_FILE' | 'BUILD_FAILED' | 'LIBRARY_NOT_FOUND';
+
+/** The particulars of an error that says what to do. */
+type Remedied = PolycomErrorDetails & { readonly remedy: string };
+
 /** Every error this package throws: `code` for programs; op, shapes and remedy for people. */
 export class PolycomError extends Error {
   override readonly name = 'PolycomError';
@@ -35,18 +41,32 @@ export class PolycomError extends Error {
   readonly op: string | undefined;
   readonly shapes: Readonly<Record<string, readonly number[]>> | undefined;
   readonly remedy: string | undefined;
+  /** The message without its remedy: for a message that is made of several. */
+  readonly problem: string;
 
+  constructor(code: Exclude<PolycomErrorCode, RemediedCode>, message: string, details?: PolycomErrorDetails);
+  constructor(code: PolycomErrorCode, message: string, details: Remedied);
   constructor(code: PolycomErrorCode, message: string, details: PolycomErrorDetails = {}) {
     const { op, shapes, remedy, cause } = details;
     const where = op === undefined ? '' : `${op}: `;
     const given = shapes === undefined ? '' : ` (${formatShapes(shapes)})`;
     const advice = remedy === undefined ? '' : `\n  remedy: ${remedy}`;
-    super(`${where}${message}${given}${advice}`, cause === undefined ? undefined : { cause });
+    const problem = `${where}${message}${given}`;
+    super(`${problem}${advice}`, cause === undefined ? undefined : { cause });
+    this.problem = problem;
     this.code = code;
     this.op = op;
     this.shapes = shapes;
     this.remedy = remedy;
   }
+}
+
+/** The typed error of a file that is not what it should be. */
+export function invalidFile(path: string, problem: string, remedy: string, cause?: unknown): PolycomError {
+  return new PolycomError('INVALID_FILE', `${path}: ${problem}`, {
+    remedy,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 function formatShapes(shapes: Readonly<Record<string, readonly number[]>>): string {

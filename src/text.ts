@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { PolycomError, type PolycomErrorCode } from './errors.js';
+import { readWhole, readWholeSync } from './files.js';
 
 const REMEDY = 'unpack it if it is compressed; convert other encodings: iconv -f <encoding> -t UTF-8';
 
@@ -18,12 +17,12 @@ export interface TextName {
  * @throws {PolycomError} where it is no UTF-8 text: the message says how to make it one
  */
 export async function readText(path: string, code?: PolycomErrorCode): Promise<string> {
-  return decodeText(await readFile(path), named(path, code));
+  return decodeText(await readWhole(path), named(path, code));
 }
 
 /** As {@link readText}, at once. */
 export function readTextSync(path: string, code?: PolycomErrorCode): string {
-  return decodeText(readFileSync(path), named(path, code));
+  return decodeText(readWholeSync(path), named(path, code));
 }
 
 /** As {@link readText}, of bytes that were read already. */

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readDocument } from '../src/bench/document.js';
 import { readAnyDocument } from '../src/bench/models/document.js';
-import { readJson } from '../src/checkpoint/folder.js';
+import { readJson } from '../src/checkpoint/json.js';
 import { readConfigFile } from '../src/cli/config-file.js';
 import { byteTokenizer, byteTokenizerJson } from '../src/data/bytes.js';
 import { prepareShards } from '../src/data/prepare.js';

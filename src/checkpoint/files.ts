@@ -2,6 +2,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { PolycomError } from '../errors.js';
+import { openFile } from '../files.js';
 import { asideFolder } from '../store.js';
 
 /** What a file was when it was written: its size in bytes, and the CRC-32 of its content. */
@@ -127,7 +128,7 @@ export async function readFully(handle: FileHandle, into: Uint8Array, position: 
 /** Sums up a file, a chunk at a time. */
 export function sumOfFile(path: string): Promise<FileSum> {
   return typed(path, 'read', async () => {
-    const handle = await open(path, 'r');
+    const handle = await openFile(path);
     try {
       const chunk = new Uint8Array(1 << 20);
       let [bytes, crc] = [0, 0];

@@ -1,13 +1,13 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { PolycomError } from '../errors.js';
+import { invalidFile, PolycomError } from '../errors.js';
 import { decodeHalves, encodeHalves, type HalfDtype } from '../native/dtype.js';
 import { sayOnce } from '../notice.js';
 import { asideFolder, removeLeftovers } from '../store.js';
-import { readText } from '../text.js';
-import { type FileSum, sumOfFile, syncFolder, typed, writeAside } from './files.js';
-import { invalidFile } from './header.js';
+import { type FileSum, syncFolder, typed } from './files.js';
+import { readJson, writeJson } from './json.js';
 import { openSafetensors, type SafeTensor, writeSafetensors } from './safetensors.js';
+import { CONFIG, checkFile, MODEL, OPTIMIZER, readState, writeState } from './state.js';
 
 /** A value that JSON can hold. */
 export type Json =
@@ -45,22 +45,8 @@ export interface LoadedCheckpoint extends Checkpoint {
 /** How many checkpoints are kept, unless the caller says otherwise. */
 export const DEFAULT_KEEP = 3;
 
-const MODEL = 'model.safetensors';
-const OPTIMIZER = 'optimizer.safetensors';
-const CONFIG = 'config.json';
-/** Written last: it has the sizes and sums of the others. */
-const STATE = 'state.json';
-
 const STEP_FOLDER = /^step-(\d{8,})$/;
 const REPLACED = /^(step-\d{8,})\.replaced$/;
-
-/** The `state.json` of a checkpoint. */
-interface StateFile {
-  readonly schema: 1;
-  readonly step: number;
-  readonly files: Readonly<Record<string, FileSum>>;
-  readonly state: Json;
-}
 
 /**
  * Saves a checkpoint of a training run as `<run>/step-00000100`, and removes older ones. It is written aside, to the disk,
@@ -132,12 +118,18 @@ export async function loadCheckpoint(
       return await loadFolder(folder, optimizer);
     } catch (error) {
       if (!(error instanceof PolycomError && error.code === 'INVALID_FILE')) throw error;
-      problems.push(error.message);
-      sayOnce(`${folder} is damaged, the checkpoint before it is used: ${error.message}`, folder);
+      problems.push(error.problem);
+      sayOnce(`${folder} is damaged, the checkpoint before it is used: ${error.problem}`, folder);
     }
   }
-  if (problems.length > 0)
-    throw invalidFile(path, `no checkpoint in it is whole:\n  ${problems.join('\n  ')}`);
+  if (problems.length > 0) {
+    const all = `no checkpoint in it is whole:\n  ${problems.join('\n  ')}`;
+    throw invalidFile(
+      path,
+      all,
+      'copy the run again from where it was whole, or train anew in another folder',
+    );
+  }
   throw new PolycomError('FILE_ERROR', `there is no checkpoint in ${path}`, {
     remedy: 'name the folder that `polycom train --out` was given, or one of the step-* folders in it',
   });
@@ -201,8 +193,7 @@ async function fill(folder: string, step: number, checkpoint: Checkpoint): Promi
     [OPTIMIZER]: await writeFloats(join(folder, OPTIMIZER), optimizer),
   };
   if (config !== undefined) files[CONFIG] = await writeJson(join(folder, CONFIG), config);
-  const content: StateFile = { schema: 1, step, files, state };
-  await writeJson(join(folder, STATE), content);
+  await writeState(folder, { schema: 1, step, files, state });
 }
 
 /** Writes float32 tensors into a safetensors file of the kind that transformers loads, rounded to `dtype`. */
@@ -232,11 +223,6 @@ function halvesOf(name: string, data: Float32Array, dtype: HalfDtype): Uint16Arr
   });
 }
 
-/** Writes JSON aside, to the disk, then renames it. */
-export function writeJson(path: string, value: unknown): Promise<FileSum> {
-  return writeAside(path, (writer) => writer.write(Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)));
-}
-
 /** Renames a filled folder. One that stands there steps aside first, where {@link tidyUp} finds it after a kill. */
 async function moveIntoPlace(aside: string, folder: string): Promise<void> {
   const replaced = `${folder}.replaced`;
@@ -253,8 +239,13 @@ async function remove(run: string, folder: string): Promise<void> {
   await rm(aside, { recursive: true, force: true });
 }
 
+/** The step that a folder's name says. */
+function stepOf(folder: string): number {
+  return Number(STEP_FOLDER.exec(basename(resolve(folder)))?.[1]);
+}
+
 async function loadFolder(folder: string, withOptimizer: boolean): Promise<LoadedCheckpoint> {
-  const { step, files, state } = await readState(folder);
+  const { step, files, state } = await readState(folder, stepOf(folder));
   const parts = Object.keys(files).filter((name) => withOptimizer || name !== OPTIMIZER);
   for (const name of parts) await checkFile(join(folder, name), files[name]!);
   return {
@@ -267,41 +258,6 @@ async function loadFolder(folder: string, withOptimizer: boolean): Promise<Loade
   };
 }
 
-async function readState(folder: string): Promise<StateFile> {
-  const path = join(folder, STATE);
-  const content = (await readJson(path)) as Partial<StateFile> | null;
-  const { schema, step, files } = content ?? {};
-  if (schema !== 1) throw invalidFile(path, `its schema is ${schema}; expected 1`);
-  const whole = typeof files === 'object' && MODEL in files && OPTIMIZER in files;
-  if (!whole || step !== Number(STEP_FOLDER.exec(basename(resolve(folder)))?.[1])) {
-    throw invalidFile(path, 'it is not the state of the checkpoint in this folder');
-  }
-  return content as StateFile;
-}
-
-async function checkFile(path: string, expected: FileSum): Promise<void> {
-  const { size } = await statOf(path);
-  if (size !== expected.bytes) {
-    throw invalidFile(path, `it has ${size} bytes; ${expected.bytes} were written`);
-  }
-  const { crc32 } = await sumOfFile(path);
-  if (crc32 !== expected.crc32) throw invalidFile(path, 'its content is not what was written (CRC-32)');
-}
-
-/** A missing file of a checkpoint is damage to it. */
-async function statOf(path: string): Promise<{ readonly size: number }> {
-  try {
-    return await stat(path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(path, cause);
-    throw cause;
-  }
-}
-
-function missing(path: string, cause: unknown): PolycomError {
-  return invalidFile(path, 'it is missing', undefined, cause);
-}
-
 async function readFloats(path: string): Promise<Map<string, FloatTensor>> {
   const file = await openSafetensors(path);
   try {
@@ -312,21 +268,5 @@ async function readFloats(path: string): Promise<Map<string, FloatTensor>> {
     return tensors;
   } finally {
     await file.close();
-  }
-}
-
-/**
- * Reads a file of JSON.
- *
- * @throws {PolycomError} `INVALID_FILE` where it is missing or is no JSON; `FILE_ERROR` where the system refuses
- */
-export async function readJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await typed(path, 'read', () => readText(path, 'INVALID_FILE')));
-  } catch (cause) {
-    if (cause instanceof SyntaxError)
-      throw invalidFile(path, `it is not JSON (${cause.message})`, undefined, cause);
-    const system = (cause as PolycomError).cause as NodeJS.ErrnoException | undefined;
-    throw system?.code === 'ENOENT' ? missing(path, cause) : cause;
   }
 }

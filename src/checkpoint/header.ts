@@ -1,4 +1,5 @@
-import { PolycomError } from '../errors.js';
+import { invalidFile, PolycomError } from '../errors.js';
+import { excerpt, nameOf, shapeText } from '../excerpt.js';
 
 /** The bytes of an element, by the format's name of the dtype. */
 export const DTYPE_BYTES = {
@@ -46,12 +47,9 @@ export const MAX_HEADER_BYTES = 100_000_000;
 const METADATA = '__metadata__';
 const ENTRY_KEYS = ['data_offsets', 'dtype', 'shape'];
 
-/** The typed error of a file that is not what it should be. */
-export function invalidFile(path: string, problem: string, remedy?: string, cause?: unknown): PolycomError {
-  return new PolycomError('INVALID_FILE', `${path}: ${problem}`, {
-    ...(remedy === undefined ? {} : { remedy }),
-    ...(cause === undefined ? {} : { cause }),
-  });
+/** The typed error of a safetensors file that was once whole, most likely. */
+export function damaged(path: string, problem: string, cause?: unknown): PolycomError {
+  return invalidFile(path, problem, 'copy or download the file again', cause);
 }
 
 /**
@@ -112,10 +110,10 @@ function parseJson(path: string, bytes: Uint8Array): unknown {
     const value: unknown = JSON.parse(text);
     const twice = repeatedKey(text);
     if (twice === undefined) return value;
-    throw invalidFile(path, `its header names ${JSON.stringify(twice)} twice`);
+    throw damaged(path, `its header names ${excerpt(twice)} twice`);
   } catch (cause) {
     if (cause instanceof PolycomError) throw cause;
-    throw invalidFile(path, `its header is not JSON (${(cause as Error).message})`, undefined, cause);
+    throw damaged(path, `its header is not JSON (${(cause as Error).message})`, cause);
   }
 }
 
@@ -138,7 +136,7 @@ function objectOf(path: string, what: string, value: unknown): Record<string, un
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;
   }
-  throw invalidFile(path, `${what} is ${excerpt(value)}; expected an object`);
+  throw damaged(path, `${what} is ${excerpt(value)}; expected an object`);
 }
 
 function metadataOf(path: string, value: unknown): Record<string, string> {
@@ -146,12 +144,12 @@ function metadataOf(path: string, value: unknown): Record<string, string> {
   const metadata = objectOf(path, METADATA, value);
   const wrong = Object.entries(metadata).find(([, text]) => typeof text !== 'string');
   if (wrong === undefined) return metadata as Record<string, string>;
-  throw invalidFile(path, `${METADATA} has ${wrong[0]}: ${excerpt(wrong[1])}; expected a string`);
+  throw damaged(path, `${METADATA} has ${nameOf(wrong[0])}: ${excerpt(wrong[1])}; expected a string`);
 }
 
 function infoOf(path: string, name: string, entry: unknown, start: number): TensorInfo {
-  const fail = (problem: string) => invalidFile(path, `tensor ${name}: ${problem}`);
-  const fields = objectOf(path, `the header's entry of ${name}`, entry);
+  const fail = (problem: string) => damaged(path, `tensor ${nameOf(name)}: ${problem}`);
+  const fields = objectOf(path, `the header's entry of ${nameOf(name)}`, entry);
   const { dtype, shape, data_offsets: offsets } = fields;
   const strange = Object.keys(fields).find((key) => !ENTRY_KEYS.includes(key));
   if (strange !== undefined) throw fail(`has ${excerpt(strange)}, which the format does not know`);
@@ -166,7 +164,7 @@ function infoOf(path: string, name: string, entry: unknown, start: number): Tens
   const bytes = byteCount(dtype, shape);
   if (bytes !== end - begin) {
     const expected = Number.isSafeInteger(bytes) ? `${bytes} bytes` : 'more bytes than a file can have';
-    throw fail(`${dtype} [${shape.join(', ')}] takes ${expected}, but has ${end - begin}`);
+    throw fail(`${dtype} ${shapeText(shape)} takes ${expected}, but has ${end - begin}`);
   }
   return { dtype, shape, begin: start + begin, end: start + end };
 }
@@ -189,20 +187,14 @@ function checkCoverage(
   for (const [name, info] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
     if (info.begin !== end) {
       const fault = info.begin < end ? 'overlaps the one before it' : 'leaves a gap before it';
-      throw invalidFile(
+      throw damaged(
         path,
-        `tensor ${name}: it begins at byte ${info.begin}, expected ${end}: it ${fault}`,
+        `tensor ${nameOf(name)}: it begins at byte ${info.begin}, expected ${end}: it ${fault}`,
       );
     }
     end = info.end;
   }
   if (end === size) return;
   const fault = size < end ? 'it is cut off' : 'something follows the tensors';
-  throw invalidFile(path, `it has ${size} bytes, its header speaks of ${end}: ${fault}`);
-}
-
-/** The beginning of a value, for a message. */
-function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  throw damaged(path, `it has ${size} bytes, its header speaks of ${end}: ${fault}`);
 }

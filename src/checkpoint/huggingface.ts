@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PolycomError } from '../errors.js';
+import { nameOf } from '../excerpt.js';
 import { type ModelConfig, parameterShapes } from '../model/config.js';
 import {
   fromHuggingFace,
@@ -10,9 +11,10 @@ import {
 } from '../model/huggingface.js';
 import { packageFolder } from '../package.js';
 import { typed, writeAside } from './files.js';
-import { type FloatTensor, readJson, writeFloats, writeJson } from './folder.js';
-import { invalidFile } from './header.js';
-import { FLOAT_DTYPES, type TensorReader } from './safetensors.js';
+import { type FloatTensor, writeFloats } from './folder.js';
+import { readJson, writeJson } from './json.js';
+import { matchShapes } from './match.js';
+import { FLOAT_DTYPES, NOT_QUANTISED, type TensorReader } from './safetensors.js';
 import { openWeights } from './shards.js';
 
 /** A model in Hugging Face's form, its parameters not yet read. */
@@ -42,14 +44,8 @@ const NO_PARAMETER = /\.rotary_emb\.inv_freq$/;
 export async function importHuggingFace(folder: string): Promise<ImportedModel> {
   const path = join(folder, 'config.json');
   const config = fromHuggingFace(await readJson(path), path);
-  const shapes = parameterShapes(config);
   const weights = await openWeights(folder);
-  try {
-    checkTensors(folder, config, shapes, weights);
-  } catch (error) {
-    await weights.close();
-    throw error;
-  }
+  const shapes = await closingOnError(weights, () => checkTensors(folder, config, weights));
   return {
     config,
     shapes,
@@ -64,34 +60,42 @@ export async function importHuggingFace(folder: string): Promise<ImportedModel> 
   };
 }
 
+async function closingOnError<T>(weights: TensorReader, work: () => T): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    await weights.close();
+    throw error;
+  }
+}
+
+/** The shapes of the model's parameters, which the weights have, and nothing else. */
 function checkTensors(
   folder: string,
-  { tied }: ModelConfig,
-  shapes: ReadonlyMap<string, readonly number[]>,
+  config: ModelConfig,
   weights: TensorReader,
-): void {
-  const missing = [...shapes.keys()].filter((name) => !weights.has(name));
-  if (missing.length > 0) throw invalidFile(folder, `its weights lack ${someOf(missing)}`);
-  for (const [name, expected] of shapes) {
-    const { dtype, shape } = weights.info(name);
-    if (String(shape) !== String(expected)) {
-      const wanted = `[${expected.join(', ')}] by its config.json`;
-      throw invalidFile(folder, `${name} is [${shape.join(', ')}]; expected ${wanted}`);
-    }
+): ReadonlyMap<string, readonly number[]> {
+  const shapes = matchShapes(folder, config, (name) =>
+    weights.has(name) ? weights.info(name).shape : undefined,
+  );
+  for (const name of shapes.keys()) {
+    const { dtype } = weights.info(name);
     if (FLOAT_DTYPES.includes(dtype)) continue;
     const message = `${folder}: ${name} is ${dtype}; expected ${FLOAT_DTYPES.join(', ')}`;
-    throw new PolycomError('UNSUPPORTED', message, { remedy: 'use weights that are not quantised' });
+    throw new PolycomError('UNSUPPORTED', message, { remedy: NOT_QUANTISED });
   }
   const others = weights.names.filter((name) => {
-    return !shapes.has(name) && !NO_PARAMETER.test(name) && !(tied && name === 'lm_head.weight');
+    return !shapes.has(name) && !NO_PARAMETER.test(name) && !(config.tied && name === 'lm_head.weight');
   });
-  if (others.length === 0) return;
-  throw new PolycomError('UNSUPPORTED', `${folder}: the model here has no ${someOf(others)}`);
+  if (others.length === 0) return shapes;
+  throw new PolycomError('UNSUPPORTED', `${folder}: the model here has no ${someOf(others)}`, {
+    remedy: "run this model with PyTorch's transformers, or take another one",
+  });
 }
 
 function someOf(names: readonly string[]): string {
   const rest = names.length - 3;
-  return `${names.slice(0, 3).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  return `${names.slice(0, 3).map(nameOf).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }
 
 /**

@@ -1,12 +1,14 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { PolycomError } from '../errors.js';
+import type { FileHandle } from 'node:fs/promises';
+import { invalidFile, PolycomError } from '../errors.js';
+import { nameOf, shapeText } from '../excerpt.js';
+import { openFile } from '../files.js';
 import { decodeHalves } from '../native/dtype.js';
 import { type FileSum, readFully, typed, writeAside } from './files.js';
 import {
   byteCount,
   DTYPE_BYTES,
+  damaged,
   type Header,
-  invalidFile,
   LENGTH_BYTES,
   layOut,
   MAX_HEADER_BYTES,
@@ -39,6 +41,9 @@ export interface TensorReader {
 
 /** The dtypes that {@link TensorReader.readFloats} takes. */
 export const FLOAT_DTYPES: readonly SafeDtype[] = ['F32', 'F16', 'BF16', 'F64'];
+
+/** The remedy of weights of other dtypes. */
+export const NOT_QUANTISED = 'use weights that are not quantised';
 
 /** The elements that are converted at once: what is read does not stand beside its floats in full. */
 const CONVERTED = 1 << 20;
@@ -79,7 +84,7 @@ function checkTensor(name: string, { dtype, shape, data }: SafeTensor): void {
   if (name === '__metadata__') throw invalidTensor(name, 'is the name of the metadata');
   if (!Object.hasOwn(DTYPE_BYTES, dtype)) throw invalidTensor(name, `has dtype ${dtype}`);
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw invalidTensor(name, `has shape [${shape.join(', ')}]; expected whole numbers, 0 or more`);
+    throw invalidTensor(name, `has shape ${shapeText(shape)}; expected whole numbers, 0 or more`);
   }
   if (typeof data !== 'function') checkSize(name, { dtype, shape }, data);
 }
@@ -87,7 +92,7 @@ function checkTensor(name: string, { dtype, shape, data }: SafeTensor): void {
 function checkSize(name: string, { dtype, shape }: Omit<SafeTensor, 'data'>, data: ArrayBufferView): void {
   const expected = byteCount(dtype, shape);
   if (data.byteLength === expected) return;
-  const what = `${dtype} [${shape.join(', ')}]`;
+  const what = `${dtype} ${shapeText(shape)}`;
   throw invalidTensor(name, `has ${data.byteLength} bytes; expected ${expected} of ${what}`);
 }
 
@@ -104,7 +109,7 @@ function invalidTensor(name: string, problem: string): PolycomError {
  */
 export function openSafetensors(path: string): Promise<SafetensorsFile> {
   return typed(path, 'read', async () => {
-    const handle = await open(path, 'r');
+    const handle = await openFile(path);
     try {
       return new SafetensorsFile(path, handle, await readHeader(path, handle));
     } catch (error) {
@@ -116,10 +121,10 @@ export function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 async function readHeader(path: string, handle: FileHandle): Promise<Header> {
   const { size } = await handle.stat();
-  if (size === 0) throw invalidFile(path, 'it is empty');
+  if (size === 0) throw damaged(path, 'it is empty');
   const start = Buffer.alloc(LENGTH_BYTES + 1);
   if (!(await readFully(handle, start, 0))) {
-    throw invalidFile(path, `it has ${size} bytes; a safetensors file has more`);
+    throw damaged(path, `it has ${size} bytes; a safetensors file has more`);
   }
   const length = start.readBigUInt64LE();
   // Of another kind, most likely: the length of a header is seldom met by chance, its first character less so.
@@ -127,7 +132,7 @@ async function readHeader(path: string, handle: FileHandle): Promise<Header> {
     throw invalidFile(path, `it is not a safetensors file${kindOf(start)}`, ANOTHER_KIND);
   }
   if (LENGTH_BYTES + Number(length) > size) {
-    throw invalidFile(path, `it has ${size} bytes, its header alone ${length}: it is cut off`);
+    throw damaged(path, `it has ${size} bytes, its header alone ${length}: it is cut off`);
   }
   const json = new Uint8Array(Number(length));
   await readFully(handle, json, LENGTH_BYTES);
@@ -180,7 +185,7 @@ export class SafetensorsFile implements TensorReader {
   info(name: string): TensorInfo {
     const info = this.#tensors.get(name);
     if (info !== undefined) return info;
-    throw new PolycomError('INVALID_ARGUMENT', `${this.path} has no tensor ${name}`);
+    throw new PolycomError('INVALID_ARGUMENT', `${this.path} has no tensor ${nameOf(name)}`);
   }
 
   async read(name: string): Promise<Uint8Array> {
@@ -194,7 +199,11 @@ export class SafetensorsFile implements TensorReader {
     const { dtype, begin, end } = this.info(name);
     if (!FLOAT_DTYPES.includes(dtype)) {
       const expected = FLOAT_DTYPES.join(', ');
-      throw invalidFile(this.path, `tensor ${name} is ${dtype}; expected one of ${expected}`);
+      throw invalidFile(
+        this.path,
+        `tensor ${nameOf(name)} is ${dtype}; expected one of ${expected}`,
+        NOT_QUANTISED,
+      );
     }
     const width = DTYPE_BYTES[dtype];
     const floats = new Float32Array((end - begin) / width);
@@ -217,7 +226,7 @@ export class SafetensorsFile implements TensorReader {
 
   async #fill(into: Uint8Array, position: number): Promise<void> {
     const whole = await typed(this.path, 'read', () => readFully(this.#handle, into, position));
-    if (!whole) throw invalidFile(this.path, 'it has become shorter since it was opened');
+    if (!whole) throw damaged(this.path, 'it has become shorter since it was opened');
   }
 }
 

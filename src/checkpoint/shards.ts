@@ -1,8 +1,9 @@
 import { access } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { PolycomError } from '../errors.js';
-import { readJson } from './folder.js';
-import { invalidFile, type TensorInfo } from './header.js';
+import { invalidFile, PolycomError } from '../errors.js';
+import { excerpt, nameOf } from '../excerpt.js';
+import type { TensorInfo } from './header.js';
+import { readJson, WHOLE_FOLDER } from './json.js';
 import { openSafetensors, type SafetensorsFile, type TensorReader } from './safetensors.js';
 
 const SINGLE = 'model.safetensors';
@@ -43,16 +44,17 @@ async function absent(folder: string): Promise<PolycomError> {
 
 async function openShards(folder: string, index: string): Promise<TensorReader> {
   const shardOf = weightMap(index, await readJson(index));
+  const wrong = (problem: string) => invalidFile(index, problem, WHOLE_FOLDER);
   const shards = new Map<string, SafetensorsFile>();
   try {
     for (const shard of new Set(shardOf.values())) {
       const path = join(folder, shard);
-      if (!(await exists(path))) throw invalidFile(index, `it names ${shard}, which is not there`);
+      if (!(await exists(path))) throw wrong(`it names ${nameOf(shard)}, which is not there`);
       shards.set(shard, await openSafetensors(path));
     }
     for (const [name, shard] of shardOf) {
       if (shards.get(shard)!.has(name)) continue;
-      throw invalidFile(index, `it says that ${shard} has ${name}, which it has not`);
+      throw wrong(`it says that ${nameOf(shard)} has ${nameOf(name)}, which it has not`);
     }
     return new Shards(folder, shardOf, shards);
   } catch (error) {
@@ -64,12 +66,13 @@ async function openShards(folder: string, index: string): Promise<TensorReader> 
 /** The shard of each tensor, by name. */
 function weightMap(index: string, content: unknown): Map<string, string> {
   const map = (content as { weight_map?: unknown } | null)?.weight_map;
-  if (typeof map !== 'object' || map === null) throw invalidFile(index, 'it has no weight_map');
+  if (typeof map !== 'object' || map === null) throw invalidFile(index, 'it has no weight_map', WHOLE_FOLDER);
   const entries = Object.entries(map as Record<string, unknown>);
   for (const [name, shard] of entries) {
     // A name with a path in it would read files outside the folder.
     if (typeof shard === 'string' && shard === basename(shard) && shard !== '..') continue;
-    throw invalidFile(index, `the shard of ${name} is ${JSON.stringify(shard)}; expected the name of a file`);
+    const problem = `the shard of ${nameOf(name)} is ${excerpt(shard)}; expected the name of a file`;
+    throw invalidFile(index, problem, WHOLE_FOLDER);
   }
   return new Map(entries as [string, string][]);
 }
@@ -121,6 +124,6 @@ class Shards implements TensorReader {
   #shard(name: string): SafetensorsFile {
     const shard = this.#shardOf.get(name);
     if (shard !== undefined) return this.#shards.get(shard)!;
-    throw new PolycomError('INVALID_ARGUMENT', `${this.path} has no tensor ${name}`);
+    throw new PolycomError('INVALID_ARGUMENT', `${this.path} has no tensor ${nameOf(name)}`);
   }
 }

@@ -150,7 +150,8 @@ export interface RotaryTableOptions {
  * computed in f64.
  *
  * @returns float32 [positions, width]
- * @throws {PolycomError} `INVALID_ARGUMENT` for sizes that are not whole, an odd width, or a base that is not positive
+ * @throws {PolycomError} `INVALID_ARGUMENT` for sizes that are not whole, an odd width, or a base that is not positive;
+ *   `OUT_OF_MEMORY` for a table that this process cannot hold
  */
 export function rotaryTable({ positions, width, base = BASE }: RotaryTableOptions): tf.Tensor2D {
   const whole = [positions, width].every((size) => Number.isSafeInteger(size) && size >= 0);
@@ -171,7 +172,7 @@ export function rotaryTable({ positions, width, base = BASE }: RotaryTableOption
 
 function tableOf(positions: number, width: number, base: number): Float32Array {
   const half = width / 2;
-  const table = new Float32Array(positions * width);
+  const table = allocate(positions, width);
   for (let i = 0; i < half; ++i) {
     const frequency = base ** (-i / half);
     for (let p = 0; p < positions; ++p) {
@@ -180,4 +181,17 @@ function tableOf(positions: number, width: number, base: number): Float32Array {
     }
   }
   return table;
+}
+
+function allocate(positions: number, width: number): Float32Array {
+  try {
+    return new Float32Array(positions * width);
+  } catch (cause) {
+    const size = `${positions} positions and a width of ${width}`;
+    throw new PolycomError('OUT_OF_MEMORY', `no memory for a table of ${size}`, {
+      op: 'rotaryTable',
+      remedy: 'ask for as many positions as are used',
+      cause,
+    });
+  }
 }

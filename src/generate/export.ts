@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { typed } from '../checkpoint/files.js';
-import { type FloatTensor, readJson, writeJson } from '../checkpoint/folder.js';
+import type { FloatTensor } from '../checkpoint/folder.js';
 import { exportHuggingFace } from '../checkpoint/huggingface.js';
+import { readJson, writeJson } from '../checkpoint/json.js';
 import { TOKENIZER_FILE } from '../data/tokenizer.js';
 import { PolycomError } from '../errors.js';
 import { parameterShapes } from '../model/config.js';
@@ -51,7 +52,7 @@ export async function exportModel(
   if (!overwrite) await checkEmpty(out);
   const { config, folder, step, take } = await readModel(path);
   const tokenizer = await tokenizerOf(path, folder, named);
-  const borders = step === undefined ? await bordersOf(folder) : {};
+  const borders = step === undefined ? await bordersOf(folder, config.vocabulary) : {};
   const ends = borders.ends ?? (tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText]);
   const begin = borders.begin?.[0];
   const parameters = new Map<string, FloatTensor>();

@@ -2,8 +2,9 @@ import { access } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { latest, loadCheckpoint } from '../checkpoint/folder.js';
 import { importHuggingFace } from '../checkpoint/huggingface.js';
+import { matchShapes } from '../checkpoint/match.js';
 import { loadTokenizer, TOKENIZER_FILE, type Tokenizer } from '../data/tokenizer.js';
-import { PolycomError } from '../errors.js';
+import { invalidFile, PolycomError } from '../errors.js';
 import { checkConfig, type ModelConfig } from '../model/config.js';
 import { fromHuggingFace } from '../model/huggingface.js';
 import { Transformer } from '../model/transformer.js';
@@ -46,7 +47,7 @@ export async function loadModel(
   const stored = await readModel(path);
   const { config, folder, step } = stored;
   const tokenizer = await tokenizerOf(path, folder, options.tokenizer);
-  const borders = step === undefined ? await bordersOf(folder) : {};
+  const borders = step === undefined ? await bordersOf(folder, config.vocabulary) : {};
   const model = Transformer.from(config, stored.take);
   return { model, tokenizer, folder, ...(step === undefined ? {} : { step }), ...borders };
 }
@@ -68,13 +69,10 @@ export async function readModel(path: string): Promise<StoredModel> {
 
 async function readTrained(path: string): Promise<StoredModel> {
   const { model, config: json, folder, step } = await loadCheckpoint(path, { optimizer: false });
+  const config = configOf(json, join(folder, 'config.json'));
+  matchShapes(folder, config, (name) => model.get(name)?.shape);
   const parameters = new Map(Array.from(model, ([name, { data }]) => [name, data]));
-  return {
-    config: configOf(json, join(folder, 'config.json')),
-    folder,
-    step,
-    take: takerOf(folder, parameters),
-  };
+  return { config, folder, step, take: takerOf(parameters) };
 }
 
 /** A configuration of ours, or in Hugging Face's form. */
@@ -84,7 +82,12 @@ function configOf(json: unknown, where: string): ModelConfig {
     return checkConfig(json as ModelConfig);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new PolycomError('INVALID_FILE', `${where} describes no model: ${why}`, { cause });
+    throw invalidFile(
+      where,
+      `it describes no model: ${why}`,
+      'name another checkpoint, or train anew',
+      cause,
+    );
   }
 }
 
@@ -93,16 +96,15 @@ async function readImported(folder: string): Promise<StoredModel> {
   try {
     const parameters = new Map<string, Float32Array>();
     for (const name of shapes.keys()) parameters.set(name, await read(name));
-    return { config, folder, take: takerOf(folder, parameters) };
+    return { config, folder, take: takerOf(parameters) };
   } finally {
     await close();
   }
 }
 
-function takerOf(folder: string, parameters: Map<string, Float32Array>): (name: string) => Float32Array {
+function takerOf(parameters: Map<string, Float32Array>): (name: string) => Float32Array {
   return (name) => {
-    const values = parameters.get(name);
-    if (values === undefined) throw new PolycomError('INVALID_FILE', `${folder}: its weights lack ${name}`);
+    const values = parameters.get(name)!;
     parameters.delete(name);
     return values;
   };

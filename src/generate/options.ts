@@ -1,4 +1,5 @@
 import { PolycomError } from '../errors.js';
+import { excerpt } from '../excerpt.js';
 import type { SamplingOptions } from './sampling.js';
 
 /** How texts are generated. */
@@ -80,13 +81,9 @@ export function checkOptions(options: GenerateOptions): CheckedOptions {
       throw invalidOption(`there is no option ${name}; expected ${Object.keys(RULES).join(', ')}`);
     }
     const { expected, holds } = RULES[name as keyof GenerateOptions];
-    if (!holds(value)) throw invalidOption(`${name} is ${shown(value)}; expected ${expected}`);
+    if (!holds(value)) throw invalidOption(`${name} is ${excerpt(value)}; expected ${expected}`);
   }
   return { ...DEFAULTS, ...Object.fromEntries(given) };
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
 /** An error of what `generate` was given. */

@@ -3,6 +3,7 @@ import { type PolyNormOptions, polyNormScalars } from '../activations/polynorm.j
 import { activations } from '../activations/table.js';
 import { PRELU_SLOPE, type Variant, variants } from '../activations/variants.js';
 import { PolycomError } from '../errors.js';
+import { excerpt } from '../excerpt.js';
 import { composedBackward, runOpBackward } from '../op/backward.js';
 import { runComposed, runOp } from '../op/run.js';
 import { scalarValues } from '../op/sample.js';
@@ -32,7 +33,7 @@ export function activationOf(name: string): Activation {
   if (found !== undefined) return found;
   throw new PolycomError(
     'INVALID_ARGUMENT',
-    `activation is ${JSON.stringify(name)}; expected one of ${activationNames.join(', ')}`,
+    `activation is ${excerpt(name)}; expected one of ${activationNames.join(', ')}`,
   );
 }
 

@@ -1,7 +1,9 @@
 import { MAX_ORDER } from '../activations/coefficients.js';
 import { PolycomError } from '../errors.js';
+import { excerpt, nameOf } from '../excerpt.js';
 import { type ActivationOptions, activationNames, activationOf, coefficientsOf } from './activation.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
+import { parameterTensors } from './shapes.js';
 
 /** What one field of an object from outside must be. */
 export type Field = { readonly expected: string; readonly holds: (value: unknown) => boolean };
@@ -76,6 +78,9 @@ const OPTION_FIELDS: Fields<ActivationOptions> = {
   }),
 };
 
+/** Ten times what the largest mixtures have: more is no model, and would fill the memory with names alone. */
+const MOST_TENSORS = 2 ** 20;
+
 function optional({ expected, holds }: Field): Field {
   return { expected: `${expected}, or nothing`, holds: (value) => value === undefined || holds(value) };
 }
@@ -94,12 +99,17 @@ export function checkConfig(config: ModelConfig): ModelConfig {
   if (heads % kvHeads !== 0) {
     throw invalid(`kvHeads is ${kvHeads}; expected a divisor of heads, which is ${heads}`);
   }
-  if (experts === undefined) return config;
+  if (experts !== undefined) checkExperts(experts);
+  const tensors = parameterTensors(config);
+  if (tensors <= MOST_TENSORS) return config;
+  const parts = experts === undefined ? 'layers' : 'layers and experts';
+  throw invalid(`its ${parts} have ${tensors} tensors; expected at most ${MOST_TENSORS}`);
+}
+
+function checkExperts(experts: ExpertConfig): void {
   checkFields('experts.', experts, EXPERT_FIELDS);
-  if (experts.active > experts.count) {
-    throw invalid(`experts.active is ${experts.active}; expected at most experts.count, ${experts.count}`);
-  }
-  return config;
+  if (experts.active <= experts.count) return;
+  throw invalid(`experts.active is ${experts.active}; expected at most experts.count, ${experts.count}`);
 }
 
 /** An option that has no effect would make two runs look different that are not. */
@@ -127,17 +137,13 @@ function checkFields<T extends object>(prefix: string, given: T, fields: Fields<
   const table = fields as Readonly<Record<string, Field>>;
   for (const name of Object.keys(values)) {
     if (!Object.hasOwn(table, name)) {
-      throw invalid(`there is no field ${prefix}${name}; expected ${Object.keys(table).join(', ')}`);
+      throw invalid(`there is no field ${prefix}${nameOf(name)}; expected ${Object.keys(table).join(', ')}`);
     }
   }
   for (const [name, { expected, holds }] of Object.entries(table)) {
     const value = values[name];
-    if (!holds(value)) throw invalid(`${prefix}${name} is ${shown(value)}; expected ${expected}`);
+    if (!holds(value)) throw invalid(`${prefix}${name} is ${excerpt(value)}; expected ${expected}`);
   }
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
 }
 
 function invalid(message: string): PolycomError {

@@ -3,7 +3,7 @@ import type { ActivationOptions } from './activation.js';
 export type { ActivationOptions } from './activation.js';
 export { checkConfig } from './check.js';
 export { type ConfigOverrides, configOf, type Preset, presets } from './presets.js';
-export { parameterCounts, parameterShapes } from './shapes.js';
+export { eachParameter, parameterCounts, parameterShapes, parameterTensors } from './shapes.js';
 
 /** A decoder in the manner of LLaMA: pre-RMSNorm, rotary embedding, causal attention, a feed-forward network. */
 export interface ModelConfig {

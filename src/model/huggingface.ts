@@ -1,4 +1,5 @@
-import { PolycomError } from '../errors.js';
+import { invalidFile, PolycomError } from '../errors.js';
+import { excerpt, nameOf } from '../excerpt.js';
 import type { HalfDtype } from '../native/dtype.js';
 import { activationOf, isFused, isGated } from './activation.js';
 import { checkConfig } from './check.js';
@@ -138,17 +139,15 @@ function expertFields(experts: ExpertConfig): HuggingFaceConfig {
  *   for values that make no model
  */
 export function fromHuggingFace(json: unknown, where: string): ModelConfig {
-  if (typeof json !== 'object' || json === null) {
-    throw new PolycomError('INVALID_FILE', `${where}: it is not an object`);
-  }
-  const fields = json as HuggingFaceConfig;
+  if (!isFields(json)) throw invalidFile(where, 'it is not an object', CONFIG_REMEDY);
+  const fields = json;
   const { model_type: type } = fields;
   if (type !== 'llama' && type !== POLYCOM) {
     throw unsupported(where, 'model_type', type, "a model of type 'llama', or one that polycom exported");
   }
   refuseOthers(fields, where);
   const missing = REQUIRED.find((key) => fields[key] === undefined);
-  if (missing !== undefined) throw new PolycomError('INVALID_FILE', `${where}: it has no ${missing}`);
+  if (missing !== undefined) throw invalidFile(where, `it has no ${missing}`, CONFIG_REMEDY);
   const config = {
     ...sharedConfig(fields),
     ...(type === 'llama' ? llamaConfig(fields, where) : polycomConfig(fields)),
@@ -156,9 +155,11 @@ export function fromHuggingFace(json: unknown, where: string): ModelConfig {
   try {
     return checkConfig(config as ModelConfig);
   } catch (cause) {
-    throw new PolycomError('INVALID_FILE', `${where}: ${(cause as Error).message}`, { cause });
+    throw invalidFile(where, (cause as Error).message, CONFIG_REMEDY, cause);
   }
 }
+
+const CONFIG_REMEDY = "correct it, or download the model's config.json again";
 
 const REQUIRED: readonly string[] = [
   'vocab_size',
@@ -211,9 +212,15 @@ function polycomConfig(fields: HuggingFaceConfig): Unchecked {
   return { ...dense, experts };
 }
 
-/** What the file says of the rotary embedding, beside its base. */
-function ropeOf({ rope_parameters: now, rope_scaling: before }: HuggingFaceConfig): HuggingFaceConfig {
-  return (now ?? before ?? {}) as HuggingFaceConfig;
+/** What the file says of the rotary embedding, beside its base. transformers 5 writes the former, those before it the latter. */
+const ROPE_KEYS = ['rope_parameters', 'rope_scaling'] as const;
+
+function ropeOf(fields: HuggingFaceConfig): HuggingFaceConfig {
+  return (fields.rope_parameters ?? fields.rope_scaling ?? {}) as HuggingFaceConfig;
+}
+
+function isFields(value: unknown): value is HuggingFaceConfig {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Refuses the parts of LLaMA-like models that the transformer here does not have. */
@@ -228,11 +235,21 @@ function refuseOthers(fields: HuggingFaceConfig, where: string): void {
     const remedy = 'set it to 0 in the file: it has a part in training only';
     throw unsupported(where, 'attention_dropout', fields.attention_dropout, '0', remedy);
   }
-  const rope = ropeOf(fields);
+  for (const key of ROPE_KEYS) refuseOtherRope(key, fields[key] ?? {}, where);
+}
+
+function refuseOtherRope(key: string, rope: unknown, where: string): void {
+  if (!isFields(rope))
+    throw invalidFile(where, `${key} is ${excerpt(rope)}; expected an object`, CONFIG_REMEDY);
   const { rope_type: kind = rope.type ?? 'default', partial_rotary_factor: part = 1 } = rope;
-  if (kind !== 'default')
+  if (kind !== 'default') {
     throw unsupported(where, 'the rotary embedding', kind, "'default', without scaling");
+  }
   if (part !== 1) throw unsupported(where, 'partial_rotary_factor', part, '1');
+  // One for each kind of layer, as models with windows have it.
+  const inner = Object.entries(rope).find(([, value]) => typeof value === 'object' && value !== null);
+  if (inner === undefined) return;
+  throw unsupported(where, `${key}.${nameOf(inner[0])}`, inner[1], 'one rotary embedding for all layers');
 }
 
 function unsupported(
@@ -240,10 +257,8 @@ function unsupported(
   what: string,
   value: unknown,
   expected: string,
-  remedy?: string,
+  remedy = "run this model with PyTorch's transformers, or take another one",
 ): PolycomError {
-  const text = JSON.stringify(value) ?? 'absent';
-  return new PolycomError('UNSUPPORTED', `${where}: ${what} is ${text}; expected ${expected}`, {
-    ...(remedy === undefined ? {} : { remedy }),
-  });
+  const text = value === undefined ? 'absent' : excerpt(value);
+  return new PolycomError('UNSUPPORTED', `${where}: ${what} is ${text}; expected ${expected}`, { remedy });
 }

@@ -5,7 +5,7 @@ import { PolycomError } from '../errors.js';
 import { firstCoefficients } from './activation.js';
 import type { ModelConfig } from './config.js';
 import { normalGenerator } from './generator.js';
-import { parameterShapes } from './shapes.js';
+import { eachParameter } from './shapes.js';
 
 /** Parameters by their whole names, in the order of `parameterShapes`. */
 export type Parameters = ReadonlyMap<string, tf.Variable>;
@@ -50,8 +50,9 @@ function streamOf(name: string): number {
 export function createParameters(config: ModelConfig, source: ParameterSource): Map<string, tf.Variable> {
   const parameters = new Map<string, tf.Variable>();
   try {
-    for (const [name, shape] of parameterShapes(config))
+    for (const [name, shape] of eachParameter(config)) {
       parameters.set(name, variableOf(name, shape, source));
+    }
     return parameters;
   } catch (error) {
     for (const variable of parameters.values()) variable.dispose();

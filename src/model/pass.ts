@@ -9,6 +9,8 @@ import type { ModelConfig } from './config.js';
 export interface KeyValueCache {
   /** How many tokens each sequence has read: int32 [B]. The next token's position. */
   readonly start: tf.Tensor1D;
+  /** The most tokens of a sequence: positions are below it. */
+  readonly capacity: number;
   /**
    * Takes a layer's keys and values of the new tokens, [B, T, kvHeads, headWidth], and gives those of all tokens up to
    * them, [B, S, kvHeads, headWidth]. The tensors it gives are the cache's.
@@ -35,7 +37,7 @@ export interface Pass {
   readonly time: number;
   /** The position of each sequence's first token: int32 [B]. */
   readonly start: tf.Tensor1D;
-  /** cos and sin by position: [context, headWidth]. */
+  /** cos and sin by position: [positions, headWidth], of every position that is met. */
   readonly table: tf.Tensor2D;
   /** Which run this is, of those that drop: two words of 32 bits. None where nothing is dropped. */
   readonly drops?: { readonly seed: number; readonly step: number };

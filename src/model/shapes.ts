@@ -16,15 +16,30 @@ export function expertName(expert: number, name: string): string {
  * names them; matrices are [out, in]. Allocates nothing.
  */
 export function parameterShapes(config: ModelConfig): Map<string, number[]> {
+  return new Map(eachParameter(config));
+}
+
+/** As {@link parameterShapes}, one by one: a configuration from a file may speak of any number of layers. */
+export function* eachParameter(config: ModelConfig): Generator<[name: string, shape: number[]]> {
   const { vocabulary, width, layers, tied } = config;
-  const shapes = new Map<string, number[]>([['model.embed_tokens.weight', [vocabulary, width]]]);
-  const layer = [...attentionShapes(config), ...feedForwardShapes(config)];
+  yield ['model.embed_tokens.weight', [vocabulary, width]];
   for (let i = 0; i < layers; ++i) {
-    for (const [name, shape] of layer) shapes.set(layerName(i, name), [...shape]);
+    for (const [name, shape] of attentionShapes(config)) yield [layerName(i, name), shape];
+    for (const [name, shape] of feedForwardShapes(config)) yield [layerName(i, name), shape];
   }
-  shapes.set('model.norm.weight', [width]);
-  if (!tied) shapes.set('lm_head.weight', [vocabulary, width]);
-  return shapes;
+  yield ['model.norm.weight', [width]];
+  if (!tied) yield ['lm_head.weight', [vocabulary, width]];
+}
+
+/** How many parameters {@link eachParameter} gives, without making them. */
+export function parameterTensors(config: ModelConfig): number {
+  const { layers, tied, experts } = config;
+  const [network, coefficients] = [networkShapes(config).length, coefficientShapes(config).length];
+  const shared = experts === undefined || experts.coefficients === 'layer';
+  const expert = network + (shared ? 0 : coefficients);
+  const feedForward =
+    (experts === undefined ? expert : 1 + experts.count * expert) + (shared ? coefficients : 0);
+  return layers * (attentionShapes(config).length + feedForward) + (tied ? 2 : 3);
 }
 
 type Shapes = [name: string, shape: number[]][];
@@ -46,19 +61,20 @@ function attentionShapes({ width, heads, kvHeads, headWidth, qkNorm }: ModelConf
   ];
 }
 
-function feedForwardShapes(config: ModelConfig): Shapes {
+function* feedForwardShapes(config: ModelConfig): Generator<[name: string, shape: number[]]> {
   const { width, experts } = config;
   const network = networkShapes(config);
   const coefficients = coefficientShapes(config);
-  if (experts === undefined) return [...under('mlp', network), ...under('mlp', coefficients)];
+  if (experts === undefined) {
+    yield* under('mlp', [...network, ...coefficients]);
+    return;
+  }
   const shared = experts.coefficients === 'layer';
-  const expert = shared ? network : [...network, ...coefficients];
-  const all = Array.from({ length: experts.count }, (_, e) => under(`mlp.experts.${e}`, expert));
-  return [
-    ['mlp.gate.weight', [experts.count, width]],
-    ...all.flat(),
-    ...(shared ? under('mlp', coefficients) : []),
-  ];
+  yield ['mlp.gate.weight', [experts.count, width]];
+  for (let e = 0; e < experts.count; ++e) {
+    yield* under(`mlp.experts.${e}`, shared ? network : [...network, ...coefficients]);
+  }
+  if (shared) yield* under('mlp', coefficients);
 }
 
 function networkShapes({ width, hidden, activation }: ModelConfig): Shapes {
@@ -74,7 +90,7 @@ function coefficientShapes(config: ModelConfig): Shapes {
 }
 
 function under(prefix: string, shapes: Shapes): Shapes {
-  return shapes.map(([name, shape]) => [`${prefix}.${name}`, shape]);
+  return shapes.map(([name, shape]) => [`${prefix}.${name}`, [...shape]]);
 }
 
 /** How many numbers the model holds, and how many of them one token meets: in a mixture, those of `active` experts. */

@@ -45,6 +45,9 @@ export type Losses = {
   readonly z?: tf.Scalar;
 };
 
+/** The positions of a model's first table of the rotary embedding: those of the longest usual context. */
+const FIRST_POSITIONS = 4096;
+
 /** A decoder in the manner of LLaMA, dense or a mixture of experts, on whatever backend is active. */
 export class Transformer {
   readonly config: ModelConfig;
@@ -53,7 +56,8 @@ export class Transformer {
   readonly #seed: number;
   readonly #layers: readonly LayerParameters[];
   readonly #head: HeadWeights;
-  readonly #table: tf.Tensor2D;
+  /** Tables of the rotary embedding, each twice as long as the one before, which the tape may still need. */
+  readonly #tables: tf.Tensor2D[] = [];
   /** Zeros by the number of sequences, kept for the tape's sake. */
   readonly #starts = new Map<number, tf.Tensor1D>();
 
@@ -67,8 +71,7 @@ export class Transformer {
       norm: parameterAt(this.parameters, 'model.norm.weight'),
       output: parameterAt(this.parameters, output),
     };
-    const { context, headWidth, ropeBase } = config;
-    this.#table = tf.keep(rotaryTable({ positions: context, width: headWidth, base: ropeBase }));
+    this.#tableOf(Math.min(config.context, FIRST_POSITIONS));
   }
 
   /**
@@ -187,7 +190,7 @@ export class Transformer {
   dispose(): void {
     for (const variable of this.parameters.values()) variable.dispose();
     for (const start of this.#starts.values()) start.dispose();
-    this.#table.dispose();
+    tf.dispose(this.#tables);
   }
 
   #stream(
@@ -230,10 +233,21 @@ export class Transformer {
       batch,
       time,
       start: cache?.start ?? this.#startOf(batch),
-      table: this.#table,
+      table: this.#tableOf(cache?.capacity ?? time),
       ...(step === undefined ? {} : { drops: { seed: this.#seed, step } }),
       ...(cache === undefined ? {} : { cache }),
     };
+  }
+
+  /** A table of so many positions or more, as far as the context goes: that may be longer than memory is. */
+  #tableOf(positions: number): tf.Tensor2D {
+    const { context, headWidth: width, ropeBase: base } = this.config;
+    const longest = this.#tables.at(-1);
+    const rows = longest?.shape[0] ?? 0;
+    if (longest !== undefined && rows >= Math.min(positions, context)) return longest;
+    const table = rotaryTable({ positions: Math.min(context, Math.max(positions, 2 * rows)), width, base });
+    this.#tables.push(tf.keep(table));
+    return table;
   }
 
   #startOf(batch: number): tf.Tensor1D {

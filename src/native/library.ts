@@ -12,14 +12,14 @@ import type { BuildInfo, Device, NativeMissing } from './types.js';
 export const ABI_VERSION = 4;
 
 // In the order of pc_status.
-const STATUS_CODES: readonly PolycomErrorCode[] = [
+const STATUS_CODES = [
   'INTERNAL',
   'INVALID_ARGUMENT',
   'UNSUPPORTED',
   'NO_DEVICE',
   'DEVICE_ERROR',
   'OUT_OF_MEMORY',
-];
+] as const satisfies readonly PolycomErrorCode[];
 const REMEDIES: Partial<Record<PolycomErrorCode, string>> = {
   NO_DEVICE: "use the device 'cpu', or build the library where nvcc is found and run it where a driver is",
   OUT_OF_MEMORY:

@@ -27,22 +27,10 @@ export interface LogRecord {
 export class RunLog {
   readonly #path: string;
   readonly #file: number;
-  readonly #before: Before;
 
-  private constructor(path: string, file: number, before: Before) {
+  private constructor(path: string, file: number) {
     this.#path = path;
     this.#file = file;
-    this.#before = before;
-  }
-
-  /** The last step of which it had an evaluation when it was opened; 0 for none. */
-  get evaluated(): number {
-    return this.#before.evaluated;
-  }
-
-  /** The line with which the process before this one began. */
-  get started(): LogRecord | undefined {
-    return this.#before.started;
   }
 
   /**
@@ -56,13 +44,12 @@ export class RunLog {
       mkdirSync(dirname(path), { recursive: true });
       const file = openSync(path, 'a');
       try {
-        const before = await readUpTo(path, step);
-        ftruncateSync(file, before.length);
-        return new RunLog(path, file, before);
+        ftruncateSync(file, await lengthUpTo(path, step));
       } catch (error) {
         closeSync(file);
         throw error;
       }
+      return new RunLog(path, file);
     });
   }
 
@@ -92,43 +79,29 @@ export class RunLog {
   }
 }
 
-/** What a log holds up to a step. */
-interface Before {
-  /** In bytes. */
-  readonly length: number;
-  readonly evaluated: number;
-  readonly started?: LogRecord;
-}
-
-/** Reads the whole lines before the first one that tells of a later step. */
-async function readUpTo(path: string, step: number): Promise<Before> {
-  let before: Before = { length: 0, evaluated: 0 };
+/** The bytes of the whole lines before the first one that tells of a later step. */
+async function lengthUpTo(path: string, step: number): Promise<number> {
+  let length = 0;
   let rest = Buffer.alloc(0);
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
     rest = Buffer.concat([rest, chunk as Buffer]);
     let from = 0;
     for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE, from)) {
-      const record = recordOf(rest.toString('utf8', from, end));
-      if (record !== undefined && record.step > step) return before;
-      before = {
-        ...before,
-        length: before.length + end + 1 - from,
-        ...(record?.kind === 'eval' ? { evaluated: record.step } : {}),
-        ...(record?.kind === 'start' ? { started: record } : {}),
-      };
+      if (stepOf(rest.toString('utf8', from, end)) > step) return length;
+      length += end + 1 - from;
       from = end + 1;
     }
     rest = rest.subarray(from);
   }
-  return before;
+  return length;
 }
 
-/** The record of a line; nothing of one that is not ours. */
-function recordOf(line: string): LogRecord | undefined {
+/** The step that a line tells of; of one that is not ours, none that is later. */
+function stepOf(line: string): number {
   try {
-    const record = JSON.parse(line) as LogRecord | null;
-    return typeof record?.step === 'number' ? record : undefined;
+    const { step } = JSON.parse(line) as Partial<LogRecord>;
+    return typeof step === 'number' ? step : 0;
   } catch {
-    return undefined;
+    return 0;
   }
 }

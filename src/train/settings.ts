@@ -1,4 +1,5 @@
 import { PolycomError } from '../errors.js';
+import { excerpt } from '../excerpt.js';
 import { type Field, type Fields, flag, notNegative, positive, real, whole } from '../model/check.js';
 import type { Memory } from '../model/transformer.js';
 import type { Decay } from './schedule.js';
@@ -40,10 +41,7 @@ export interface TrainSettings {
   readonly evalEvery: number;
   /** Batches of an evaluation, the same ones each time, evenly spread over the held-out tokens; 16. */
   readonly evalBatches: number;
-  /**
-   * Steps between checkpoints; 100. The last step is always saved, and so is one before its evaluation, unless that would
-   * take more than a fifth of the time. 0 saves no others.
-   */
+  /** Steps between checkpoints; 100. The last step is always saved. 0 saves that alone. */
   readonly saveEvery: number;
   /** Checkpoints that stay; 3. */
   readonly keep: number;
@@ -120,7 +118,7 @@ export function settingsOf(given: SomeSettings, context: number): TrainSettings 
     if (!Object.hasOwn(FIELDS, name)) throw invalid(`there is no setting ${name}`);
     const { expected, holds }: Field = FIELDS[name as keyof TrainSettings];
     const value = settings[name as keyof TrainSettings];
-    if (!holds(value)) throw invalid(`${name} is ${JSON.stringify(value)}; expected ${expected}`);
+    if (!holds(value)) throw invalid(`${name} is ${excerpt(value)}; expected ${expected}`);
   }
   if (settings.warmup > settings.steps) {
     throw invalid(`warmup is ${settings.warmup}; expected at most the number of steps, ${settings.steps}`);

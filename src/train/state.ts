@@ -3,7 +3,8 @@ import type { Json, LoadedCheckpoint } from '../checkpoint/folder.js';
 import type { BatchesState } from '../data/batches.js';
 import type { Data } from '../data/open.js';
 import { readManifest, type TokenSource } from '../data/shards.js';
-import { PolycomError } from '../errors.js';
+import { invalidFile, PolycomError } from '../errors.js';
+import { excerpt } from '../excerpt.js';
 import type { ModelConfig } from '../model/config.js';
 import type { TrainSettings } from './settings.js';
 
@@ -86,7 +87,11 @@ export function checkState(
   wanted: { readonly config: ModelConfig; readonly data: DataIdentity; readonly settings: TrainSettings },
 ): TrainState {
   if (!isState(state)) {
-    throw new PolycomError('INVALID_FILE', `${folder} does not hold the state of a training run`);
+    throw invalidFile(
+      folder,
+      'it does not hold the state of a training run',
+      'train anew, in another folder',
+    );
   }
   const found = state as unknown as TrainState;
   if (found.configHash !== hashOfConfig(wanted.config)) {
@@ -136,7 +141,7 @@ function differences(there: unknown, here: unknown, prefix = ''): string[] {
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? 'absent' : JSON.stringify(value);
+  return value === undefined ? 'absent' : excerpt(value);
 }
 
 function described({ tokens, tokenizer, hash }: DataIdentity): string {

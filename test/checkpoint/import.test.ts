@@ -100,14 +100,14 @@ test('says which tensors are missing, unknown, of another shape or quantised', a
   const all = stored(parameters);
   await write(all.slice(0, 4));
   expect((await problemOf()).message).toMatch(
-    /its weights lack model\.layers\.0\.\S+, \S+, \S+ and \d+ more/,
+    /its weights lack model\.layers\.0\.\S+, \S+, \S+ and others: the model of its config.json has 20 tensors/,
   );
   await write([
     ...all,
     ['model.layers.0.self_attn.q_proj.bias', { dtype: 'F32', shape: [1], data: Float32Array.of(0) }],
   ]);
-  const { code, message } = await problemOf();
-  expect([code, message]).toEqual([
+  const { code, problem } = await problemOf();
+  expect([code, problem]).toEqual([
     'UNSUPPORTED',
     `${folder}: the model here has no model.layers.0.self_attn.q_proj.bias`,
   ]);

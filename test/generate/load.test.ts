@@ -86,7 +86,7 @@ describe('errors say what is wrong', () => {
     await expectError(
       loadModel(await save('none', undefined)),
       'INVALID_FILE',
-      /config\.json describes no model/,
+      /config\.json: it describes no model/,
     );
     await expectError(loadModel(await save('odd', odd)), 'INVALID_FILE', /no model: .*kvHeads is 5/);
     await expectError(
@@ -119,25 +119,39 @@ describe('the borders of a Hugging Face folder', () => {
   test('are what the tokenizer puts before a text, and what ends it', async () => {
     const config = { bos_token_id: 1, eos_token_id: 2 };
     const llama = files('llama2', { config, tokenizer: { post_processor: template } });
-    expect(await bordersOf(llama)).toEqual({ begin: [1], ends: [2] });
+    expect(await bordersOf(llama, 260)).toEqual({ begin: [1], ends: [2] });
     const processors = { type: 'Sequence', processors: [{ type: 'ByteLevel' }, template] };
     const later = files('llama3', {
       config,
       tokenizer: { post_processor: processors },
       generation_config: { eos_token_id: [2, 9] },
     });
-    expect(await bordersOf(later)).toEqual({ begin: [1], ends: [2, 9] });
+    expect(await bordersOf(later, 260)).toEqual({ begin: [1], ends: [2, 9] });
   });
 
   test('are none where none are declared', async () => {
     const config = { bos_token_id: 1 };
     expect(
-      await bordersOf(files('plain', { config, tokenizer: { post_processor: { type: 'ByteLevel' } } })),
+      await bordersOf(files('plain', { config, tokenizer: { post_processor: { type: 'ByteLevel' } } }), 260),
     ).toEqual({});
     const ours = { bos_token_id: null, eos_token_id: null };
-    expect(await bordersOf(files('ours', { config: ours, tokenizer: { post_processor: template } }))).toEqual(
-      {},
-    );
-    expect(await bordersOf(files('bare', {}))).toEqual({});
+    const none = files('ours', { config: ours, tokenizer: { post_processor: template } });
+    expect(await bordersOf(none, 260)).toEqual({});
+    expect(await bordersOf(files('bare', {}), 260)).toEqual({});
   });
+
+  let absurd = 0;
+  test.each([-1, 260, 1e15, 1.5, '2', [2, null], { id: 2 }, [[2]]])(
+    'are tokens of the model, not %j',
+    async (id) => {
+      const remedy = expect.stringMatching(/null is for none/);
+      const message = expect.stringMatching(
+        /config\.json: eos_token_id: it is .*; expected tokens from 0 to 259/,
+      );
+      for (const name of ['config', 'generation_config']) {
+        const folder = files(`absurd-${++absurd}`, { [name]: { eos_token_id: id } });
+        await expect(bordersOf(folder, 260)).rejects.toMatchObject({ code: 'INVALID_FILE', message, remedy });
+      }
+    },
+  );
 });

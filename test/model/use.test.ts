@@ -108,6 +108,7 @@ test('a target of -1 adds nothing', () => {
 /** A cache that holds all keys and values in tensors as long as they are: what the seam asks for, no more. */
 class PlainCache implements KeyValueCache {
   readonly #layers = new Map<number, { k: tf.Tensor4D; v: tf.Tensor4D }>();
+  readonly capacity = 12;
   start: tf.Tensor1D;
 
   constructor(batch: number) {

@@ -195,7 +195,7 @@ describe('the options', () => {
     [{ activationOptions: { epsilon: -1 } }, /epsilon is -1; expected a number, 0 or more, or nothing/],
     [
       { activationOptions: { init: [1, Number.NaN, 1] } },
-      /init is \[1,null,1\]; expected 'paper', or an array/,
+      /init is \[1,NaN,1\]; expected 'paper', or an array/,
     ],
     [
       { activationOptions: { slope: 1 } as object },
