@@ -105,7 +105,7 @@ export function registerTrain(program: Command): void {
     .optionsGroup('Run:')
     .option('--eval-every <count>', 'steps, on held-out text, 0 for never (default: 100)', whole(0))
     .option('--eval-batches <count>', 'of an evaluation, always the same (default: 16)', whole(1))
-    .option('--save-every <count>', 'steps, and after the last; 0 for that alone (default: 100)', whole(0))
+    .option('--save-every <count>', 'steps, and after the last; 0 for no others (default: 100)', whole(0))
     .option('--keep <count>', 'checkpoints that stay (default: 3)', whole(1))
     .addOption(
       new Option('--resume <how>', 'from the last checkpoint: if there is one, in any case, or not')
@@ -136,6 +136,8 @@ What is trained on is cut into shards first, in the user's cache; 'polycom prepa
 
 A run may be killed at any moment: the same command goes on from the last checkpoint, with the same losses on a CPU.
 More --steps, or another learning rate, are fine; another model, other data, another --seed or --time are an error.
+No step is lost to what comes after it: an error in an evaluation leaves its step's checkpoint, and one that is evaluated is
+saved first, unless that would take more than a fifth of the time.
 Ctrl-C, or a SIGTERM, finishes the step and saves; the exit status is then 130 or 143. It is 1 for any error, among them a
 loss or a gradient that is NaN or infinite. A --config has the options as keys: {"data": "book.txt", "evalEvery": 50,
 "set": {"width": 256}}; the command line goes before it.

@@ -14,6 +14,8 @@ export interface ScoreOptions {
   readonly time: number;
   /** Most windows, evenly spread over the tokens. */
   readonly windows: number;
+  /** Ends it between two batches, by throwing its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** A score of all tokens, and of each kind that was met. */
@@ -37,7 +39,7 @@ interface Sums {
 export async function scoreTokens(
   model: Transformer,
   source: TokenSource,
-  { batch, time, windows }: ScoreOptions,
+  { batch, time, windows, signal }: ScoreOptions,
   kindsOf?: (start: number, length: number) => readonly (string | undefined)[],
 ): Promise<Scores> {
   const all: Sums = { nats: 0, right: 0, tokens: 0 };
@@ -57,6 +59,7 @@ export async function scoreTokens(
       }
     }
     await nextTurn();
+    signal?.throwIfAborted();
   }
   const named = [...kinds].map(([kind, sums]) => [kind, scoreOf(sums)]);
   return { all: scoreOf(all), kinds: Object.fromEntries(named) };

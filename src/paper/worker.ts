@@ -39,6 +39,7 @@ export async function carryOut(
   const { config, settings } = spec;
   const { folder, host, signal, onStep } = options;
   const { steps, batch, time, evalBatches } = settings;
+  const stop = signal === undefined ? {} : { signal };
   const saveEvery = Math.max(25, Math.ceil(steps / SAVES));
   const id = idOf(spec);
   const parameters = parameterCounts(config);
@@ -50,15 +51,16 @@ export async function carryOut(
       data,
       out: folder,
       settings: { ...settings, saveEvery, keep: 1 },
-      ...(signal === undefined ? {} : { signal }),
+      ...stop,
       onStep: ({ step }) => onStep?.(step),
-      observe: (trainer) => observed(trainer, { batch, time, windows: evalBatches * batch }),
+      observe: (trainer) => observed(trainer, { batch, time, windows: evalBatches * batch, ...stop }),
     });
     if (trained.interrupted) return undefined;
     const curves = await readCurves(`${folder}/${LOG_FILE}`, steps);
-    const judged = await judge(spec, data, folder);
+    const judged = await judge(spec, data, folder, signal);
     return { schema: 1, id, host, parameters, tokens: trained.tokens, ...wall(), ...curves, ...judged };
   } catch (error) {
+    if (signal?.aborted && error === signal.reason) return undefined;
     if (!(error instanceof PolycomError && error.code === 'NOT_FINITE')) throw error;
     const curves = await readCurves(`${folder}/${LOG_FILE}`, steps);
     const step = curves.train.step.at(-1) ?? 0;
@@ -96,23 +98,33 @@ async function judge(
   spec: RunSpec,
   data: Data,
   folder: string,
+  signal: AbortSignal | undefined,
 ): Promise<Pick<RunResult, 'final' | 'sets' | 'probes'>> {
   const checkpoint = await loadCheckpoint(folder);
   const model = Transformer.from(spec.config, (name) => checkpoint.model.get(name)!.data);
   try {
-    const { all, kinds } = await finalScores(model, spec, data);
+    const { all, kinds } = await finalScores(model, spec, data, signal);
     const found: Record<string, unknown> = {};
-    for (const name of spec.probes) found[name] = await probeNamed(name).run(model, data, spec);
+    for (const name of spec.probes) {
+      found[name] = await probeNamed(name).run(model, data, spec);
+      signal?.throwIfAborted();
+    }
     return { final: all, sets: kinds, probes: found };
   } finally {
     model.dispose();
   }
 }
 
-async function finalScores(model: Transformer, spec: RunSpec, data: Data): Promise<Scores> {
+async function finalScores(
+  model: Transformer,
+  spec: RunSpec,
+  data: Data,
+  signal: AbortSignal | undefined,
+): Promise<Scores> {
   const { batch, time } = spec.settings;
   const kinds = kindsOfHeldOut(data);
-  const options = { batch, time, windows: spec.finalWindows };
+  const stop = signal === undefined ? {} : { signal };
+  const options = { batch, time, windows: spec.finalWindows, ...stop };
   if (kinds === undefined) return await scoreTokens(model, data.heldOut, options);
   return await scoreTokens(model, data.heldOut, options, (start, length) =>
     kinds.slice(start, start + length),

@@ -27,10 +27,22 @@ export interface LogRecord {
 export class RunLog {
   readonly #path: string;
   readonly #file: number;
+  readonly #before: Before;
 
-  private constructor(path: string, file: number) {
+  private constructor(path: string, file: number, before: Before) {
     this.#path = path;
     this.#file = file;
+    this.#before = before;
+  }
+
+  /** The last step of which it had an evaluation when it was opened; 0 for none. */
+  get evaluated(): number {
+    return this.#before.evaluated;
+  }
+
+  /** The line with which the process before this one began. */
+  get started(): LogRecord | undefined {
+    return this.#before.started;
   }
 
   /**
@@ -44,12 +56,13 @@ export class RunLog {
       mkdirSync(dirname(path), { recursive: true });
       const file = openSync(path, 'a');
       try {
-        ftruncateSync(file, await lengthUpTo(path, step));
+        const before = await readUpTo(path, step);
+        ftruncateSync(file, before.length);
+        return new RunLog(path, file, before);
       } catch (error) {
         closeSync(file);
         throw error;
       }
-      return new RunLog(path, file);
     });
   }
 
@@ -79,29 +92,43 @@ export class RunLog {
   }
 }
 
-/** The bytes of the whole lines before the first one that tells of a later step. */
-async function lengthUpTo(path: string, step: number): Promise<number> {
-  let length = 0;
+/** What a log holds up to a step. */
+interface Before {
+  /** In bytes. */
+  readonly length: number;
+  readonly evaluated: number;
+  readonly started?: LogRecord;
+}
+
+/** Reads the whole lines before the first one that tells of a later step. */
+async function readUpTo(path: string, step: number): Promise<Before> {
+  let before: Before = { length: 0, evaluated: 0 };
   let rest = Buffer.alloc(0);
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
     rest = Buffer.concat([rest, chunk as Buffer]);
     let from = 0;
     for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE, from)) {
-      if (stepOf(rest.toString('utf8', from, end)) > step) return length;
-      length += end + 1 - from;
+      const record = recordOf(rest.toString('utf8', from, end));
+      if (record !== undefined && record.step > step) return before;
+      before = {
+        ...before,
+        length: before.length + end + 1 - from,
+        ...(record?.kind === 'eval' ? { evaluated: record.step } : {}),
+        ...(record?.kind === 'start' ? { started: record } : {}),
+      };
       from = end + 1;
     }
     rest = rest.subarray(from);
   }
-  return length;
+  return before;
 }
 
-/** The step that a line tells of; of one that is not ours, none that is later. */
-function stepOf(line: string): number {
+/** The record of a line; nothing of one that is not ours. */
+function recordOf(line: string): LogRecord | undefined {
   try {
-    const { step } = JSON.parse(line) as Partial<LogRecord>;
-    return typeof step === 'number' ? step : 0;
+    const record = JSON.parse(line) as LogRecord | null;
+    return typeof record?.step === 'number' ? record : undefined;
   } catch {
-    return 0;
+    return undefined;
   }
 }

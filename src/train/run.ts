@@ -8,10 +8,10 @@ import { sayOnce } from '../notice.js';
 import type { Evaluation } from './evaluate.js';
 import type { Peak } from './flops.js';
 import { RunLog } from './log.js';
-import { evaluationRecord, startRecord, stepRecord, writeScalars } from './records.js';
+import { startRecord } from './records.js';
 import { type SomeSettings, settingsOf, type TrainSettings } from './settings.js';
 import { changedSettings, type TrainState } from './state.js';
-import { openTensorboard } from './tensorboard.js';
+import { isUnjudged, takeSteps } from './steps.js';
 import { type StepReport, Trainer } from './trainer.js';
 
 /** Whether a run goes on from its newest checkpoint: where there is one, always, or never. */
@@ -29,9 +29,9 @@ export interface TrainRun {
   readonly resume?: Resume;
   /** What the utilisation is a share of; without it none is reported. */
   readonly peak?: Peak;
-  /** Whether event files are written too, in `tensorboard`: see {@link openTensorboard}. */
+  /** Whether event files are written too, in `tensorboard`: see `openTensorboard`. */
   readonly tensorboard?: boolean;
-  /** When aborted, the step in hand is finished and saved, and the run ends. */
+  /** When aborted, the step in hand is finished and saved, an evaluation is broken off, and the run ends. */
   readonly signal?: AbortSignal;
   readonly onStart?: (trainer: Trainer) => void;
   readonly onStep?: (report: StepReport) => void;
@@ -52,7 +52,7 @@ export interface TrainResult {
   readonly checkpoint: string;
   /** The step of the checkpoint that it went on from. */
   readonly resumedFrom?: number;
-  /** Whether its signal ended it before the last step. */
+  /** Whether its signal ended it before the last step, or before that was evaluated. */
   readonly interrupted: boolean;
   /** The tokens of this process's steps over the time they took, evaluations and checkpoints apart. */
   readonly tokensPerSecond?: number;
@@ -81,7 +81,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     const log = await RunLog.open(join(out, LOG_FILE), trainer.step);
     try {
       await data.tokenizer.save?.(out);
-      if (trainer.step < settings.steps) log.write(startRecord(trainer, peak));
+      if (trainer.step < settings.steps || isUnjudged(trainer, log)) log.write(startRecord(trainer, peak));
       run.onStart?.(trainer);
       const result = await takeSteps(trainer, log, run);
       return { ...result, ...(resumedFrom === undefined ? {} : { resumedFrom }) };
@@ -126,55 +126,4 @@ async function checkFolder(out: string): Promise<void> {
   throw new PolycomError('INVALID_ARGUMENT', `${out} is not empty, and holds no training run`, {
     remedy: 'name a folder that is new, or empty',
   });
-}
-
-async function takeSteps(
-  trainer: Trainer,
-  log: RunLog,
-  run: TrainRun,
-): Promise<Omit<TrainResult, 'resumedFrom'>> {
-  const { out, signal, peak } = run;
-  const tensorboard = run.tensorboard ? openTensorboard(join(out, 'tensorboard')) : undefined;
-  const { steps, evalEvery, saveEvery } = trainer.settings;
-  let [loss, evaluation]: [number?, Evaluation?] = [];
-  let [tokens, seconds] = [0, 0];
-  while (trainer.step < steps && !signal?.aborted) {
-    const report = await trainer.next();
-    const { step } = report;
-    loss = report.loss;
-    tokens += report.tokens;
-    seconds += report.seconds;
-    const record = stepRecord(report, trainer, peak);
-    log.write(record);
-    writeScalars(tensorboard, 'train', record);
-    run.onStep?.(report);
-    if (isDue(step, evalEvery, steps)) {
-      evaluation = await trainer.evaluate();
-      if (evaluation !== undefined) {
-        const record = evaluationRecord(evaluation, step);
-        log.write({ ...(await run.observe?.(trainer)), ...record });
-        writeScalars(tensorboard, 'heldout', record);
-        run.onEvaluation?.(evaluation, step);
-      }
-    }
-    if (step === steps || signal?.aborted || (saveEvery > 0 && step % saveEvery === 0)) {
-      log.sync();
-      tensorboard?.flush();
-      await trainer.save(out);
-    }
-  }
-  const checkpoint = (trainer.saved ?? (await trainer.save(out))).folder;
-  return {
-    step: trainer.step,
-    tokens: trainer.tokens,
-    checkpoint,
-    interrupted: trainer.step < steps,
-    ...(loss === undefined ? {} : { loss, tokensPerSecond: tokens / seconds }),
-    ...(evaluation === undefined ? {} : { evaluation }),
-  };
-}
-
-/** Whether something is done after this step: every so many, and after the last; never with 0. */
-function isDue(step: number, every: number, last: number): boolean {
-  return every > 0 && (step % every === 0 || step === last);
 }

@@ -41,7 +41,10 @@ export interface TrainSettings {
   readonly evalEvery: number;
   /** Batches of an evaluation, the same ones each time, evenly spread over the held-out tokens; 16. */
   readonly evalBatches: number;
-  /** Steps between checkpoints; 100. The last step is always saved. 0 saves that alone. */
+  /**
+   * Steps between checkpoints; 100. The last step is always saved, and so is one before its evaluation, unless that would
+   * take more than a fifth of the time. 0 saves no others.
+   */
   readonly saveEvery: number;
   /** Checkpoints that stay; 3. */
   readonly keep: number;

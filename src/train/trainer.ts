@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { type FloatTensor, type Json, type LoadedCheckpoint, saveCheckpoint } from '../checkpoint/folder.js';
-import { Batches } from '../data/batches.js';
+import { Batches, type BatchesState } from '../data/batches.js';
 import type { Data } from '../data/open.js';
 import { invalidFile, PolycomError } from '../errors.js';
 import type { ModelConfig } from '../model/config.js';
@@ -38,8 +38,12 @@ export class Trainer {
   readonly identity: DataIdentity;
   readonly #optimizer: AdamW;
   readonly #batches: Batches;
+  /** Where the next step's data begins: that of a step that failed is not behind it. */
+  #position: BatchesState;
   #drawn = 0;
   #tokens = 0;
+  /** False while a step changes the parameters: they belong to no step then. */
+  #whole = true;
   #saved: Saved | undefined;
 
   private constructor(model: Transformer, data: Data, settings: TrainSettings, identity: DataIdentity) {
@@ -48,6 +52,7 @@ export class Trainer {
     this.settings = settings;
     this.identity = identity;
     this.#batches = new Batches(data.train, settings);
+    this.#position = this.#batches.state;
     const { beta1, beta2, epsilon, weightDecay, clip, decayEmbedding } = settings;
     this.#optimizer = new AdamW(model.parameters, {
       betas: [beta1, beta2],
@@ -93,6 +98,7 @@ export class Trainer {
         new Map(names.map((name) => [name, valuesOf(checkpoint, 'optimizer', `${name}.${which}`)]));
       trainer.#optimizer.restore({ step, m: moments('m'), v: moments('v') });
       trainer.#batches.restore(state.position);
+      trainer.#position = state.position;
       trainer.#drawn = state.drawn;
       trainer.#tokens = state.tokens;
       trainer.#saved = { step, folder };
@@ -110,6 +116,16 @@ export class Trainer {
     return this.#tokens;
   }
 
+  /** Whether the model is that of a step: not where an error broke off the change from one to the next. */
+  get isWhole(): boolean {
+    return this.#whole;
+  }
+
+  /** Whether enough tokens are held out for an evaluation. */
+  get canEvaluate(): boolean {
+    return this.data.heldOut.length > this.settings.time;
+  }
+
   /** The last checkpoint, be it saved or gone on from. */
   get saved(): Saved | undefined {
     return this.#saved;
@@ -125,7 +141,7 @@ export class Trainer {
     const began = performance.now();
     const { batch, time, accumulate: count, memory, recompute } = this.settings;
     const step = this.step + 1;
-    const from = this.#batches.state;
+    const from = this.#position;
     const { losses, gradients } = await accumulate(this.model, this.#batches, {
       count,
       time,
@@ -134,7 +150,9 @@ export class Trainer {
       first: this.#drawn,
     }).catch((error: unknown) => this.#rethrow(error, step));
     const learningRate = this.#learningRate(step);
+    this.#whole = false;
     const { gradientNorm, applied } = this.#optimizer.apply(gradients, { learningRate, scale: 1 / count });
+    this.#whole = true;
     tf.dispose([...gradients.values()]);
     if (!applied) {
       this.#rethrow(
@@ -143,6 +161,7 @@ export class Trainer {
       );
     }
     const tokens = batch * time * count;
+    this.#position = this.#batches.state;
     this.#drawn += count;
     this.#tokens += tokens;
     // A step on a CPU never waits by itself: let the process see signals.
@@ -151,13 +170,17 @@ export class Trainer {
     return { step, ...losses, gradientNorm, learningRate, tokens, seconds };
   }
 
-  /** Evaluates the model on held-out tokens, always the same ones. Nothing where too few are held out. */
-  async evaluate(): Promise<Evaluation | undefined> {
+  /**
+   * Evaluates the model on held-out tokens, always the same ones. Nothing where too few are held out.
+   *
+   * @param signal ends it between two batches, by throwing its reason
+   */
+  async evaluate(signal?: AbortSignal): Promise<Evaluation | undefined> {
     const { batch, time, evalBatches } = this.settings;
     const { heldOut } = this.data;
-    if (heldOut.length <= time) return undefined;
+    if (!this.canEvaluate) return undefined;
     const options = { batch, time, batches: evalBatches, ...textTokenizer(this.data) };
-    return await evaluate(this.model, heldOut, options);
+    return await evaluate(this.model, heldOut, { ...options, ...(signal === undefined ? {} : { signal }) });
   }
 
   /**
@@ -181,7 +204,7 @@ export class Trainer {
       schema: 1,
       configHash: hashOfConfig(config),
       data: this.identity,
-      position: this.#batches.state,
+      position: this.#position,
       drawn: this.#drawn,
       tokens: this.#tokens,
       settings: this.settings,

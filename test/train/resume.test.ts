@@ -33,13 +33,17 @@ describe.each(backends)('on %s', (backend) => {
         const stop = new AbortController();
         const onStep = ({ step }: { step: number }) => step === until && stop.abort();
         const result = await train(await runOf(parts, MODELS[name]!, { signal: stop.signal, onStep }));
-        expect(result).toMatchObject({ step: until, interrupted: until < 8 });
+        expect(result).toMatchObject({ step: until, interrupted: true });
       }
+      // The last step's evaluation is left.
+      const last = await train(await runOf(parts, MODELS[name]!));
+      expect(last).toMatchObject({ step: 8, resumedFrom: 8, interrupted: false });
+      expect(last.evaluation).toBeDefined();
       expect(tf.memory().numTensors).toBe(before);
       expect(resultsOf(parts)).toEqual(resultsOf(whole));
       expect(resultsOf(whole).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
       expect(logOf(parts, 'eval')).toEqual(logOf(whole, 'eval'));
-      expect(logOf(parts, 'start').map(({ step }) => step)).toEqual([0, 2, 5]);
+      expect(logOf(parts, 'start').map(({ step }) => step)).toEqual([0, 2, 5, 8]);
       for (const file of ['model.safetensors', 'optimizer.safetensors']) {
         const bytes = (run: string) => readFileSync(join(run, 'step-00000008', file));
         expect(bytes(parts).equals(bytes(whole)), file).toBe(true);
