@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PolycomError } from '../errors.js';
-import { characterStart } from './split.js';
+import { PieceEncoder } from './pieces.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** One file of tokens: `tokens` little-endian whole numbers and nothing else. */
@@ -11,13 +11,7 @@ export interface Shard {
 }
 
 const BUFFER_TOKENS = 1 << 18;
-/** Characters that are given to the tokenizer at a time. */
-const CHUNK = 1 << 17;
-
-/**
- * Writes the tokens of one side, shard after shard, of texts that come in pieces. A tokenizer is given about 130,000
- * characters at a time, cut where byte-level ones cut too; one that marks the start of a text does so at each cut.
- */
+/** Writes the tokens of one side, shard after shard, of texts that come in pieces: those that each has as a whole. */
 export class ShardWriter {
   readonly #folder: string;
   readonly #name: string;
@@ -27,7 +21,7 @@ export class ShardWriter {
   readonly #shards: { file: string; tokens: number }[] = [];
   #filled = 0;
   #file: FileHandle | undefined;
-  #text = '';
+  readonly #encoder: PieceEncoder;
   /** Whether the text at hand has any. */
   #begun = false;
 
@@ -40,27 +34,22 @@ export class ShardWriter {
     this.#name = name;
     this.#tokenizer = tokenizer;
     this.#limit = limit;
+    this.#encoder = new PieceEncoder(tokenizer);
     const length = Math.min(BUFFER_TOKENS, limit);
     this.#buffer = bitsOf(tokenizer.vocabulary) === 16 ? new Uint16Array(length) : new Uint32Array(length);
   }
 
   /** More of a text. */
   async write(piece: string): Promise<void> {
-    this.#text += piece;
     this.#begun ||= piece !== '';
-    while (this.#text.length >= 2 * CHUNK) {
-      const cut = chunkEnd(this.#text, CHUNK);
-      await this.#encode(this.#text.slice(0, cut));
-      this.#text = this.#text.slice(cut);
-    }
+    for (const ids of this.#encoder.push(piece)) await this.#put(ids);
   }
 
   /** The end of a text: what comes next has nothing to do with it. An empty one leaves nothing. */
   async endText(): Promise<void> {
     if (!this.#begun) return;
     this.#begun = false;
-    await this.#encode(this.#text);
-    this.#text = '';
+    for (const ids of this.#encoder.end()) await this.#put(ids);
     const { endOfText } = this.#tokenizer;
     if (endOfText !== undefined) await this.#put([endOfText]);
   }
@@ -76,10 +65,6 @@ export class ShardWriter {
   async abandon(): Promise<void> {
     await this.#file?.close().catch(() => undefined);
     this.#file = undefined;
-  }
-
-  async #encode(text: string): Promise<void> {
-    if (text !== '') await this.#put(this.#tokenizer.encode(text));
   }
 
   async #put(ids: ArrayLike<number>): Promise<void> {
@@ -129,21 +114,6 @@ export class ShardWriter {
 /** Bits of a stored token. */
 export function bitsOf(vocabulary: number): 16 | 32 {
   return vocabulary <= 2 ** 16 ? 16 : 32;
-}
-
-/**
- * Where to end a chunk of about `length` characters so that its tokens are those that it has in the whole text: after
- * a single line break between visible characters, where tokenizers split too; else after any line break or space;
- * else between characters.
- */
-export function chunkEnd(text: string, length: number): number {
-  for (let cut = length; cut > 1; --cut) {
-    if (text[cut - 1] === '\n' && /\S/.test(text[cut]!) && /\S/.test(text[cut - 2]!)) return cut;
-  }
-  const line = text.lastIndexOf('\n', length - 1) + 1;
-  if (line > 0) return line;
-  const space = text.lastIndexOf(' ', length - 1);
-  return space > 0 ? space : characterStart(text, length);
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
