@@ -1,6 +1,7 @@
 /**
  * `import 'polycom/tensorflow'` before tfjs-node: prepares the process for it, loads it, and registers the fused ops
- * in its TensorFlow. What is missing is said once, and the ops then run as compositions; nothing is thrown.
+ * in its TensorFlow, whose newer answers to tfjs-node's own kernels it repairs. What is missing is said once, and the
+ * ops then run as compositions; nothing is thrown.
  */
 import { tfjsActivations } from '../activations/table.js';
 import { fusedOps } from '../fused/table.js';
@@ -9,6 +10,7 @@ import { findNative } from '../native/library.js';
 import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
 import { loadTfjsNode } from './load.js';
 import { registerInTensorflow } from './ops.js';
+import { repairKernels } from './repairs.js';
 
 /** What importing this entry point found and did. */
 export interface TensorflowStatus {
@@ -32,6 +34,7 @@ export const tensorflowStatus: TensorflowStatus = register();
 function register(): TensorflowStatus {
   const tfjs = loadTfjsNode();
   if (!tfjs.loaded) return missing(withLibrary(tfjs));
+  repairKernels();
   const known = { package: tfjs.packageName, tensorflow: tfjs.binding.TF_Version };
   const native = findNative();
   if (!native.found) return missing(native, known);
