@@ -23,6 +23,8 @@ export interface PolycomErrorDetails {
   readonly op?: string;
   /** The shapes of the tensors it was given, by name. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  /** The file or folder that it is about. */
+  readonly path?: string;
   /** What to do about it. */
   readonly remedy?: string;
   readonly cause?: unknown;
@@ -40,6 +42,7 @@ export class PolycomError extends Error {
   readonly code: PolycomErrorCode;
   readonly op: string | undefined;
   readonly shapes: Readonly<Record<string, readonly number[]>> | undefined;
+  readonly path: string | undefined;
   readonly remedy: string | undefined;
   /** The message without its remedy: for a message that is made of several. */
   readonly problem: string;
@@ -47,7 +50,7 @@ export class PolycomError extends Error {
   constructor(code: Exclude<PolycomErrorCode, RemediedCode>, message: string, details?: PolycomErrorDetails);
   constructor(code: PolycomErrorCode, message: string, details: Remedied);
   constructor(code: PolycomErrorCode, message: string, details: PolycomErrorDetails = {}) {
-    const { op, shapes, remedy, cause } = details;
+    const { op, shapes, path, remedy, cause } = details;
     const where = op === undefined ? '' : `${op}: `;
     const given = shapes === undefined ? '' : ` (${formatShapes(shapes)})`;
     const advice = remedy === undefined ? '' : `\n  remedy: ${remedy}`;
@@ -57,6 +60,7 @@ export class PolycomError extends Error {
     this.code = code;
     this.op = op;
     this.shapes = shapes;
+    this.path = path;
     this.remedy = remedy;
   }
 }

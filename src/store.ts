@@ -4,6 +4,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { typed } from './file-error.js';
+import { makeFolder } from './folder.js';
 
 /** What one file of a stored folder must be. */
 export interface StoredFile {
@@ -55,6 +57,7 @@ export async function isIntact(folder: string, manifest: Manifest<unknown>): Pro
  * is replaced.
  *
  * @param isCurrent whether what stands there is what would be made: if not, it is replaced too
+ * @throws {PolycomError} `FILE_ERROR` where the system refuses
  */
 export async function store<T>(
   folder: string,
@@ -62,18 +65,20 @@ export async function store<T>(
   isCurrent: (about: T) => boolean = () => true,
 ): Promise<Manifest<T>> {
   const parent = dirname(folder);
-  await mkdir(parent, { recursive: true });
-  await removeLeftovers(parent);
-  const aside = asideFolder(parent);
-  try {
-    await mkdir(aside);
-    const about = await fill(aside);
-    const manifest: Manifest<T> = { schema: 1, about, files: await describe(aside) };
-    await writeFile(join(aside, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
-    return await moveIntoPlace(aside, folder, manifest, isCurrent);
-  } finally {
-    await rm(aside, { recursive: true, force: true });
-  }
+  makeFolder(parent);
+  return typed(folder, 'write', async () => {
+    await removeLeftovers(parent);
+    const aside = asideFolder(parent);
+    try {
+      await mkdir(aside);
+      const about = await fill(aside);
+      const manifest: Manifest<T> = { schema: 1, about, files: await describe(aside) };
+      await writeFile(join(aside, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
+      return await moveIntoPlace(aside, folder, manifest, isCurrent);
+    } finally {
+      await rm(aside, { recursive: true, force: true });
+    }
+  });
 }
 
 /** Takes the manifest from a stored folder that is not intact: nobody trusts it from now on. */
@@ -81,16 +86,22 @@ export async function distrust(folder: string): Promise<void> {
   await rm(join(folder, MANIFEST), { force: true });
 }
 
-/** Writes a copy of a file beside its place and renames it: a process that uses the old one keeps it. */
+/**
+ * Writes a copy of a file beside its place and renames it: a process that uses the old one keeps it.
+ *
+ * @throws {PolycomError} `FILE_ERROR` where the system refuses
+ */
 export async function replaceFile(source: string, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true });
+  makeFolder(dirname(target));
   const aside = asideFolder(dirname(target));
-  try {
-    await writeFile(aside, await readFile(source), { mode: 0o755 });
-    await rename(aside, target);
-  } finally {
-    await rm(aside, { force: true });
-  }
+  await typed(target, 'write', async () => {
+    try {
+      await writeFile(aside, await readFile(source), { mode: 0o755 });
+      await rename(aside, target);
+    } finally {
+      await rm(aside, { force: true });
+    }
+  });
 }
 
 async function readManifest<T>(folder: string): Promise<Manifest<T> | undefined> {

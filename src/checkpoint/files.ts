@@ -1,9 +1,11 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { PolycomError } from '../errors.js';
+import { typed } from '../file-error.js';
 import { openFile } from '../files.js';
 import { asideFolder } from '../store.js';
+
+export { fileError, typed } from '../file-error.js';
 
 /** What a file was when it was written: its size in bytes, and the CRC-32 of its content. */
 export interface FileSum {
@@ -13,37 +15,6 @@ export interface FileSum {
 
 /** The most bytes of one read or write: Linux moves at most 2 GiB at once. */
 const CHUNK_BYTES = 1 << 26;
-
-/** The typed error of a file that the system would not read or write. */
-export function fileError(path: string, action: 'read' | 'write', cause: unknown): PolycomError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const reason = REASONS[code ?? ''] ?? message;
-  const remedies = { ENOSPC: 'free space there, or name another folder', EACCES: 'see its permissions' };
-  const remedy = remedies[code as keyof typeof remedies];
-  return new PolycomError('FILE_ERROR', `cannot ${action} ${path}: ${reason}`, {
-    cause,
-    ...(remedy === undefined ? {} : { remedy }),
-  });
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  EISDIR: 'it is a folder',
-  ENOTDIR: 'a part of its path is a file',
-  EACCES: 'permission denied',
-  ENOSPC: 'no space is left on the device',
-  EROFS: 'the file system is read-only',
-};
-
-/** Runs file work; what the system refuses becomes a typed error. */
-export async function typed<T>(path: string, action: 'read' | 'write', work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof Error && 'syscall' in error) throw fileError(path, action, error);
-    throw error;
-  }
-}
 
 /** Writes to the end of a file, and sums up what it has written. */
 export class SummingWriter {

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { invalidFile, PolycomError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { decodeHalves, encodeHalves, type HalfDtype } from '../native/dtype.js';
 import { sayOnce } from '../notice.js';
 import { asideFolder, removeLeftovers } from '../store.js';
@@ -68,8 +69,8 @@ export async function saveCheckpoint(
   checkWhole('step', step, 0);
   checkWhole('keep', keep, 1);
   const folder = join(run, folderName(step));
+  makeFolder(run);
   await typed(run, 'write', async () => {
-    await mkdir(run, { recursive: true });
     await tidyUp(run);
     const aside = asideFolder(run);
     try {

@@ -1,7 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PolycomError } from '../errors.js';
 import { nameOf } from '../excerpt.js';
+import { makeFolder } from '../folder.js';
 import { type ModelConfig, parameterShapes } from '../model/config.js';
 import {
   fromHuggingFace,
@@ -114,7 +115,7 @@ export async function exportHuggingFace(
   options: HuggingFaceOptions = {},
 ): Promise<void> {
   checkParameters(model, config);
-  await typed(folder, 'write', () => mkdir(folder, { recursive: true }));
+  makeFolder(folder);
   if (!isLlamaForm(config)) await copyPython(folder);
   const json = toHuggingFace(config, options);
   const { bos_token_id, eos_token_id } = json;

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { PolycomError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
 import { registerCompare } from './compare.js';
 import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
+import { explain } from './explain.js';
 import { registerExport } from './export.js';
 import { registerGenerate } from './generate.js';
 import { registerPrepare } from './prepare.js';
@@ -30,10 +30,15 @@ registerExport(program);
 registerBench(program);
 registerCompare(program);
 
+let running: Command | undefined;
+program.hook('preAction', (_, command) => {
+  running = command;
+});
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof PolycomError)) throw error;
-  process.stderr.write(`polycom: ${error.message}\n`);
+  const text = explain(error, running);
+  if (text === undefined) throw error;
+  process.stderr.write(`polycom: ${text}\n`);
   process.exitCode = 1;
 }

@@ -1,17 +1,18 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { PolycomError } from '../errors.js';
+import { fileError } from '../file-error.js';
+import { makeFolder } from '../folder.js';
 
 /**
  * Writes a file that the user asked for, and its folder.
  *
- * @throws {PolycomError} `INVALID_ARGUMENT` where that cannot be
+ * @throws {PolycomError} `FILE_ERROR` where the system refuses
  */
 export function writeFile(file: string, text: string): void {
+  makeFolder(dirname(file));
   try {
-    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   } catch (cause) {
-    throw new PolycomError('INVALID_ARGUMENT', `${file} cannot be written`, { cause });
+    throw fileError(file, 'write', cause);
   }
 }

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { PolycomError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import { isIntact, readStored, store } from '../store.js';
 import { documentsOf } from './documents.js';
 import { findInputs, type Inputs } from './inputs.js';
@@ -35,7 +36,8 @@ const OURS = /^(manifest|tokenizer|tokenizer_config)\.json$|^(train|heldout)-\d+
  *
  * @param inputs paths; see {@link findInputs}
  * @param folder the folder to make
- * @throws {PolycomError} `INVALID_ARGUMENT` where an input cannot be read as text, or nothing is in it
+ * @throws {PolycomError} `INVALID_ARGUMENT` where an input cannot be read as text, or nothing is in it; `FILE_ERROR`
+ *   where the system refuses to write
  */
 export async function prepareShards(
   inputs: string | readonly string[],
@@ -50,14 +52,7 @@ export async function prepareShards(
   const isCurrent = (about: ShardsAbout): boolean => isSame(about, found, settings);
   const stands = known !== undefined && isCurrent(known.about);
   if (stands && (await isIntact(out, known))) return known;
-  try {
-    return await store(out, (aside) => fill(aside, found, settings), stands ? () => false : isCurrent);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
-    throw new PolycomError('INVALID_ARGUMENT', `${out} cannot be written: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
+  return store(out, (aside) => fill(aside, found, settings), stands ? () => false : isCurrent);
 }
 
 type Settings = Required<Omit<PrepareOptions, 'onProgress'>> & Pick<PrepareOptions, 'onProgress'>;
@@ -80,7 +75,7 @@ function checkOptions(options: PrepareOptions): Settings {
 async function checkFolder(out: string): Promise<void> {
   const names = await readdir(out).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw new PolycomError('INVALID_ARGUMENT', `${out} cannot be the folder of the shards`, { cause: error });
+    throw fileError(out, 'write', error);
   });
   if (names.length === 0 || (isShardsFolder(out) && names.every((name) => OURS.test(name)))) return;
   throw new PolycomError(

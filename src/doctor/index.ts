@@ -1,4 +1,5 @@
 import { findTools } from '../native/tools.js';
+import { cacheFinding, findCache } from './cache.js';
 import { findGpus, gpuFindings } from './gpu.js';
 import { findNativeState, nativeFindings } from './native.js';
 import { findPackage } from './package.js';
@@ -40,6 +41,7 @@ async function findFacts(timeout: number): Promise<Facts> {
   return {
     package: findPackage(),
     system,
+    cache: findCache(),
     native,
     gpu,
     tfjs: findTfjs(),
@@ -51,9 +53,9 @@ async function findFacts(timeout: number): Promise<Facts> {
 }
 
 function sectionsOf(facts: Facts, request: DoctorRequest): Section[] {
-  const { system, native, gpu, tools } = facts;
+  const { system, cache, native, gpu, tools } = facts;
   return [
-    { title: 'System', findings: systemFindings(system) },
+    { title: 'System', findings: [...systemFindings(system), cacheFinding(cache)] },
     { title: 'Native library', findings: nativeFindings(native, request) },
     { title: 'GPU', findings: gpuFindings(gpu, native, request) },
     { title: 'TensorFlow', findings: tensorflowFindings(facts, request) },

@@ -23,6 +23,15 @@ export interface System {
   readonly memory_gb: number;
 }
 
+/** The folder where what is built and linked is kept. */
+export interface Cache {
+  readonly folder: string;
+  /** Why nothing can be written there, and what to do about it. */
+  readonly unwritable?: Absent;
+  /** Room on its disk, in gigabytes. */
+  readonly free_gb?: number;
+}
+
 /** A GPU, as nvidia-smi knows it. */
 export interface Gpu {
   readonly name: string;
@@ -97,6 +106,7 @@ export interface TensorflowAtHand {
 export interface Facts {
   readonly package: { readonly version: string; readonly folder: string; readonly koffi: string };
   readonly system: System;
+  readonly cache: Cache;
   readonly native: NativeState;
   readonly gpu: Gpus;
   readonly tfjs: readonly TfjsInstalled[];

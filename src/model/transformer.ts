@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { embedding, rotaryTable } from '../fused/index.js';
+import { inTensorflow } from '../tensorflow-error.js';
 import { block } from './block.js';
 import { handwrittenBlock } from './block-gradient.js';
 import { checkpoint } from './checkpoint.js';
@@ -81,7 +82,7 @@ export class Transformer {
    * @throws {PolycomError} `INVALID_ARGUMENT` for a configuration that {@link checkConfig} refuses
    */
   static create(config: ModelConfig, { seed = 0 }: { readonly seed?: number } = {}): Transformer {
-    return new Transformer(config, seed, initialValues(checkConfig(config), seed));
+    return inTensorflow(() => new Transformer(config, seed, initialValues(checkConfig(config), seed)));
   }
 
   /**
@@ -96,7 +97,7 @@ export class Transformer {
     source: ParameterSource,
     { seed = 0 }: { readonly seed?: number } = {},
   ): Transformer {
-    return new Transformer(checkConfig(config), seed, source);
+    return inTensorflow(() => new Transformer(checkConfig(config), seed, source));
   }
 
   /**
@@ -105,11 +106,11 @@ export class Transformer {
    * @param tokens int32 [B, T], each from 0 to below `vocabulary`; T at most `context`
    * @param cache of the tokens before these; extended by these, but for its `start`
    * @returns float32 [B, T, vocabulary]
-   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape; `OUT_OF_MEMORY` where the batch is too large
    */
   logits(tokens: tf.Tensor2D, cache?: KeyValueCache): tf.Tensor3D {
     checkTokens(tokens, this.config);
-    return tf.tidy(() => {
+    return tidied(() => {
       const pass = this.#pass(tokens, undefined, cache);
       const { x } = this.#stream(tokens, pass, { memory: 'tape' });
       const logits = headLogits(x, this.#head, this.config.normEpsilon);
@@ -122,11 +123,11 @@ export class Transformer {
    * behind it. Nothing is dropped, and nothing is left.
    *
    * @param tokens int32 [B, T], as for {@link logits}
-   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape; `OUT_OF_MEMORY` where the batch is too large
    */
   observe(tokens: tf.Tensor2D, observer: Observer): void {
     checkTokens(tokens, this.config);
-    tf.tidy(() => {
+    tidied(() => {
       this.#stream(tokens, { ...this.#pass(tokens, undefined), observer }, { memory: 'tape' });
     });
   }
@@ -136,12 +137,12 @@ export class Transformer {
    *
    * @param tokens int32 [B, T]
    * @param targets int32 [B, T]: of each token the one that follows; -1 for none, which counts as a loss of 0
-   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape; `OUT_OF_MEMORY` where the batch is too large
    */
   loss(tokens: tf.Tensor2D, targets: tf.Tensor2D, options: LossOptions = {}): Losses {
     checkTokens(tokens, this.config);
     checkTargets(targets, tokens);
-    return tf.tidy(() => {
+    return tidied(() => {
       const { x, balances, zs } = this.#stream(tokens, this.#pass(tokens, options.step), options);
       const crossEntropy = this.#headLoss(x, tf.reshape(targets, [targets.size]), options);
       const { experts, layers } = this.config;
@@ -159,7 +160,7 @@ export class Transformer {
    * The loss on a batch and its gradients.
    *
    * @returns the losses as {@link loss} gives them, and a gradient for each parameter, in their order: new tensors
-   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape; `OUT_OF_MEMORY` where the batch is too large
    */
   gradients(
     tokens: tf.Tensor2D,
@@ -167,7 +168,7 @@ export class Transformer {
     options: LossOptions = {},
   ): Losses & { readonly gradients: Map<string, tf.Tensor> } {
     const variables = [...this.parameters.values()];
-    const [losses, gradients] = tf.tidy(() => {
+    const [losses, gradients] = tidied(() => {
       let kept: Losses | undefined;
       const { grads } = tf.engine().gradients(
         () => {
@@ -274,6 +275,11 @@ function runBlock(
   const f = (...[rows, ...values]: tf.Tensor[]) =>
     block(rows!, layer, new Map(names.map((name, i) => [name, values[i]!])), pass, memo);
   return checkpoint(f, [x, ...parameters.values()]);
+}
+
+/** Runs work as `tf.tidy` does, and types what TensorFlow throws: a batch may be too large for the memory. */
+function tidied<T extends tf.TensorContainer>(work: () => T): T {
+  return inTensorflow(() => tf.tidy(work));
 }
 
 /** Losses that were kept, as tensors of the scope around. */

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { cacheDirectory } from '../cache.js';
-import { PolycomError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { packageFolder, packageVersion } from '../package.js';
 import { distrust, readStored, store } from '../store.js';
 import { type CudaChoice, checkTools, runCmake } from './cmake.js';
@@ -56,7 +55,8 @@ interface StoredBuild {
  * Compiles the native library, and the addon beside it, from this package's sources with cmake-js, unless that has
  * been done.
  *
- * @throws {PolycomError} `BUILD_FAILED`, naming the missing tools or showing the compiler's last lines
+ * @throws {PolycomError} `BUILD_FAILED`, naming the missing tools or showing the compiler's last lines; `FILE_ERROR`
+ *   where the system refuses to write
  */
 export async function buildNative(options: BuildOptions = {}): Promise<BuildResult> {
   const start = performance.now();
@@ -90,14 +90,14 @@ async function buildInCache(recipe: Recipe, options: BuildOptions): Promise<Made
     if (present !== undefined && !sameRecipe(present.about.recipe, recipe)) await distrust(folder);
     return { recipe, ...pickCuda(cuda) };
   };
-  const { about } = await store(folder, fill).catch(explainUnwritable);
+  const { about } = await store(folder, fill);
   return { library, action: 'built', ...pickCuda(about.cuda) };
 }
 
 /** Compiles what has changed since the last time, in a folder that is kept. Builds in it wait for each other. */
 function buildInFolder(recipe: Recipe, options: BuildOptions): Promise<Made> {
   const folder = options.folder!;
-  mkdirSync(dirname(folder), { recursive: true });
+  makeFolder(dirname(folder));
   return holdingLock(`${folder}.lock`, () => compileChanges(folder, recipe, options));
 }
 
@@ -172,13 +172,4 @@ function readStamp(path: string): Recipe | undefined {
   } catch {
     return undefined;
   }
-}
-
-function explainUnwritable(cause: unknown): never {
-  const { path, message } = cause as NodeJS.ErrnoException;
-  if (!path?.startsWith(cacheDirectory())) throw cause;
-  throw new PolycomError('BUILD_FAILED', `the cache cannot be written: ${message}`, {
-    remedy: 'name a folder that you may write to in the variable POLYCOM_CACHE',
-    cause,
-  });
 }

@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { typed, writeAside } from '../checkpoint/files.js';
+import { writeAside } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { packageVersion } from '../package.js';
 import type { PartName, Parts } from './types.js';
 
@@ -46,7 +46,7 @@ export async function makePart<Name extends PartName>(
   if (kept !== undefined || signal?.aborted) return kept;
   const found = await inProcess({ part, quick }, signal, (step) => onStep?.(part, step));
   if (found === undefined) return undefined;
-  await typed(file, 'write', async () => void (await mkdir(join(store, 'parts'), { recursive: true })));
+  makeFolder(dirname(file));
   await writeAside(file, (writer) => writer.write(Buffer.from(`${JSON.stringify(found)}\n`)));
   return read(file);
 }

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { typed, writeAside } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { tryLock } from '../native/lock.js';
 import { canonical, idOf } from './specs.js';
 import type { RunResult, RunSpec } from './types.js';
@@ -61,9 +62,9 @@ export class RunStore {
    * @throws {PolycomError} `INVALID_ARGUMENT` where another one is at work there; `FILE_ERROR` where the system refuses
    */
   async alone<T>(work: () => Promise<T>): Promise<T> {
-    await typed(this.folder, 'write', async () => void (await mkdir(this.folder, { recursive: true })));
+    makeFolder(this.folder);
     const path = join(this.folder, LOCK);
-    const unlock = tryLock(path);
+    const unlock = await typed(path, 'write', async () => tryLock(path));
     if (unlock === undefined) {
       throw new PolycomError('INVALID_ARGUMENT', `another process works in ${this.folder}`, {
         remedy: `wait for it, name another folder, or remove ${path} if there is none`,
@@ -80,7 +81,7 @@ export class RunStore {
   async begin(spec: RunSpec): Promise<string> {
     const id = idOf(spec);
     const path = join(this.folderOf(id), SPEC);
-    await typed(path, 'write', async () => void (await mkdir(this.folderOf(id), { recursive: true })));
+    makeFolder(this.folderOf(id));
     await writeAside(path, (writer) => writer.write(Buffer.from(`${canonical(spec)}\n`)));
     return this.trainingOf(id);
   }

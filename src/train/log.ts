@@ -1,14 +1,7 @@
-import {
-  closeSync,
-  createReadStream,
-  fdatasyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, createReadStream, fdatasyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileError, typed } from '../checkpoint/files.js';
+import { fileError, typed } from '../file-error.js';
+import { makeFolder } from '../folder.js';
 
 const NEWLINE = 0x0a;
 
@@ -52,8 +45,8 @@ export class RunLog {
    * @throws {PolycomError} `FILE_ERROR` where the system refuses
    */
   static async open(path: string, step: number): Promise<RunLog> {
+    makeFolder(dirname(path));
     return await typed(path, 'write', async () => {
-      mkdirSync(dirname(path), { recursive: true });
       const file = openSync(path, 'a');
       try {
         const before = await readUpTo(path, step);

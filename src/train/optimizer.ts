@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../errors.js';
 import { type AdamWTensors, adamWStep, squareSum } from '../fused/optimizer.js';
+import { inTensorflow } from '../tensorflow-error.js';
 
 /** What AdamW is told once. */
 export interface AdamWOptions {
@@ -91,9 +92,13 @@ export class AdamW {
    *
    * @param gradients float32, one of each parameter's shape, by name
    * @throws {PolycomError} `INVALID_ARGUMENT` for a gradient that is missing or does not fit, for a rate or a scale that
-   *   is no finite number, and after {@link dispose}
+   *   is no finite number, and after {@link dispose}; `OUT_OF_MEMORY` where the machine has too little
    */
-  apply(gradients: ReadonlyMap<string, tf.Tensor>, { learningRate, scale = 1 }: StepOptions): StepResult {
+  apply(gradients: ReadonlyMap<string, tf.Tensor>, options: StepOptions): StepResult {
+    return inTensorflow(() => this.#apply(gradients, options));
+  }
+
+  #apply(gradients: ReadonlyMap<string, tf.Tensor>, { learningRate, scale = 1 }: StepOptions): StepResult {
     const { betas, epsilon, weightDecay, clip, decays } = this.#options;
     if (this.#disposed) throw invalid('it has been disposed');
     checkNumber('learningRate', learningRate);
@@ -155,7 +160,7 @@ export class AdamW {
 
 function zerosOf({ shape, size }: tf.Variable): tf.Variable {
   // Values of its own: the fused step writes them in place.
-  return tf.tidy(() => tf.variable(tf.tensor(new Float32Array(size), shape), false));
+  return inTensorflow(() => tf.tidy(() => tf.variable(tf.tensor(new Float32Array(size), shape), false)));
 }
 
 function checkOptions({ betas, epsilon, weightDecay, clip }: Required<AdamWOptions>): void {

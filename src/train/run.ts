@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { latest, loadCheckpoint } from '../checkpoint/folder.js';
 import type { Data } from '../data/open.js';
 import { PolycomError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import type { ModelConfig } from '../model/config.js';
 import { sayOnce } from '../notice.js';
 import type { Evaluation } from './evaluate.js';
@@ -119,7 +120,7 @@ async function begin(run: TrainRun, settings: TrainSettings): Promise<Trainer> {
 async function checkFolder(out: string): Promise<void> {
   const names = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
-    throw new PolycomError('FILE_ERROR', `${out} cannot be the folder of a training run`, { cause: error });
+    throw fileError(out, 'write', error);
   });
   const ours = names.includes(LOG_FILE) && names.every((name) => OURS.test(name));
   if (ours || names.length === 0) return;

@@ -253,8 +253,9 @@ describe('what stands there', () => {
     expect(readFileSync(join(out, 'thesis.tex'), 'utf8')).toBe('mine');
     const mine = dirname(write('mine/notes.txt', 'mine'));
     await expectError(() => prepareShards(input, mine, options), /is not empty, and holds other things/);
-    await expectError(() => prepareShards(input, input, options), /cannot be the folder/);
-    await expectError(() => prepareShards(input, join(input, 'in'), options), /cannot be/);
+    const refused = /cannot write .*: a file stands where a folder must/;
+    await expectError(() => prepareShards(input, input, options), refused, 'FILE_ERROR');
+    await expectError(() => prepareShards(input, join(input, 'in'), options), refused, 'FILE_ERROR');
     expect(readdirSync(mine)).toEqual(['notes.txt']);
   });
 

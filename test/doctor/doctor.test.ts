@@ -106,6 +106,18 @@ describe('polycom doctor', () => {
     expect(wrong[0]?.remedy).toMatch(/polycom build/);
   });
 
+  test('says that the cache cannot be written, and goes on', () => {
+    const POLYCOM_CACHE = workshop.path('text.so/cache');
+    workshop.write('text.so', 'a file');
+    const { document } = doctor([], { ...NO_TENSORFLOW, POLYCOM_CACHE });
+    const finding = findings(document, 'absent').find(({ label }) => label === 'cache');
+    expect(finding?.value).toContain(`cannot write ${POLYCOM_CACHE}: ${workshop.path('text.so')} is a file`);
+    expect(finding?.remedy).toContain('POLYCOM_CACHE');
+    const fine = doctor([], { ...NO_TENSORFLOW, POLYCOM_CACHE: workshop.path('new') }).document;
+    expect(fine.cache).toMatchObject({ folder: workshop.path('new'), free_gb: expect.any(Number) });
+    expect(findings(fine, 'absent').map(({ label }) => label)).not.toContain('cache');
+  });
+
   test('fails where a GPU is asked for and there is none, and says what to do', ({ skip }) => {
     if ((native?.deviceCount('cuda') ?? 0) > 0) {
       console.warn('skipped: doctor without a GPU: there is one');

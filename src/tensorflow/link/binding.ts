@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { cacheDirectory } from '../../cache.js';
 import { lastLines, runCommand } from '../../command.js';
 import { PolycomError } from '../../errors.js';
+import { reasonOf } from '../../file-error.js';
 import { requireHere } from '../../package.js';
 import { distrust, isIntact, readStored, replaceFile, store } from '../../store.js';
 import { LIBRARIES } from './folder.js';
@@ -59,8 +60,10 @@ export async function installBinding(binding: string, tfjs: TfjsPackage): Promis
   try {
     await replaceFile(binding, tfjs.binding);
   } catch (cause) {
-    throw new PolycomError('BUILD_FAILED', `cannot write ${tfjs.binding}: ${(cause as Error).message}`, {
-      remedy: 'run tf-link as the user who owns node_modules',
+    const refusal = cause instanceof PolycomError ? cause.cause : cause;
+    throw new PolycomError('FILE_ERROR', `cannot write ${tfjs.binding}: ${reasonOf(refusal)}`, {
+      remedy: 'run tf-link as the user who owns node_modules, where there is room for it',
+      path: tfjs.binding,
       cause,
     });
   }

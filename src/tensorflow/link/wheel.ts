@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { cacheDirectory } from '../../cache.js';
 import { lastLines, runCommand } from '../../command.js';
 import { PolycomError } from '../../errors.js';
+import { makeFolder } from '../../folder.js';
 import { distrust, isIntact, type Manifest, readStored, sha256, store } from '../../store.js';
 import { hasLibraries, LIBRARIES, loadLibraries } from './folder.js';
 import type { Progress } from './types.js';
@@ -165,7 +166,8 @@ async function extract(wheel: string, folder: string): Promise<void> {
   if (result.status === 0 && hasLibraries(folder)) return;
   const why = result.status === 0 ? `it holds no ${LIBRARIES.join(' and ')}` : lastLines(result, 3);
   throw new PolycomError('TENSORFLOW_NOT_FOUND', `cannot use the wheel ${basename(wheel)}: ${why}`, {
-    remedy: 'give a complete TensorFlow wheel for Linux, 2.12 or newer, and leave 1.2 GB free in the cache',
+    remedy:
+      'give a complete TensorFlow wheel for Linux, 2.12 or newer, and leave 1.2 GB free in the cache (POLYCOM_CACHE)',
   });
 }
 
@@ -189,7 +191,7 @@ async function strip(folder: string, say: Progress): Promise<boolean> {
 
 async function checkSpace(): Promise<void> {
   const root = cacheDirectory('tensorflow');
-  await mkdir(root, { recursive: true });
+  makeFolder(root);
   const { bavail, bsize } = await statfs(root);
   if (bavail * bsize >= BYTES_NEEDED) return;
   throw new PolycomError('TENSORFLOW_NOT_FOUND', `no room for TensorFlow in ${root}`, {
