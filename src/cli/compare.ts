@@ -52,8 +52,8 @@ const HELP = `
 Every run has a folder in --out, named by all that decides its losses. A finished one is never repeated: after a Ctrl-C, or a
 kill at any moment, the same command goes on. Each worker has one thread, so that the losses are the same bit for bit whatever
 --workers. The learning rate of each activation is swept first, with a seed that no other run has; without 'sweep' in --only
-the rates of an earlier sweep in --out are taken, else the scale's default. Ctrl-C saves what is in hand; the exit status is
-then 130.
+the rates of an earlier sweep in --out are taken, else the scale's default. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1,
+SIGUSR2 and SIGXCPU save what is in hand; the exit status is then 128 and the signal's number, such as 130.
 `.trimEnd();
 
 async function run(options: CompareCommandOptions): Promise<void> {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './no-debugger.js';
 import { Command } from 'commander';
 import { packageVersion } from '../package.js';
 import { registerBench } from './bench.js';

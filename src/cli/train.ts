@@ -3,6 +3,7 @@ import type { OpenDataOptions } from '../data/open.js';
 import { PolycomError } from '../errors.js';
 import { activationNames } from '../model/activation.js';
 import { presets } from '../model/presets.js';
+import { OTHER_STOP_SIGNALS, STOP_SIGNALS } from '../signals.js';
 import type { Peak, Resume, SomeSettings, TrainResult } from '../train/index.js';
 import { configFileOption, readConfigFile } from './config-file.js';
 import { evaluationDocument, evaluationText } from './evaluation-text.js';
@@ -24,6 +25,7 @@ interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly backend?: 'tensorflow' | 'cpu';
   readonly peak?: Peak | 'measure';
   readonly tensorboard?: boolean;
+  readonly saveSignal?: NodeJS.Signals;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -108,6 +110,12 @@ export function registerTrain(program: Command): void {
     .option('--save-every <count>', 'steps, and after the last; 0 for no others (default: 100)', whole(0))
     .option('--keep <count>', 'checkpoints that stay (default: 3)', whole(1))
     .addOption(
+      new Option('--save-signal <name>', 'to save and end at, beside the first six').choices([
+        ...STOP_SIGNALS,
+        ...OTHER_STOP_SIGNALS,
+      ]),
+    )
+    .addOption(
       new Option('--resume <how>', 'from the last checkpoint: if there is one, in any case, or not')
         .choices(['auto', 'required', 'never'])
         .default('auto'),
@@ -138,9 +146,14 @@ A run may be killed at any moment: the same command goes on from the last checkp
 More --steps, or another learning rate, are fine; another model, other data, another --seed or --time are an error.
 No step is lost to what comes after it: an error in an evaluation leaves its step's checkpoint, and one that is evaluated is
 saved first, unless that would take more than a fifth of the time.
-Ctrl-C, or a SIGTERM, finishes the step and saves; the exit status is then 130 or 143. It is 1 for any error, among them a
-loss or a gradient that is NaN or infinite. A --config has the options as keys: {"data": "book.txt", "evalEvery": 50,
-"set": {"width": 256}}; the command line goes before it.
+
+Ctrl-C, SIGTERM, SIGHUP (the terminal hung up; also under nohup, which Node does not heed: setsid keeps it out), and a
+scheduler's SIGUSR1, SIGUSR2 or SIGXCPU finish the step, or leave the evaluation to the next time, and save; the exit status
+is then 128 and the signal's number: 130, 143, 129, 138, 140 or 152. npx passes few signals on: in a batch script, start
+node_modules/.bin/polycom with exec. The status is 1 for any error, among them a loss or a gradient that is NaN or infinite.
+
+A --config has the options as keys: {"data": "book.txt", "evalEvery": 50, "set": {"width": 256}}; the command line goes
+before it.
 
 The paper's models have --lr 3e-4 (dense-1.3b, with --final-share 0.1) and 4e-4 (moe-1b-7b); small ones learn faster with more.
 `.trimEnd();
@@ -148,7 +161,7 @@ The paper's models have --lr 3e-4 (dense-1.3b, with --final-share 0.1) and 4e-4 
 async function run(_: unknown, command: Command): Promise<void> {
   readConfigFile(command, command.opts<{ config?: string }>().config);
   const options = command.opts<TrainCommandOptions>();
-  const { resume, tensorboard = false, json, quiet = false } = options;
+  const { resume, tensorboard = false, saveSignal, json, quiet = false } = options;
   const [sources, out] = [required('data', options.data), required('out', options.out)];
   const { chooseTrainingBackend } = await import('./backend.js');
   const { measureMatmulPeak, train } = await import('../train/index.js');
@@ -157,7 +170,7 @@ async function run(_: unknown, command: Command): Promise<void> {
   await chooseTrainingBackend(options.backend);
   const peak = options.peak === 'measure' ? await measureMatmulPeak() : options.peak;
   const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options));
-  const stop = new StopSignals();
+  const stop = new StopSignals(undefined, saveSignal === undefined ? [] : [saveSignal]);
   const progress = trainProgress(process.stderr, quiet, peak);
   try {
     const result = await train({

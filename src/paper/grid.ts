@@ -150,6 +150,8 @@ class Grid {
     });
     this.#children.delete(child);
     if (inHand === undefined && status === 0) return;
+    // A signal to all processes may end one that has not begun to listen: its run is for the next call.
+    if (inHand === undefined && this.#options.signal?.aborted) return;
     // A worker that never was ready takes the first run with it, or none would ever be given up.
     const id = inHand ?? this.#queue.shift();
     const lastLine = stderr.trim().split('\n').at(-1);

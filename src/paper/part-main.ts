@@ -1,4 +1,5 @@
 /** Makes the part of a comparison that its argument names, and sends it to the process that forked this one. */
+import './ignore-signals.js';
 import type { PartJob, PartMessage } from './parts.js';
 import type { PartName } from './types.js';
 
@@ -22,8 +23,6 @@ function say(step: string): void {
   void send({ step });
 }
 
-// A Ctrl-C reaches every process of the terminal; the one that forked this ends it.
-process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit(1));
 const { part, quick } = JSON.parse(process.argv[2]!) as PartJob;
 await send({ found: await MAKERS[part](quick) });

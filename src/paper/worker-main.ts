@@ -2,6 +2,7 @@
  * A worker of the grid: carries out the runs that the process which forked it sends, one after the other, each with the
  * same losses as if it were alone.
  */
+import './ignore-signals.js';
 import type { Data } from '../data/open.js';
 import { packageVersion } from '../package.js';
 import type { FromWorker, ToWorker } from './messages.js';
@@ -11,8 +12,6 @@ import type { RunHost, RunSpec } from './types.js';
 
 const send = (message: FromWorker): void => void process.send!(message);
 
-// A Ctrl-C reaches every process of the terminal; the one that forked this says what is to be done about it.
-process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit(1));
 
 const { chooseTrainingBackend } = await import('../cli/backend.js');

@@ -50,7 +50,7 @@ function startGrid(store: string, list: readonly RunSpec[]) {
     import { RunStore } from ${at('src/paper/store.ts')};
     const specs = JSON.parse(readFileSync(${JSON.stringify(file)}, 'utf8'));
     const stop = new AbortController();
-    process.on('SIGTERM', () => stop.abort());
+    for (const name of ['SIGTERM', 'SIGHUP', 'SIGUSR1']) process.on(name, () => stop.abort());
     const grid = await runGrid(specs, {
       store: new RunStore(${JSON.stringify(store)}), workers: 1, threads: 1, signal: stop.signal,
     });
@@ -59,7 +59,8 @@ function startGrid(store: string, list: readonly RunSpec[]) {
   const script = join(store, 'grid.mts');
   writeFileSync(script, code);
   const args = ['--import', import.meta.resolve('tsx'), script];
-  const child = spawn(process.execPath, args, { cwd: packageFolder, stdio: ['ignore', 'pipe', 'inherit'] });
+  const stdio = ['ignore', 'pipe', 'inherit'] as const;
+  const child = spawn(process.execPath, args, { cwd: packageFolder, stdio: [...stdio], detached: true });
   let stdout = '';
   child.stdout.on('data', (text: Buffer) => {
     stdout += text;
@@ -77,15 +78,19 @@ test('a grid that is stopped, then killed, goes on, repeats nothing that is fini
 
   const log = join(runs.trainingOf(idOf(long)), 'log.jsonl');
   const steps = () => (existsSync(log) ? readFileSync(log, 'utf8').split('"kind":"step"').length - 1 : 0);
-  const startAndSignal = async (signal: 'SIGTERM' | 'SIGKILL', atStep: number): Promise<string> => {
+  const startAndSignal = async (kill: (pid: number) => void, atStep: number): Promise<string> => {
     const { child, ended } = startGrid(store, [short, long]);
     while (steps() < atStep && child.exitCode === null) await sleep(5);
-    child.kill(signal);
+    kill(child.pid!);
     return await ended;
   };
-  const stopped = JSON.parse(await startAndSignal('SIGTERM', 60));
+  // A terminal and a scheduler send theirs to the workers too.
+  const stopAll = (pid: number): void => {
+    for (const name of ['SIGUSR1', 'SIGHUP', 'SIGTERM'] as const) process.kill(-pid, name);
+  };
+  const stopped = JSON.parse(await startAndSignal(stopAll, 60));
   expect(stopped).toEqual({ started: [idOf(long)], interrupted: true, failures: [] });
-  expect(await startAndSignal('SIGKILL', 300)).toBe('');
+  expect(await startAndSignal((pid) => process.kill(pid, 'SIGKILL'), 300)).toBe('');
   expect(runs.result(long)).toBeUndefined();
   const last = JSON.parse(await startGrid(store, [short, long]).ended);
   expect(last).toEqual({ started: [idOf(long)], interrupted: false, failures: [] });

@@ -1,10 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
-import { packageFolder } from '../../src/package.js';
 import { NO_TENSORFLOW, polycom, Workshop } from '../cli/harness.js';
 
 const shop = new Workshop();
@@ -97,30 +93,4 @@ describe('fails with the reason', () => {
     expect(status).toBe(1);
     expect(existsSync('x')).toBe(false);
   });
-});
-
-test.each([
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-] as const)('%s finishes the step, saves, and ends with %i', async (signal, status) => {
-  const out = shop.path(signal);
-  const args = ['--data', 'synthetic', '--out', out, ...small, '--steps', '100000', '--save-every', '0'];
-  const command = ['--import', 'tsx', join(packageFolder, 'src/cli/main.ts'), 'train', ...args];
-  const child = spawn(process.execPath, command, { cwd: packageFolder, env: { ...process.env, ...env } });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (piece) => {
-    stdout += piece;
-  });
-  child.stderr.on('data', (piece) => {
-    stderr += piece;
-  });
-  const log = join(out, 'log.jsonl');
-  const steps = () => (existsSync(log) ? readFileSync(log, 'utf8').split('"kind":"step"').length - 1 : 0);
-  while (steps() < 2 && child.exitCode === null) await sleep(10);
-  child.kill(signal);
-  const [code] = await once(child, 'close');
-  expect(code, stderr).toBe(status);
-  expect(stderr).toContain(`${signal}: the step is finished and saved`);
-  const [, saved] = /saved \S*step-(\d+); the same command goes on\n$/.exec(stdout) ?? [];
-  expect(Number(saved)).toBe(steps());
 });
