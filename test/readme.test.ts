@@ -1,6 +1,7 @@
 /**
  * The README against the package: its code runs, its commands and links exist, its tables say what the sources say.
  */
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -11,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ts from 'typescript';
@@ -96,18 +98,22 @@ describe('the code', () => {
     expect(readme.match(/^```/gm)).toHaveLength(2 * (code.length + blocks('sh', 'text').length));
   });
 
-  test('fits the types of the package', () => {
+  // As whoever begins a project today has the compiler.
+  test('fits the types of the package under `tsc --init`', () => {
+    execFileSync(
+      process.execPath,
+      [createRequire(import.meta.url).resolve('typescript/lib/tsc.js'), '--init'],
+      {
+        cwd: project,
+      },
+    );
+    const { config } = ts.readConfigFile(join(project, 'tsconfig.json'), ts.sys.readFile);
+    const { options, errors } = ts.parseJsonConfigFileContent(config, ts.sys, project);
+    expect(errors).toEqual([]);
+    expect(options).toMatchObject({ strict: true, noUncheckedIndexedAccess: true, skipLibCheck: true });
     const program = ts.createProgram(
       code.map(({ file }) => file),
-      {
-        strict: true,
-        noEmit: true,
-        skipLibCheck: true,
-        target: ts.ScriptTarget.ES2022,
-        module: ts.ModuleKind.NodeNext,
-        types: ['node'],
-        typeRoots: [join(project, 'node_modules', '@types')],
-      },
+      { ...options, noEmit: true },
     );
     const problems = ts.getPreEmitDiagnostics(program);
     expect(problems.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);

@@ -19,7 +19,8 @@ import { percentile, round } from '../src/bench/statistics.js';
 import { writeSafetensors } from '../src/checkpoint/index.js';
 import { runCommand } from '../src/command.js';
 import { Batches, openData, windowsInOrder } from '../src/data/index.js';
-import { configOf, parameterCounts, Transformer } from '../src/model/index.js';
+import { activationOf } from '../src/model/activation.js';
+import { configOf, type PresetName, parameterCounts, Transformer } from '../src/model/index.js';
 import { packageFolder } from '../src/package.js';
 import { AdamW, learningRateAt } from '../src/train/index.js';
 import { installTorch, peersPython } from './python.js';
@@ -68,8 +69,8 @@ try {
 
 async function compare(python: string): Promise<void> {
   const data = await openData(values.data, { heldOut: 0.05 });
-  const config = configOf(values.preset, {
-    activation: values.activation,
+  const config = configOf(values.preset as PresetName, {
+    activation: activationOf(values.activation).name,
     vocabulary: data.tokenizer.vocabulary,
   });
   const model = Transformer.create(config, { seed: 1 });

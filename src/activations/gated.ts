@@ -11,11 +11,11 @@ import { reluRow } from './relu.js';
 import { siluRow } from './silu.js';
 
 /** The table's rows of the gated forms, y = f(gate) · up (Shazeer 2020, arXiv 2002.05202). */
-export const reGluRow: FusedOp = gatedOp(reluRow, 'reglu', 'ReGlu');
-export const geGluRow: FusedOp = gatedOp(geluRow, 'geglu', 'GeGlu');
-export const swiGluRow: FusedOp = gatedOp(siluRow, 'swiglu', 'SwiGlu');
-export const polynormGluRow: FusedOp = gatedOp(polynormRow, 'polynormglu', 'PolyNormGlu');
-export const polyreluGluRow: FusedOp = gatedOp(polyreluRow, 'polyreluglu', 'PolyReluGlu');
+export const reGluRow: FusedOp<'reglu'> = gatedOp(reluRow, 'reglu', 'ReGlu');
+export const geGluRow: FusedOp<'geglu'> = gatedOp(geluRow, 'geglu', 'GeGlu');
+export const swiGluRow: FusedOp<'swiglu'> = gatedOp(siluRow, 'swiglu', 'SwiGlu');
+export const polynormGluRow: FusedOp<'polynormglu'> = gatedOp(polynormRow, 'polynormglu', 'PolyNormGlu');
+export const polyreluGluRow: FusedOp<'polyreluglu'> = gatedOp(polyreluRow, 'polyreluglu', 'PolyReluGlu');
 
 /**
  * What a gated op takes: two float32 tensors of one shape, or one that holds both, [gate | up] side by side on its

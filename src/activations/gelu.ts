@@ -40,7 +40,7 @@ function composed([x]: readonly tf.Tensor[], { approximate }: Scalars): tf.Tenso
 }
 
 /** The table's row of GELU. */
-export const geluRow: FusedOp = {
+export const geluRow: FusedOp<'gelu'> = {
   name: 'gelu',
   kernelName: 'Gelu',
   inputs: ['x'],

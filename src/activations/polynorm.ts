@@ -107,7 +107,7 @@ function root(square: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
 }
 
 /** The table's row of PolyNorm. */
-export const polynormRow: FusedOp = {
+export const polynormRow: FusedOp<'polynorm'> = {
   name: 'polynorm',
   kernelName: 'PolyNorm',
   inputs: ['x', 'weight', 'bias'],

@@ -37,7 +37,7 @@ function composed([x, weight, bias]: readonly tf.Tensor[]): tf.Tensor {
 }
 
 /** The table's row of PolyReLU. */
-export const polyreluRow: FusedOp = {
+export const polyreluRow: FusedOp<'polyrelu'> = {
   name: 'polyrelu',
   kernelName: 'PolyRelu',
   inputs: ['x', 'weight', 'bias'],

@@ -5,7 +5,7 @@ import { runOp } from '../op/run.js';
 import type { FusedOp } from '../op/types.js';
 
 /** The table's row of ReLU. */
-export const reluRow: FusedOp = {
+export const reluRow: FusedOp<'relu'> = {
   name: 'relu',
   kernelName: 'FusedRelu', // tfjs has a kernel 'Relu'
   inputs: ['x'],

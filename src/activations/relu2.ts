@@ -5,7 +5,7 @@ import { runOp } from '../op/run.js';
 import type { FusedOp } from '../op/types.js';
 
 /** The table's row of squared ReLU. */
-export const relu2Row: FusedOp = {
+export const relu2Row: FusedOp<'relu2'> = {
   name: 'relu2',
   kernelName: 'Relu2',
   inputs: ['x'],

@@ -10,7 +10,7 @@ export function logistic(x: number): number {
 }
 
 /** The table's row of SiLU. */
-export const siluRow: FusedOp = {
+export const siluRow: FusedOp<'silu'> = {
   name: 'silu',
   kernelName: 'Silu',
   inputs: ['x'],

@@ -7,8 +7,22 @@ import { reluRow } from './relu.js';
 import { relu2Row } from './relu2.js';
 import { siluRow } from './silu.js';
 
+/** The names of the activations. */
+export type FusedActivationName =
+  | 'polynorm'
+  | 'polyrelu'
+  | 'relu'
+  | 'relu2'
+  | 'gelu'
+  | 'silu'
+  | 'polynormglu'
+  | 'polyreluglu'
+  | 'reglu'
+  | 'geglu'
+  | 'swiglu';
+
 /** THE list of activations. Hosts, tests and benchmarks loop over it. */
-export const activations: readonly FusedOp[] = [
+export const activations: readonly FusedOp<FusedActivationName>[] = [
   polynormRow,
   polyreluRow,
   reluRow,

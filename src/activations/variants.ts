@@ -5,10 +5,26 @@ import { type ElementwiseInner, inners } from './inner.js';
 import { polynomialOf, typeOne, typeTwo } from './polynomial.js';
 import { polynormRow } from './polynorm.js';
 
+/** The names of the variants. */
+export type VariantName =
+  | 'polyprelu'
+  | 'polyleakyrelu'
+  | 'polyrelunorm'
+  | 'polyreluii'
+  | 'polypreluii'
+  | 'polynormi'
+  | 'polysigmoid'
+  | 'polytanh'
+  | 'polysilu'
+  | 'polygelu'
+  | 'relu3'
+  | 'leakyrelu'
+  | 'prelu';
+
 /** Another form of an activation, for ablations: composed of tf ops, with gradients, on any backend; there is no kernel of it. */
 export interface Variant {
   /** One lowercase word, that no row of the table has. */
-  readonly name: string;
+  readonly name: VariantName;
   /** For people. */
   readonly label: string;
   /** What it computes, for people; a_i are the weights of powers 1 to the order, b the bias, c the slope. */
@@ -35,7 +51,7 @@ function normalised(x: tf.Tensor, scalars: Scalars): tf.Tensor {
 }
 
 /** Type I of an inner function. */
-function elementwise(name: string, label: string, inner: ElementwiseInner): Variant {
+function elementwise(name: VariantName, label: string, inner: ElementwiseInner): Variant {
   return {
     name,
     label,

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { ModelBenchOptions } from '../bench/models/run.js';
+import type { PresetName } from '../model/config.js';
 import { whole } from './options.js';
 import { writeFile } from './output.js';
 
 interface Options {
   readonly quick?: boolean;
-  readonly preset?: string;
+  readonly preset?: PresetName;
   readonly activations?: string;
   readonly batch?: number;
   readonly time?: number;

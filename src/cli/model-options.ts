@@ -1,12 +1,18 @@
 import type { Data } from '../data/open.js';
 import { PolycomError } from '../errors.js';
-import { type ConfigOverrides, configOf, type ModelConfig } from '../model/config.js';
-import { presets } from '../model/presets.js';
+import {
+  type ActivationName,
+  type ConfigOverrides,
+  configOf,
+  type ModelConfig,
+  type PresetName,
+  presets,
+} from '../model/config.js';
 
 /** What a command says of a model to be made. */
 export interface ModelOptions {
-  readonly preset: string;
-  readonly activation: string;
+  readonly preset: PresetName;
+  readonly activation: ActivationName;
   /** Fields of the configuration: `width=256`, `experts.count=8`. */
   readonly set?: readonly string[];
 }

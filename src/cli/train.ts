@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { OpenDataOptions } from '../data/open.js';
 import { PolycomError } from '../errors.js';
-import { activationNames } from '../model/activation.js';
-import { presets } from '../model/presets.js';
+import { type ActivationName, activationNames, type PresetName, presetNames } from '../model/config.js';
 import { OTHER_STOP_SIGNALS, STOP_SIGNALS } from '../signals.js';
 import type { Peak, Resume, SomeSettings, TrainResult } from '../train/index.js';
 import { configFileOption, readConfigFile } from './config-file.js';
@@ -17,8 +16,8 @@ interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly tokenizer?: string;
   readonly heldOut?: number;
   readonly field?: string;
-  readonly preset: string;
-  readonly activation: string;
+  readonly preset: PresetName;
+  readonly activation: ActivationName;
   readonly set?: string[];
   readonly lr?: number;
   readonly resume: Resume;
@@ -67,7 +66,7 @@ export function registerTrain(program: Command): void {
     .option('--held-out <share>', 'of the text, kept from training (default: 0.05)', share)
     .option('--field <name>', 'of each JSON line, which has the text (default: text)')
     .optionsGroup('Model:')
-    .addOption(new Option('--preset <name>', 'its size').choices(Object.keys(presets)).default('small'))
+    .addOption(new Option('--preset <name>', 'its size').choices(presetNames).default('small'))
     .addOption(
       new Option('--activation <name>', 'of its feed-forward networks')
         .choices(activationNames)

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type PolyNormOptions, polyNormScalars } from '../activations/polynorm.js';
-import { activations } from '../activations/table.js';
-import { PRELU_SLOPE, type Variant, variants } from '../activations/variants.js';
+import { activations, type FusedActivationName } from '../activations/table.js';
+import { PRELU_SLOPE, type Variant, type VariantName, variants } from '../activations/variants.js';
 import { PolycomError } from '../errors.js';
 import { excerpt } from '../excerpt.js';
 import { composedBackward, runOpBackward } from '../op/backward.js';
@@ -11,7 +11,10 @@ import type { FusedOp, Scalars } from '../op/types.js';
 import type { ModelConfig } from './config.js';
 
 /** What a model can have for its activation: a row of the table, fused where the backend has it, or a variant. */
-export type Activation = FusedOp | Variant;
+export type Activation = FusedOp<FusedActivationName> | Variant;
+
+/** The name of an activation that a model can have. */
+export type ActivationName = FusedActivationName | VariantName;
 
 /** What an activation may be told, for ablations. */
 export interface ActivationOptions extends PolyNormOptions {
@@ -20,7 +23,14 @@ export interface ActivationOptions extends PolyNormOptions {
 }
 
 /** The names of all activations that a model can have. */
-export const activationNames: readonly string[] = [...activations, ...variants].map(({ name }) => name);
+export const activationNames: readonly ActivationName[] = [...activations, ...variants].map(
+  ({ name }) => name,
+);
+
+/** Whether a text from outside is the name of an activation. */
+export function isActivationName(name: unknown): name is ActivationName {
+  return (activationNames as readonly unknown[]).includes(name);
+}
 
 /**
  * The activation of a name.
@@ -42,7 +52,7 @@ export function activationOf(name: string): Activation {
  *
  * @throws {PolycomError} `INVALID_ARGUMENT` for a name that there is none of, a variant's too
  */
-export function activationRow(name: string): FusedOp {
+export function activationRow(name: string): FusedOp<FusedActivationName> {
   const row = activationOf(name);
   if (isFused(row)) return row;
   const names = activations.map((fused) => fused.name).join(', ');
@@ -50,7 +60,7 @@ export function activationRow(name: string): FusedOp {
 }
 
 /** Whether it is a row of the table, with kernels, rather than a variant for ablations. */
-export function isFused(activation: Activation): activation is FusedOp {
+export function isFused(activation: Activation): activation is FusedOp<FusedActivationName> {
   return 'kernelName' in activation;
 }
 

@@ -1,7 +1,13 @@
 import { MAX_ORDER } from '../activations/coefficients.js';
 import { PolycomError } from '../errors.js';
 import { excerpt, nameOf } from '../excerpt.js';
-import { type ActivationOptions, activationNames, activationOf, coefficientsOf } from './activation.js';
+import {
+  type ActivationOptions,
+  activationNames,
+  activationOf,
+  coefficientsOf,
+  isActivationName,
+} from './activation.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 import { parameterTensors } from './shapes.js';
 
@@ -40,7 +46,7 @@ const FIELDS: Fields<ModelConfig> = {
   hidden: whole(1),
   activation: {
     expected: `one of ${activationNames.join(', ')}`,
-    holds: (value) => activationNames.includes(value as string),
+    holds: isActivationName,
   },
   activationOptions: someObject,
   order: {

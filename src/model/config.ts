@@ -1,8 +1,21 @@
-import type { ActivationOptions } from './activation.js';
+import type { ActivationName, ActivationOptions } from './activation.js';
 
-export type { ActivationOptions } from './activation.js';
+export {
+  type ActivationName,
+  type ActivationOptions,
+  activationNames,
+  isActivationName,
+} from './activation.js';
 export { checkConfig } from './check.js';
-export { type ConfigOverrides, configOf, type Preset, presets } from './presets.js';
+export {
+  type ConfigOverrides,
+  configOf,
+  isPresetName,
+  type Preset,
+  type PresetName,
+  presetNames,
+  presets,
+} from './presets.js';
 export { eachParameter, parameterCounts, parameterShapes, parameterTensors } from './shapes.js';
 
 /** A decoder in the manner of LLaMA: pre-RMSNorm, rotary embedding, causal attention, a feed-forward network. */
@@ -19,7 +32,7 @@ export interface ModelConfig {
   /** Of the feed-forward network, or of one expert in a mixture. */
   readonly hidden: number;
   /** The name of a row of the activation table, or of a variant (src/activations/variants.ts). */
-  readonly activation: string;
+  readonly activation: ActivationName;
   /** For ablations; the paper's forms by default. */
   readonly activationOptions?: ActivationOptions;
   /** Of a polynomial activation; the others have no use of it. */

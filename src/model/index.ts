@@ -1,14 +1,20 @@
 /** The transformer: its configuration, itself, and what measures it. Runs on whatever backend of tfjs is active. */
 export {
+  type ActivationName,
   type ActivationOptions,
+  activationNames,
   type ConfigOverrides,
   checkConfig,
   configOf,
   type ExpertConfig,
+  isActivationName,
+  isPresetName,
   type ModelConfig,
   type Preset,
+  type PresetName,
   parameterCounts,
   parameterShapes,
+  presetNames,
   presets,
 } from './config.js';
 export type { ParameterSource, Parameters } from './parameters.js';

@@ -20,8 +20,18 @@ const mixture: ExpertConfig = {
   zWeight: 0.001,
 };
 
+/** The names of the presets. */
+export type PresetName =
+  | 'tiny'
+  | 'tiny-moe'
+  | 'small'
+  | 'small-moe'
+  | 'gpt2-124m'
+  | 'dense-1.3b'
+  | 'moe-1b-7b';
+
 /** Models by name: two of the paper's (arXiv 2411.03884), one of GPT-2's size, and small ones for bytes. */
-export const presets: Readonly<Record<string, Preset>> = {
+export const presets: Readonly<Record<PresetName, Preset>> = {
   tiny: {
     ...common,
     vocabulary: 257,
@@ -116,6 +126,14 @@ export const presets: Readonly<Record<string, Preset>> = {
   },
 };
 
+/** The names of all presets. */
+export const presetNames: readonly PresetName[] = Object.keys(presets) as PresetName[];
+
+/** Whether a text from outside is the name of a preset. */
+export function isPresetName(name: unknown): name is PresetName {
+  return (presetNames as readonly unknown[]).includes(name);
+}
+
 /** What {@link configOf} may be told beside the preset: any field of the model. */
 export type ConfigOverrides = { readonly [key in keyof ModelConfig]?: ModelConfig[key] | undefined };
 
@@ -127,12 +145,14 @@ export type ConfigOverrides = { readonly [key in keyof ModelConfig]?: ModelConfi
  *   as it is; undefined is no override
  * @throws {PolycomError} `INVALID_ARGUMENT` for an unknown preset, or a field that {@link checkConfig} refuses
  */
-export function configOf(preset: string, overrides: ConfigOverrides = {}): ModelConfig {
-  if (!Object.hasOwn(presets, preset)) {
-    const names = Object.keys(presets).join(', ');
-    throw new PolycomError('INVALID_ARGUMENT', `there is no preset '${preset}'; expected one of ${names}`);
+export function configOf(preset: PresetName, overrides: ConfigOverrides = {}): ModelConfig {
+  if (!isPresetName(preset)) {
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `there is no preset '${preset}'; expected one of ${presetNames.join(', ')}`,
+    );
   }
-  const base = presets[preset]!;
+  const base = presets[preset];
   const activation = overrides.activation ?? 'polynorm';
   const hidden = isGated(activationOf(activation)) ? base.hidden : (base.hidden * 3) / 2;
   const given = Object.entries(overrides).filter(([, value]) => value !== undefined);

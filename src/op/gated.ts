@@ -3,7 +3,7 @@ import { Sums } from './reference.js';
 import type { FusedOp, Reference, ReferenceInputs } from './types.js';
 
 /** The row of an activation's gated form, y = f(gate) · up, from the activation's own row. */
-export function gatedOp(of: FusedOp, name: string, kernelName: string): FusedOp {
+export function gatedOp<Name extends string>(of: FusedOp, name: Name, kernelName: string): FusedOp<Name> {
   return {
     name,
     kernelName,
@@ -46,7 +46,7 @@ function times({ value, terms }: Sums, factors: Float64Array): Sums {
 }
 
 /** The row of a gated activation that takes gate and up packed in one tensor, [gate | up] on its last axis. */
-export function packedOp(of: FusedOp): FusedOp {
+export function packedOp<Name extends string>(of: FusedOp<Name>): FusedOp<Name> {
   return {
     ...of,
     kernelName: `${of.kernelName}Packed`,

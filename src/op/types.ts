@@ -23,9 +23,9 @@ export interface Reference {
  * A fused op: one kernel forward, one backward, on every host; a composition of tf ops elsewhere.
  * Forward takes `inputs` and gives y; backward takes `inputs` and dy and gives the gradient of each input.
  */
-export interface FusedOp {
+export interface FusedOp<Name extends string = string> {
   /** One lowercase word; the C functions are `pc_<name>_forward` and `pc_<name>_backward`. */
-  readonly name: string;
+  readonly name: Name;
   /** The tfjs kernel; its gradient's is this with `Grad` behind it. */
   readonly kernelName: string;
   /** In the order of the C argument block. The first gives the output its shape. */

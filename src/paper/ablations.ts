@@ -1,4 +1,4 @@
-import type { ConfigOverrides } from '../model/config.js';
+import type { ActivationName, ConfigOverrides } from '../model/config.js';
 
 /** One way of an ablation: what is changed in the dense comparison's model. */
 export interface Ablation {
@@ -6,7 +6,7 @@ export interface Ablation {
   readonly group: string;
   /** For people. */
   readonly label: string;
-  readonly set: ConfigOverrides & { readonly activation: string };
+  readonly set: ConfigOverrides & { readonly activation: ActivationName };
   /** The activation of the dense comparison whose learning rate it has. */
   readonly rateOf: string;
 }
@@ -16,7 +16,7 @@ type Poly = 'polynorm' | 'polyrelu';
 const TITLES: Readonly<Record<Poly, string>> = { polynorm: 'PolyNorm', polyrelu: 'PolyReLU' };
 
 /** The ways of a group that differ in their activation alone: name, label, whose rate. */
-function forms(group: string, list: readonly (readonly [string, string, string])[]): Ablation[] {
+function forms(group: string, list: readonly (readonly [ActivationName, string, string])[]): Ablation[] {
   return list.map(([activation, label, rateOf]) => ({ group, label, set: { activation }, rateOf }));
 }
 

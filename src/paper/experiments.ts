@@ -1,3 +1,4 @@
+import { activationOf } from '../model/activation.js';
 import { type ConfigOverrides, configOf, type ModelConfig, presets } from '../model/config.js';
 import { ablations } from './ablations.js';
 import { DENSE } from './names.js';
@@ -111,7 +112,7 @@ function sizedRun(
   { scale, rates }: PlanOptions,
   size: Size,
   data: DataSpec,
-  { activation, ...set }: ConfigOverrides & { readonly activation: string },
+  { activation, ...set }: Omit<ConfigOverrides, 'activation'> & { readonly activation: string },
   labels: RunLabels,
   options: { readonly steps?: keyof NonNullable<Scale['steps']>; readonly rateOf?: string } = {},
 ): PlannedRun {
@@ -146,12 +147,12 @@ export function configOfSize(
   data: Pick<DataSpec, 'vocabulary'>,
   more: ConfigOverrides = {},
 ): ModelConfig {
-  const { vocabulary } = data;
   const { hidden: gated, ...rest } = set;
-  const plain = configOf(preset, { ...rest, vocabulary, ...more, activation });
+  const shared = { ...rest, vocabulary: data.vocabulary, ...more, activation: activationOf(activation).name };
+  const plain = configOf(preset, shared);
   if (gated === undefined) return plain;
-  const hidden = (gated * plain.hidden) / presets[preset]!.hidden;
-  return configOf(preset, { ...rest, vocabulary, ...more, activation, hidden });
+  const hidden = (gated * plain.hidden) / presets[preset].hidden;
+  return configOf(preset, { ...shared, hidden });
 }
 
 /** Of each of three lists, the seeds last: runs that are compared with each other follow each other. */

@@ -1,11 +1,11 @@
 import { PolycomError } from '../errors.js';
-import type { ConfigOverrides } from '../model/config.js';
+import type { ConfigOverrides, PresetName } from '../model/config.js';
 import type { RunSettings } from './types.js';
 
 /** A size of model: a preset and what is changed in it. `hidden` is the width of a gated feed-forward network. */
 export interface Size {
   readonly name: string;
-  readonly preset: string;
+  readonly preset: PresetName;
   readonly set?: ConfigOverrides;
 }
 

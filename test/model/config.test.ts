@@ -4,11 +4,15 @@ import { activations } from '../../src/activations/table.js';
 import { PolycomError } from '../../src/errors.js';
 import { isGated } from '../../src/model/activation.js';
 import {
+  activationNames,
   checkConfig,
   configOf,
+  isActivationName,
+  isPresetName,
   type ModelConfig,
   parameterCounts,
   parameterShapes,
+  presetNames,
   presets,
 } from '../../src/model/config.js';
 
@@ -40,7 +44,7 @@ test('GPT-2’s size is 124 million', () => {
   expect(parameterCounts(configOf('gpt2-124m', { activation: 'gelu' })).total / 1e6).toBeCloseTo(124, 0);
 });
 
-test.each(Object.keys(presets))('%s is sound, and as large with every activation', (preset) => {
+test.each(presetNames)('%s is sound, and as large with every activation', (preset) => {
   const sizes = activations.map(({ name }) => {
     const { total } = parameterCounts(configOf(preset, { activation: name }));
     return total;
@@ -116,8 +120,25 @@ describe('a configuration is refused', () => {
   });
 
   test('by the name of its preset or activation', () => {
+    // @ts-expect-error: the compiler knows the presets
     expect(() => configOf('huge')).toThrow(/no preset 'huge'; expected one of tiny/);
+    // @ts-expect-error
     expect(() => configOf('toString')).toThrow(/no preset/);
+    // @ts-expect-error: and the activations
     expect(() => configOf('tiny', { activation: 'tanh' })).toThrow(/activation is "tanh"/);
   });
+});
+
+test('names from outside can be asked for', () => {
+  const text: string = 'polynorm';
+  if (!isActivationName(text) || !isPresetName('tiny')) throw new Error('unreachable');
+  expect(configOf('tiny', { activation: text }).activation).toBe('polynorm');
+  expect(activationNames.filter((name) => !isActivationName(name))).toEqual([]);
+  expect([...presetNames, 'Tiny', 'toString', 1, null].filter((name) => !isPresetName(name))).toEqual([
+    'Tiny',
+    'toString',
+    1,
+    null,
+  ]);
+  expect(['PolyNorm', '', undefined].filter(isActivationName)).toEqual([]);
 });

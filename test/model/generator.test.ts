@@ -63,7 +63,9 @@ test('a model begins as its configuration says', () => {
 });
 
 test('models that differ in their activation begin with the same values where their shapes agree', () => {
-  const [gated, plain] = ['swiglu', 'polynorm'].map((activation) => configOf('tiny', { activation }));
+  const [gated, plain] = (['swiglu', 'polynorm'] as const).map((activation) =>
+    configOf('tiny', { activation }),
+  );
   const shapes = parameterShapes(plain!);
   const same = [...parameterShapes(gated!)].filter(([name, shape]) => {
     return JSON.stringify(shapes.get(name)) === JSON.stringify(shape);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
-import { configOf, presets } from '../../src/model/config.js';
+import { configOf, presetNames } from '../../src/model/config.js';
 import { fromHuggingFace, isLlamaForm, toHuggingFace } from '../../src/model/huggingface.js';
 
 /** As transformers wrote it before its version 5. */
@@ -65,8 +65,8 @@ test('takes the base of the rotary embedding from where transformers 5 has it', 
   expect(fromHuggingFace(now, 'x').ropeBase).toBe(1234.5);
 });
 
-test.each(Object.keys(presets))('the preset %s comes back, with any activation', (preset) => {
-  for (const activation of ['polynorm', 'swiglu', 'geglu', 'relu']) {
+test.each(presetNames)('the preset %s comes back, with any activation', (preset) => {
+  for (const activation of ['polynorm', 'swiglu', 'geglu', 'relu'] as const) {
     const config = configOf(preset, { activation, order: 3 });
     const json: unknown = JSON.parse(JSON.stringify(toHuggingFace(config)));
     expect(fromHuggingFace(json, 'x')).toEqual(config);
@@ -81,7 +81,7 @@ test('what LLaMA can hold is a LLaMA, with an end of text where one is named', (
     eos_token_id: 256,
   });
   expect(toHuggingFace(swiglu)).toMatchObject({ bos_token_id: null, eos_token_id: null });
-  const others = [{ qkNorm: true }, { dropout: 0.1 }, { activation: 'silu' }, { width: 190 }];
+  const others = [{ qkNorm: true }, { dropout: 0.1 }, { activation: 'silu' as const }, { width: 190 }];
   for (const other of others) expect(isLlamaForm({ ...swiglu, ...other })).toBe(false);
 });
 

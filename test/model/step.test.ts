@@ -36,29 +36,32 @@ function stepOf(model: Transformer, words: [tf.Tensor2D, tf.Tensor2D], options: 
 }
 
 describe('dropout', () => {
-  test.each(['tiny', 'tiny-moe'])('drops the same however the gradients are computed: %s', (preset) => {
-    const model = Transformer.create(configOf(preset, { dropout: 0.2, layers: 2 }), { seed: 3 });
-    const words = batchOf(model.config, 2, 12);
-    const [tape, ...others] = WAYS.map((way) => stepOf(model, words, { ...way, step: 7 }));
-    for (const other of others) {
-      expect(other.loss).toBeCloseTo(tape!.loss, 5);
-      for (const [name, gradient] of other.gradients) {
-        expect(distance(gradient, tape!.gradients.get(name)!), name).toBeLessThan(1e-5);
+  test.each(['tiny', 'tiny-moe'] as const)(
+    'drops the same however the gradients are computed: %s',
+    (preset) => {
+      const model = Transformer.create(configOf(preset, { dropout: 0.2, layers: 2 }), { seed: 3 });
+      const words = batchOf(model.config, 2, 12);
+      const [tape, ...others] = WAYS.map((way) => stepOf(model, words, { ...way, step: 7 }));
+      for (const other of others) {
+        expect(other.loss).toBeCloseTo(tape!.loss, 5);
+        for (const [name, gradient] of other.gradients) {
+          expect(distance(gradient, tape!.gradients.get(name)!), name).toBeLessThan(1e-5);
+        }
       }
-    }
-    const losses = [undefined, 7, 8]
-      .map((step) => stepOf(model, words, step === undefined ? {} : { step }))
-      .map(({ loss }) => loss);
-    expect(losses[1]).toBe(others[1]!.loss); // the same step again
-    expect(new Set(losses).size).toBe(3);
-    tf.dispose(words);
-    model.dispose();
-  });
+      const losses = [undefined, 7, 8]
+        .map((step) => stepOf(model, words, step === undefined ? {} : { step }))
+        .map(({ loss }) => loss);
+      expect(losses[1]).toBe(others[1]!.loss); // the same step again
+      expect(new Set(losses).size).toBe(3);
+      tf.dispose(words);
+      model.dispose();
+    },
+  );
 });
 
 describe('a step', () => {
   test.each(WAYS)('leaves nothing: %o', (options) => {
-    for (const preset of ['tiny', 'tiny-moe']) {
+    for (const preset of ['tiny', 'tiny-moe'] as const) {
       const model = Transformer.create(configOf(preset));
       const words = batchOf(model.config, 2, 8);
       const memories = Array.from({ length: 3 }, () => {
@@ -85,7 +88,7 @@ describe('a step', () => {
   test.skipIf(!tensorflowStatus.fused).each(WAYS)(
     'uploads neither ones nor zeros of the size of anything: %o',
     (options) => {
-      for (const preset of ['tiny', 'tiny-moe']) {
+      for (const preset of ['tiny', 'tiny-moe'] as const) {
         const model = Transformer.create(configOf(preset, { activation: 'relu' }));
         const [batch, time] = [2, 40];
         const words = batchOf(model.config, batch, time);
@@ -162,7 +165,7 @@ describe('the gradients', () => {
 });
 
 describe.skipIf(!hasTensorflow)('the memory of a step', () => {
-  test.each(['tiny', 'tiny-moe'])(
+  test.each(['tiny', 'tiny-moe'] as const)(
     'with hand-written gradients is a third of the stock tape’s: %s',
     (preset) => {
       const model = Transformer.create(configOf(preset, { layers: 4 }));

@@ -67,7 +67,7 @@ describe('every activation', () => {
   });
 });
 
-test.each(['tiny', 'tiny-moe'])('the loss is tfjs’s to differentiate: %s', (preset) => {
+test.each(['tiny', 'tiny-moe'] as const)('the loss is tfjs’s to differentiate: %s', (preset) => {
   const model = Transformer.create(configOf(preset));
   const words = batchOf(model.config, 2, 9);
   const variables = [...model.parameters.values()];
@@ -129,7 +129,7 @@ class PlainCache implements KeyValueCache {
   }
 }
 
-test.each(['tiny', 'tiny-moe'])('logits through a cache are those without one: %s', (preset) => {
+test.each(['tiny', 'tiny-moe'] as const)('logits through a cache are those without one: %s', (preset) => {
   const model = Transformer.create(configOf(preset), { seed: 2 });
   const [tokens] = batchOf(model.config, 2, 12);
   const whole = model.logits(tokens);

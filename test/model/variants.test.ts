@@ -159,7 +159,7 @@ describe('the options', () => {
     paper.dispose();
   });
 
-  test.each(['polynorm', 'polynormglu', 'polyrelunorm', 'polynormi'])(
+  test.each(['polynorm', 'polynormglu', 'polyrelunorm', 'polynormi'] as const)(
     'reach %s, forward and backward',
     (activation) => {
       const words = batchOf(configOf('tiny'), 1, 8);

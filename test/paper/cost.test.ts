@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { ActivationName } from '../../src/model/config.js';
 import { flopsRows } from '../../src/paper/cost/flops.js';
 import { runCost } from '../../src/paper/cost/index.js';
 import { analyticMemory } from '../../src/paper/cost/memory.js';
@@ -48,7 +49,7 @@ const hasTensorflow = tensorflowStatus.package !== undefined;
 if (!hasTensorflow) console.warn(`skipped: measured cost: ${tensorflowStatus.missing}`);
 
 test.skipIf(!hasTensorflow)('measured: what is kept, the peaks of steps, their times', async () => {
-  const names = ['relu', 'swiglu', 'polyrelu', 'polynorm'];
+  const names: ActivationName[] = ['relu', 'swiglu', 'polyrelu', 'polynorm'];
   const cost = await runCost({ quick: true, batch: 2, time: 32, activations: names });
   expect(cost.backend).toBe('tensorflow');
   for (const { activation, kept, peak } of cost.memory) {

@@ -1,3 +1,4 @@
+import { activationOf } from '../../src/model/activation.js';
 import { configOf, parameterCounts } from '../../src/model/config.js';
 import { idOf } from '../../src/paper/specs.js';
 import type { CompareDocument, DocumentRun, RunLabels, RunResult, RunSpec } from '../../src/paper/types.js';
@@ -19,7 +20,7 @@ const STEPS = 200;
 /** A run that falls from 5 nats to where its activation ends; seeds differ, and do so a little by activation too. */
 export function runOf(labels: RunLabels, more: Partial<RunSpec['config']> = {}, gain = 0): DocumentRun {
   const { activation, seed, data } = labels;
-  const config = { ...configOf('tiny', { activation, layers: 2 }), ...more };
+  const config = { ...configOf('tiny', { activation: activationOf(activation).name, layers: 2 }), ...more };
   const spec: RunSpec = {
     schema: 1,
     config,

@@ -11,7 +11,9 @@ import { RunStore } from '../../src/paper/store.js';
 import type { RunResult, RunSpec } from '../../src/paper/types.js';
 import { emptyFolder, logOf, lossesOf, tinySpec } from './runs.js';
 
-const specs = ['polynorm', 'swiglu', 'relu'].flatMap((name) => [1, 2].map((seed) => tinySpec(name, seed)));
+const specs = (['polynorm', 'swiglu', 'relu'] as const).flatMap((name) =>
+  [1, 2].map((seed) => tinySpec(name, seed)),
+);
 
 test('the same specs have the same losses, bit for bit, in one worker and in two', async () => {
   const [one, two] = [emptyFolder(), emptyFolder()];

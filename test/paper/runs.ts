@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { configOf } from '../../src/model/config.js';
-import type { Scale } from '../../src/paper/scales.js';
+import { type ActivationName, configOf } from '../../src/model/config.js';
+import type { Scale, Size } from '../../src/paper/scales.js';
 import { idOf, syntheticData } from '../../src/paper/specs.js';
 import { RunStore } from '../../src/paper/store.js';
 import type { RunSpec } from '../../src/paper/types.js';
@@ -26,7 +26,7 @@ export function emptyFolder(): string {
 const SIZE = { width: 8, layers: 1, heads: 1, kvHeads: 1, headWidth: 8, hidden: 16, context: 8 };
 
 /** A run that takes a moment. */
-export function tinySpec(activation: string, seed: number, steps = 12): RunSpec {
+export function tinySpec(activation: ActivationName, seed: number, steps = 12): RunSpec {
   const data = syntheticData({ vocabulary: 16, length: 2 ** 12 });
   const hidden = activation === 'swiglu' ? 16 : 24;
   return {
@@ -39,7 +39,7 @@ export function tinySpec(activation: string, seed: number, steps = 12): RunSpec 
   };
 }
 
-const tiny = { name: '8x1', preset: 'tiny', set: SIZE };
+const tiny: Size = { name: '8x1', preset: 'tiny', set: SIZE };
 
 /** A scale whose runs take a moment each. */
 export const tinyScale: Scale = {

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, test } from 'vitest';
-import { configOf, Transformer } from '../../src/model/index.js';
+import { configOf, type PresetName, Transformer } from '../../src/model/index.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
 import { AdamW } from '../../src/train/optimizer.js';
 
@@ -11,7 +11,7 @@ beforeAll(async () => void (await tf.setBackend(backend)));
 const SETTLED = 10;
 
 // On tfjs cpu a step takes some twenty times as long.
-test.each([
+test.each<[PresetName, number]>([
   ['tiny', backend === 'tensorflow' ? 1000 : 50],
   ['tiny-moe', backend === 'tensorflow' ? 200 : 20],
 ])(

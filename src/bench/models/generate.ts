@@ -1,6 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { Decoder } from '../../generate/index.js';
-import { configOf, parameterCounts, Transformer } from '../../model/index.js';
+import {
+  type ActivationName,
+  configOf,
+  type PresetName,
+  parameterCounts,
+  Transformer,
+} from '../../model/index.js';
 import { unfused } from '../../op/run.js';
 import { uniform } from '../../op/sample.js';
 import type { OnStep } from '../parts.js';
@@ -11,9 +17,9 @@ import type { GenerateRow } from './types.js';
 
 /** What generates, and how long it is measured. */
 export interface GenerateJob {
-  readonly preset: string;
-  readonly activations: readonly string[];
-  readonly compared: readonly string[];
+  readonly preset: PresetName;
+  readonly activations: readonly ActivationName[];
+  readonly compared: readonly ActivationName[];
   readonly batches: readonly number[];
   /** Tokens of a prompt. */
   readonly length: number;

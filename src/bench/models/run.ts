@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../../errors.js';
+import type { ActivationName, PresetName } from '../../model/config.js';
 import { packageVersion } from '../../package.js';
 import { currentCommit, describeMachine } from '../machine.js';
 import type { OnStep } from '../parts.js';
@@ -16,9 +17,9 @@ import type { GenerateDocument, TrainDocument, TrainRow } from './types.js';
 export interface ModelBenchOptions {
   readonly quick?: boolean;
   /** `small` by default. */
-  readonly preset?: string;
+  readonly preset?: PresetName;
   /** The six of the paper's comparison by default. */
-  readonly activations?: readonly string[];
+  readonly activations?: readonly ActivationName[];
   readonly batch?: number;
   /** Tokens of a sequence or, for generation, of a prompt. */
   readonly time?: number;
@@ -87,7 +88,7 @@ export async function benchGeneration(options: ModelBenchOptions = {}): Promise<
 }
 
 /** The first and the last of them: what stands for the others where time is short. */
-function comparedOf(activations: readonly string[]): string[] {
+function comparedOf(activations: readonly ActivationName[]): ActivationName[] {
   return activations.filter((_, i) => i === 0 || i === activations.length - 1);
 }
 
@@ -146,12 +147,12 @@ function argumentsOf({ quick, preset, activations, batch, time }: ModelBenchOpti
 }
 
 /** Gives a list of activations back, checked. */
-export async function checkActivations(names: readonly string[]): Promise<readonly string[]> {
+export async function checkActivations(names: readonly string[]): Promise<readonly ActivationName[]> {
   const { activations } = await import('../../activations/table.js');
-  const known = activations.map(({ name }) => name);
-  for (const name of names) {
-    if (known.includes(name)) continue;
-    throw new PolycomError('INVALID_ARGUMENT', `activation '${name}'; expected some of ${known.join(', ')}`);
-  }
-  return names;
+  return names.map((name) => {
+    const row = activations.find((candidate) => candidate.name === name);
+    if (row !== undefined) return row.name;
+    const known = activations.map((candidate) => candidate.name).join(', ');
+    throw new PolycomError('INVALID_ARGUMENT', `activation '${name}'; expected some of ${known}`);
+  });
 }

@@ -1,6 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { activationOf, isFused, isGated } from '../../model/activation.js';
-import { configOf, type ModelConfig, measurePeak, parameterCounts } from '../../model/index.js';
+import {
+  type ActivationName,
+  configOf,
+  type ModelConfig,
+  measurePeak,
+  type PresetName,
+  parameterCounts,
+} from '../../model/index.js';
 import { measureMatmulPeak, utilisation } from '../../train/flops.js';
 import type { OnStep } from '../parts.js';
 import { type Effort, interleave } from '../sampling.js';
@@ -13,10 +20,10 @@ import type { ModelVariant, TrainRow } from './types.js';
 
 /** What is trained, and how long it is measured. */
 export interface TrainJob {
-  readonly preset: string;
-  readonly activations: readonly string[];
+  readonly preset: PresetName;
+  readonly activations: readonly ActivationName[];
   /** The activations that the slower variants are measured with too. */
-  readonly compared: readonly string[];
+  readonly compared: readonly ActivationName[];
   readonly variants: readonly OwnModelVariant[];
   readonly batch: number;
   readonly time: number;
@@ -138,7 +145,7 @@ function partsOf(stepper: Stepper, whole: number): Partial<TrainRow> {
 }
 
 /** The activations that are compared, where nobody says which: the paper's, at equal parameters. */
-export const COMPARED_ACTIVATIONS: readonly string[] = [
+export const COMPARED_ACTIVATIONS: readonly ActivationName[] = [
   'relu',
   'relu2',
   'gelu',

@@ -1,3 +1,4 @@
+import type { ActivationName, PresetName } from '../../model/config.js';
 import type { Allocator, DocumentOf, Timing } from '../types.js';
 
 /**
@@ -7,9 +8,9 @@ import type { Allocator, DocumentOf, Timing } from '../types.js';
 export type ModelVariant = 'fused' | 'composed' | 'stock' | `peer:${string}`;
 
 interface ModelIdentity {
-  readonly preset: string;
+  readonly preset: PresetName;
   /** A row of the activation table. */
-  readonly activation: string;
+  readonly activation: ActivationName;
   readonly variant: ModelVariant;
   readonly backend: string;
   readonly device: 'cpu';

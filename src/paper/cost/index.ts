@@ -3,7 +3,7 @@ import { COMPARED_ACTIVATIONS, measureTraining } from '../../bench/models/train.
 import type { TrainRow } from '../../bench/models/types.js';
 import { activateTensorflow, type OnStep } from '../../bench/parts.js';
 import { withoutFolders } from '../../bench/run.js';
-import { configOf } from '../../model/index.js';
+import { type ActivationName, configOf, type PresetName } from '../../model/index.js';
 import { tensorflowStatus } from '../../tensorflow/index.js';
 import { type FlopsRow, flopsRows, PUBLISHED_FLOPS_SOURCE } from './flops.js';
 import { analyticMemory, type MemoryRow, memoryRows, type StepMemoryRow, stepMemoryRow } from './memory.js';
@@ -16,12 +16,12 @@ export interface CostOptions {
   /** A small model and few rounds. */
   readonly quick?: boolean;
   /** `small` by default, `tiny` where quick. */
-  readonly preset?: string;
+  readonly preset?: PresetName;
   /** Sequences of a step, and tokens of each. */
   readonly batch?: number;
   readonly time?: number;
   /** The six that the paper compares, by default. */
-  readonly activations?: readonly string[];
+  readonly activations?: readonly ActivationName[];
   readonly onStep?: OnStep;
 }
 
