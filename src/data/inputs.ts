@@ -1,7 +1,8 @@
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { extname, join, relative, resolve, sep } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { PolycomError } from '../errors.js';
+import { isMadeFolder, isRunLog } from './made.js';
 
 /** A file of text, or of a JSON object with text a line. */
 export interface InputFile {
@@ -27,7 +28,7 @@ const TEXT = ['.txt', '.text', '.md'];
 /**
  * The files to read: those named, whatever they are called (`.jsonl` and `.ndjson` are JSON lines), and, in folders
  * and the folders within, those that are called like text or JSON lines, sorted by path. Empty and hidden files of
- * folders are passed over.
+ * folders are passed over, and so is what commands have written there: runs, models, token shards.
  *
  * @throws {PolycomError} `INVALID_ARGUMENT` where one is missing or empty, or a folder has nothing to read
  */
@@ -66,11 +67,7 @@ function inputFile(path: string, found: Stats): InputFile {
 }
 
 async function findInFolder(folder: string): Promise<Inputs> {
-  const names = (await entries(folder))
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((name) => !name.split(sep).some((part) => part.startsWith('.')))
-    .sort();
+  const names = (await namesIn(folder)).sort();
   const wanted = names.filter((name) => [...TEXT, ...JSONL].includes(extname(name).toLowerCase()));
   const files: InputFile[] = [];
   for (const name of wanted) {
@@ -81,13 +78,28 @@ async function findInFolder(folder: string): Promise<Inputs> {
   throw new PolycomError(
     'INVALID_ARGUMENT',
     `${folder} has nothing to read; expected files called ${[...TEXT, ...JSONL].join(', ')} that are not empty`,
-    { remedy: 'files that are called otherwise can be given one by one' },
+    { remedy: 'files that are called otherwise, or lie in the folder of a run, can be given one by one' },
   );
+}
+
+/** The files in a folder and the folders within, but for hidden ones and what commands have written there. */
+async function namesIn(root: string, folder: string = ''): Promise<string[]> {
+  const path = join(root, folder);
+  const all = (await entries(path)).filter(({ name }) => !name.startsWith('.'));
+  const inside = all.map(({ name }) => name);
+  if (folder !== '' && (await isMadeFolder(path, inside))) return [];
+  const names: string[] = [];
+  for (const entry of all) {
+    const name = join(folder, entry.name);
+    if (entry.isDirectory()) names.push(...(await namesIn(root, name)));
+    else if (!(await isRunLog(path, entry.name))) names.push(name);
+  }
+  return names;
 }
 
 async function entries(folder: string): Promise<Dirent[]> {
   try {
-    return await readdir(folder, { recursive: true, withFileTypes: true });
+    return await readdir(folder, { withFileTypes: true });
   } catch (cause) {
     throw new PolycomError('INVALID_ARGUMENT', `${folder} cannot be read`, { cause });
   }
