@@ -52,6 +52,7 @@ async function buildLibrary(): Promise<void> {
     architectures: options['all-architectures']
       ? 'all'
       : (process.env.CUDAARCHS ?? localArchitecture() ?? HOPPER),
+    strict: process.env.CI !== undefined,
     onStart: () => say('compiling the native library'),
     ...(options.native ? { onOutput: (text: string) => void process.stderr.write(text) } : {}),
   });

@@ -1,6 +1,9 @@
 // Chooses, once, the instruction set that the CPU kernels run with.
 #include <stdlib.h>
 #include <string.h>
+#if defined(PC_X86)
+#include <cpuid.h>
+#endif
 
 #include "core/optimizer.h"
 #include "cpu/attention_cut.h"
@@ -60,10 +63,17 @@ namespace {
 
 enum class level { baseline, avx2, avx512 };
 
+#if defined(PC_X86)
+// Clang's __builtin_cpu_supports knows no "f16c" for years after 14.
+bool has_f16c() {
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 level best_level() {
 #if defined(PC_X86)
-  const bool avx2 =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const level best = avx512 ? level::avx512 : avx2 ? level::avx2 : level::baseline;

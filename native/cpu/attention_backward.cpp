@@ -149,7 +149,10 @@ void sum_dq(const pc_queue& queue, const attention_call& call, const attention_c
   parallel_for(
       call.batch * call.time, queue.threads,
       [](void* opaque, int64_t i) {
-        const auto& [of, slabs] = *static_cast<const context_t*>(opaque);
+        // No structured binding: in C++17 a lambda captures none.
+        const context_t& c = *static_cast<const context_t*>(opaque);
+        const attention_call& of = c.call;
+        const attention_cut& slabs = c.cut;
         const int64_t b = i / of.time, t = i % of.time, count = divide_up(of.seen(b, t), slabs.slab);
         for (int64_t head = 0; head < of.heads; ++head) {
           map(output<float>{of.dq.row(b, t, head)}, of.width, false, [&](int64_t d, int64_t n) {

@@ -31,13 +31,10 @@ PC_INLINE void transpose_block(const float* const (&from)[4], int64_t d, float* 
   memcpy(&b, from[1] + d, sizeof b);
   memcpy(&c, from[2] + d, sizeof c);
   memcpy(&e, from[3] + d, sizeof e);
-  const four low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-             low2 = __builtin_shufflevector(c, e, 0, 4, 1, 5);
-  const four high = __builtin_shufflevector(a, b, 2, 6, 3, 7),
-             high2 = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-  const four columns[4] = {
-      __builtin_shufflevector(low, low2, 0, 1, 4, 5), __builtin_shufflevector(low, low2, 2, 3, 6, 7),
-      __builtin_shufflevector(high, high2, 0, 1, 4, 5), __builtin_shufflevector(high, high2, 2, 3, 6, 7)};
+  const four low = pick<four, 0, 4, 1, 5>(a, b), low2 = pick<four, 0, 4, 1, 5>(c, e);
+  const four high = pick<four, 2, 6, 3, 7>(a, b), high2 = pick<four, 2, 6, 3, 7>(c, e);
+  const four columns[4] = {pick<four, 0, 1, 4, 5>(low, low2), pick<four, 2, 3, 6, 7>(low, low2),
+                           pick<four, 0, 1, 4, 5>(high, high2), pick<four, 2, 3, 6, 7>(high, high2)};
   for (int i = 0; i < 4; ++i) memcpy(to + i * pitch, &columns[i], sizeof(four));
 }
 

@@ -256,6 +256,18 @@ PC_INLINE void map(const Output& out, int64_t n, bool streaming, Body body) {
   if (i < n) out.template put<false>(i, n - i, body(i, n - i));
 }
 
+// These lanes of a, and of b after it, in this order.
+template <class Result, int... Lanes, class V>
+PC_INLINE Result pick(V a, V b) {
+#if defined(__clang__) || __GNUC__ >= 12
+  return __builtin_shufflevector(a, b, Lanes...);
+#else
+  // g++ 11 lacks the builtin.
+  constexpr int width = sizeof(V) / sizeof(a[0]);
+  return Result{(Lanes < width ? a[Lanes % width] : b[Lanes % width])...};
+#endif
+}
+
 // The lanes' sum: halves upon halves, an order that is fixed.
 typedef double two_doubles __attribute__((vector_size(16)));
 typedef double four_doubles __attribute__((vector_size(32)));
@@ -263,14 +275,14 @@ typedef double eight_doubles __attribute__((vector_size(64)));
 typedef double sixteen_doubles __attribute__((vector_size(128)));
 PC_INLINE double sum_of_lanes(two_doubles v) { return v[0] + v[1]; }
 PC_INLINE double sum_of_lanes(four_doubles v) {
-  return sum_of_lanes(__builtin_shufflevector(v, v, 0, 1) + __builtin_shufflevector(v, v, 2, 3));
+  return sum_of_lanes(pick<two_doubles, 0, 1>(v, v) + pick<two_doubles, 2, 3>(v, v));
 }
 PC_INLINE double sum_of_lanes(eight_doubles v) {
-  return sum_of_lanes(__builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7));
+  return sum_of_lanes(pick<four_doubles, 0, 1, 2, 3>(v, v) + pick<four_doubles, 4, 5, 6, 7>(v, v));
 }
 PC_INLINE double sum_of_lanes(sixteen_doubles v) {
-  return sum_of_lanes(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                      __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+  return sum_of_lanes(pick<eight_doubles, 0, 1, 2, 3, 4, 5, 6, 7>(v, v) +
+                      pick<eight_doubles, 8, 9, 10, 11, 12, 13, 14, 15>(v, v));
 }
 
 // A block's worth of float sums, carried over into double: long rows keep their accuracy.

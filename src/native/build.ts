@@ -19,6 +19,8 @@ export interface BuildOptions {
    * that CMakeLists.txt lists.
    */
   readonly architectures?: string | undefined;
+  /** Whether a compiler's warning is an error: as for CI, whose compilers are known. */
+  readonly strict?: boolean | undefined;
   /** The folder for CMake's files and, in `Release`, the library and the addon: one in the user's cache by default. */
   readonly folder?: string | undefined;
   /** Called before compiling, when there is something to compile, with a line that says what. */
@@ -138,8 +140,13 @@ async function nvccFound(): Promise<string> {
   return program === undefined ? '' : `${program} ${version}`.trim();
 }
 
-function flagsOf({ cuda = 'auto', architectures = process.env.CUDAARCHS ?? 'all' }: BuildOptions): string[] {
+function flagsOf({
+  cuda = 'auto',
+  architectures = process.env.CUDAARCHS ?? 'all',
+  strict = false,
+}: BuildOptions): string[] {
   const flags = [`--CDPOLYCOM_CUDA=${cuda.toUpperCase()}`];
+  if (strict) flags.push('--CDPOLYCOM_WERROR=ON');
   if (architectures !== 'all') flags.push(`--CDCMAKE_CUDA_ARCHITECTURES=${architectures}`);
   return flags;
 }
@@ -152,7 +159,10 @@ function pickCuda(cuda: CudaChoice | undefined): { cuda?: CudaChoice } {
   return cuda === undefined ? {} : { cuda };
 }
 
-/** A digest of everything that the library is compiled from: the files of these folders, and what steers CMake. */
+/**
+ * A digest of everything that the library is compiled from: the files of these folders, and what steers CMake. Of
+ * package.json that is the version and the Node-API's: a changed dependency or script compiles nothing anew.
+ */
 function sourcesDigest(folders: readonly string[]): string {
   const sources = folders.flatMap((folder) =>
     readdirSync(join(packageFolder, folder), { recursive: true, withFileTypes: true })
@@ -160,10 +170,11 @@ function sourcesDigest(folders: readonly string[]): string {
       .map((entry) => join(entry.parentPath, entry.name).slice(packageFolder.length)),
   );
   const digest = createHash('sha256');
-  for (const path of [...sources.sort(), 'CMakeLists.txt', 'package.json']) {
+  for (const path of [...sources.sort(), 'CMakeLists.txt']) {
     digest.update(path).update(readFileSync(join(packageFolder, path)));
   }
-  return digest.digest('hex');
+  const { version, binary } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
+  return digest.update(JSON.stringify({ version, binary })).digest('hex');
 }
 
 function readStamp(path: string): Recipe | undefined {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { lastLines, runCommand } from '../command.js';
@@ -44,7 +45,7 @@ export async function checkTools(): Promise<void> {
  * Runs cmake-js on this package's sources, offline: package.json's `binary` spares it Node's headers.
  *
  * @param command `rebuild` configures first; `compile` does so only in an empty folder, and ignores changed flags
- * @returns what CMake said of CUDA, if it configured
+ * @returns what CMake chose as to CUDA
  * @throws {PolycomError} `BUILD_FAILED` with the compiler's last lines
  */
 export async function runCmake(
@@ -52,7 +53,7 @@ export async function runCmake(
   folder: string,
   flags: readonly string[],
   onOutput?: (text: string) => void,
-): Promise<CudaChoice | undefined> {
+): Promise<CudaChoice> {
   const cmakeJs = dirname(requireHere.resolve('cmake-js/package.json'));
   const script = join(cmakeJs, 'bin', 'cmake-js');
   const jobs = ['--parallel', String(availableParallelism())];
@@ -61,11 +62,16 @@ export async function runCmake(
   // The flags say what CUDAARCHS said; CMake would take its `all` for more than CMakeLists.txt lists.
   const env = { ...process.env, CUDAARCHS: undefined };
   const result = await runCommand(process.execPath, args, env, onOutput);
-  if (result.status === 0) {
-    const said = /polycom: CUDA \w+, found (ON|OFF) \((.*)\)/.exec(result.stdout);
-    return said === null ? undefined : { found: said[1] === 'ON', architectures: said[2]! };
-  }
+  if (result.status === 0) return cudaChoice(folder);
   throw new PolycomError('BUILD_FAILED', `the native library does not compile:\n${lastLines(result, 30)}`, {
     remedy: 'read the first error above; without CUDA: npx polycom build --no-cuda',
   });
+}
+
+/** What CMakeLists.txt left in CMake's cache, by this run or an earlier one. */
+function cudaChoice(folder: string): CudaChoice {
+  const cache = readFileSync(join(folder, 'CMakeCache.txt'), 'utf8');
+  const value = (name: string): string => new RegExp(`^${name}:INTERNAL=(.*)$`, 'm').exec(cache)?.[1] ?? '';
+  const found = value('POLYCOM_CUDA_FOUND') === 'ON';
+  return { found, architectures: found ? value('POLYCOM_CUDA_FOR') : '' };
 }

@@ -26,7 +26,8 @@ export const native: NativeLibrary | undefined = found.found ? found : undefined
 export async function emulatedCuda(): Promise<NativeLibrary | undefined> {
   try {
     const folder = join(packageFolder, 'build', 'emulated');
-    return openLibrary((await buildNative({ cuda: 'emulated', folder })).library);
+    const strict = process.env.CI !== undefined;
+    return openLibrary((await buildNative({ cuda: 'emulated', folder, strict })).library);
   } catch (error) {
     console.warn(`skipped: the tests of the CUDA kernels on the emulator: ${error}`);
     return undefined;
