@@ -2,9 +2,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { typed } from './file-error.js';
+import { readWhole } from './files.js';
 import { makeFolder } from './folder.js';
 
 /** What one file of a stored folder must be. */
@@ -36,9 +37,10 @@ export async function sha256(file: string): Promise<string> {
 export async function readStored<T>(folder: string): Promise<Manifest<T> | undefined> {
   const manifest = await readManifest<T>(folder);
   if (manifest === undefined) return undefined;
-  for (const [path, { size }] of Object.entries(manifest.files)) {
+  for (const [path, file] of Object.entries(manifest.files)) {
+    const size = file?.size;
     const found = await stat(join(folder, path)).catch(() => undefined);
-    if (found?.size !== size) return undefined;
+    if (!found?.isFile() || found.size !== size) return undefined;
   }
   return manifest;
 }
@@ -106,11 +108,16 @@ export async function replaceFile(source: string, target: string): Promise<void>
 
 async function readManifest<T>(folder: string): Promise<Manifest<T> | undefined> {
   try {
-    const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest<T>;
-    return manifest.schema === 1 && typeof manifest.files === 'object' ? manifest : undefined;
+    const manifest = JSON.parse((await readWhole(join(folder, MANIFEST))).toString()) as Manifest<T>;
+    return manifest.schema === 1 && Object.keys(manifest.files).every(isWithin) ? manifest : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Whether a path stays in its folder. */
+function isWithin(path: string): boolean {
+  return !isAbsolute(path) && !normalize(path).startsWith('..');
 }
 
 async function moveIntoPlace<T>(

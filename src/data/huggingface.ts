@@ -4,11 +4,19 @@ import { dirname, join } from 'node:path';
 import type { Tokenizer as Library } from '@huggingface/tokenizers';
 import { fileError } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
+import { excerpt } from '../excerpt.js';
 import { readText } from '../text.js';
 import type { Tokenizer } from './tokenizer.js';
+import { checkTokenizer } from './tokenizer-check.js';
 
 /** What ends a text in the tokenizers of the day, where `tokenizer_config.json` does not say. */
 const ENDS = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos>'];
+
+const REMEDY = 'expected what save_pretrained of a fast tokenizer of transformers writes';
+const ALONE = { add_special_tokens: false };
+const CLEAN = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
+/** Of letters, digits, marks and more than one writing. */
+const SAMPLE = 'The 2 cats,\n\t  día 漢字 😀!';
 
 /** The models that the library runs; it would take others for one of these. */
 const MODELS: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', undefined];
@@ -31,10 +39,17 @@ export async function huggingFaceTokenizer(
   const config = configText === undefined ? {} : parseConfig(configText, file);
   const library = construct(() => {
     const { type } = (json.model ?? {}) as { type?: unknown };
-    if (!MODELS.includes(type)) throw new Error(`its model is a ${type}; expected BPE, WordPiece or Unigram`);
+    if (!MODELS.includes(type))
+      throw new Error(`its model is ${excerpt(type)}; expected BPE, WordPiece or Unigram`);
+    checkTokenizer(json);
     return new Library(json, config);
   }, file);
-  const vocabulary = construct(() => vocabularyOf(library), file);
+  const vocabulary = construct(() => {
+    // A part that is damaged fails in use alone. Without a token for the unknown, some of the sample has none.
+    const ids = library.encode(SAMPLE, ALONE).ids.filter(Number.isInteger);
+    if (ids.length > 0) library.decode(ids, CLEAN);
+    return vocabularyOf(library);
+  }, file);
   const endOfText = endOf(library, config);
   return {
     name: `huggingface-${createHash('sha256')
@@ -46,13 +61,13 @@ export async function huggingFaceTokenizer(
     ...(endOfText === undefined ? {} : { endOfText }),
     encode: (input) => {
       if (input === '') return new Uint32Array(0);
-      const { ids } = library.encode(input, { add_special_tokens: false });
+      const { ids } = using(() => library.encode(input, ALONE), file);
       return Uint32Array.from(ids, (id) => checked(id, vocabulary, file));
     },
     decode: (ids) => {
       if (ids.length === 0) return '';
       const list = Array.from(ids, (id) => checked(id, vocabulary, file));
-      return library.decode(list, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+      return using(() => library.decode(list, CLEAN), file);
     },
     save: async (folder) => {
       await writeFile(join(folder, 'tokenizer.json'), text);
@@ -82,13 +97,23 @@ async function load(file: string): Promise<typeof import('@huggingface/tokenizer
   }
 }
 
+/** What the library throws of a text: it checks little of the file beforehand. */
+function using<T>(work: () => T, file: string): T {
+  try {
+    return work();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new PolycomError('INVALID_ARGUMENT', `${file} fails on a text: ${why}`, { remedy: REMEDY, cause });
+  }
+}
+
 function construct<T>(make: () => T, file: string): T {
   try {
     return make();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new PolycomError('INVALID_ARGUMENT', `${file} is not a tokenizer.json that can be used: ${why}`, {
-      remedy: 'expected what save_pretrained of a fast tokenizer of transformers writes',
+      remedy: REMEDY,
       cause,
     });
   }
@@ -122,6 +147,6 @@ function checked(id: unknown, vocabulary: number, file: string): number {
   if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary) return id;
   throw new PolycomError(
     'INVALID_ARGUMENT',
-    `token ${id} is not in the vocabulary of ${file}; expected 0 to ${vocabulary - 1}`,
+    `token ${excerpt(id)} is not in the vocabulary of ${file}; expected 0 to ${vocabulary - 1}`,
   );
 }

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { PolycomError } from '../errors.js';
 import { fileError } from '../file-error.js';
 import { isIntact, readStored, store } from '../store.js';
@@ -90,7 +91,7 @@ async function checkFolder(out: string): Promise<void> {
 /** Whether a folder was made of these inputs with these settings. */
 function isSame(about: ShardsAbout, { files }: Inputs, { tokenizer, heldOut, field }: Settings): boolean {
   const made = [about.version, about.tokenizer?.name, about.share, about.field, about.inputs];
-  return JSON.stringify(made) === JSON.stringify([1, tokenizer.name, heldOut, field, files]);
+  return isDeepStrictEqual(made, [1, tokenizer.name, heldOut, field, files]);
 }
 
 async function fill(folder: string, { files, ignored }: Inputs, settings: Settings): Promise<ShardsAbout> {

@@ -1,8 +1,10 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PolycomError } from '../errors.js';
 import type { Manifest } from '../store.js';
+import { readTextSync } from '../text.js';
 import type { InputFile } from './inputs.js';
+import { damaged, parseManifest } from './manifest.js';
 import type { Shard } from './writer.js';
 
 /** A sequence of tokens that can be read anywhere. */
@@ -39,8 +41,6 @@ export interface ShardsAbout {
 
 export type ShardsManifest = Manifest<ShardsAbout>;
 
-const SHARD_NAME = /^(train|heldout)-\d{5,}\.bin$/;
-
 /**
  * Reads and checks the manifest of a folder of token shards, and that every file has its size.
  *
@@ -66,7 +66,7 @@ export function readManifest(folder: string): ShardsManifest {
 /** Whether a folder says that it holds token shards, be they whole or not. */
 export function isShardsFolder(folder: string): boolean {
   try {
-    const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as ShardsManifest;
+    const manifest = JSON.parse(readTextSync(join(folder, 'manifest.json'))) as ShardsManifest;
     return manifest.about.kind === 'polycom tokens';
   } catch {
     return false;
@@ -83,56 +83,11 @@ export function openShards(folder: string, side: Side): TokenSource {
   return new ShardReader(folder, readManifest(folder).about, side);
 }
 
-function parseManifest(path: string, folder: string): ShardsManifest {
-  let manifest: unknown;
-  try {
-    manifest = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    if (cause instanceof SyntaxError) throw damaged(path, 'it is no JSON');
-    throw new PolycomError('INVALID_ARGUMENT', `${folder} is no folder of token shards: no manifest.json`, {
-      remedy: 'polycom prepare <files> --out <folder> makes one',
-      cause,
-    });
-  }
-  if (isManifest(manifest)) return manifest;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `${path} is not the manifest of token shards, or of another version`,
-    {
-      remedy: 'polycom prepare <files> --out <another folder>',
-    },
-  );
-}
-
-function isManifest(value: unknown): value is ShardsManifest {
-  const { about, files } = (value ?? {}) as Partial<ShardsManifest>;
-  if (about?.kind !== 'polycom tokens' || about.version !== 1) return false;
-  if (about.bits !== 16 && about.bits !== 32) return false;
-  if (!isCount(about.tokenizer?.vocabulary) || typeof about.tokenizer.name !== 'string') return false;
-  return (['train', 'heldout'] as const).every((name) => {
-    const side = about.sides?.[name];
-    if (!isCount(side?.tokens) || !Array.isArray(side.shards)) return false;
-    return (side.shards as Partial<Shard>[]).every(
-      ({ file, tokens }) =>
-        isCount(tokens) && typeof file === 'string' && SHARD_NAME.test(file) && isCount(files?.[file]?.size),
-    );
-  });
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
 function checkSize(path: string, size: number): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) throw damaged(path, 'it is missing');
+  if (!found.isFile()) throw damaged(path, 'it is no file');
   if (found.size !== size) throw damaged(path, `${found.size} bytes; expected ${size}`);
-}
-
-function damaged(path: string, why: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', `${path} is damaged: ${why}`, {
-    remedy: 'delete the folder, then run polycom prepare again',
-  });
 }
 
 const OPEN_FILES = 16;

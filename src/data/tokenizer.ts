@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { PolycomError } from '../errors.js';
 import { readText } from '../text.js';
 import { byteTokenizer, byteTokenizerJson } from './bytes.js';
@@ -107,8 +108,9 @@ function parse(text: string, file: string): Record<string, unknown> {
 
 /** The built-in tokenizer that was saved as this: it needs no library. */
 function builtIn(json: Record<string, unknown>): Tokenizer | undefined {
-  const { model } = json as { model?: { vocab?: object } };
-  const same = (other: unknown): boolean => JSON.stringify(other) === JSON.stringify(json);
+  const { model } = json as { model?: { vocab?: object } | null };
+  // Goes no deeper than ours does, however deep a foreign file is.
+  const same = (other: unknown): boolean => isDeepStrictEqual(json, other);
   if (same(byteTokenizerJson())) return byteTokenizer;
   const count = Object.keys(model?.vocab ?? {}).length;
   return same(numberTokenizerJson(count)) ? numberTokenizer(count) : undefined;

@@ -386,7 +386,7 @@ describe('a damaged folder', () => {
     [
       'whose manifest names other files',
       (folder) => edit(folder, '"file": "train-00000.bin"', '"file": "../x.bin"'),
-      /not the manifest/,
+      /manifest\.json is damaged: a shard of train is/,
     ],
     [
       'whose counts do not fit',

@@ -187,3 +187,79 @@ describe('tokenizer.json', () => {
 async function expectNoLibrary(path: string): Promise<void> {
   await expectError(() => loadTokenizer(path), /npm install @huggingface\/tokenizers/, 'UNSUPPORTED');
 }
+
+describe('an absurd tokenizer.json is refused at once', () => {
+  const json = bpeJson();
+  const withId = (id: unknown) => ({
+    ...json,
+    model: { ...json.model, vocab: { ...json.model.vocab, odd: id } },
+  });
+  const withAdded = (...tokens: unknown[]) => ({
+    ...json,
+    added_tokens: [...(json.added_tokens as unknown[]), ...tokens],
+  });
+  /** The text of a tokenizer that has something in place of a number, which may be deeper than JSON.stringify writes. */
+  const withText = (content: object, text: string) => JSON.stringify(content).replace('12345', text);
+  const sequence = '{"type":"Sequence","pretokenizers":[';
+
+  test.each<[string, unknown, RegExp]>([
+    ['an id of a billion', withId(1e9), /the id of 'odd' is 1000000000, but its vocabulary has 267 tokens/],
+    ['an added id of a billion', withAdded({ content: 'x', id: 1e9 }), /the id of 'x' is 1000000000/],
+    ['an id beyond 2^53', withId(1e300), /the id of 'odd' is 1e\+300; expected a whole number/],
+    ['no id', withId(null), /the id of 'odd' is null; expected a whole number, 0 or more/],
+    ['an id below 0', withId(-1), /the id of 'odd' is -1/],
+    ['half an id', withId(1.5), /the id of 'odd' is 1\.5/],
+    ['a text for an id', withId('7'), /the id of 'odd' is "7"/],
+    ['an object for an id', withId({ id: 7 }), /the id of 'odd' is \{"id":7\}/],
+    ['an id that another has', withId(97), /'a' and 'odd' both have the id 97/],
+    ['an end of text without an id', withAdded({ content: '<eos>', id: null }), /the id of '<eos>' is null/],
+    [
+      'an added id twice',
+      withAdded({ content: 'x', id: 256 }),
+      /'<\|endoftext\|>' and 'x' both have the id 256/,
+    ],
+    [
+      'a token with two ids',
+      withAdded({ content: 'a', id: 300 }),
+      /the id of 'a' is 300 and 97; expected one/,
+    ],
+    [
+      'an added token of nothing',
+      withAdded({ content: '', id: 300 }),
+      /one of its added_tokens is \{"content":""/,
+    ],
+    ['an added token that is none', withAdded(null), /one of its added_tokens is null/],
+    ['no added tokens', { ...json, added_tokens: null }, /its added_tokens are null; expected a list/],
+    ['no model', { ...json, model: null }, /its model is null; expected an object/],
+    [
+      'a vocabulary of brackets',
+      withText(
+        { ...json, model: { type: 'BPE', vocab: 12345 } },
+        `${'['.repeat(50_000)}${']'.repeat(50_000)}`,
+      ),
+      /of its vocabulary is \[/,
+    ],
+    [
+      'a piece without a score',
+      { ...json, model: { type: 'Unigram', vocab: [['a', 0], ['b']], unk_id: 0 } },
+      /token 1 of its vocabulary is \["b"\]; expected a text and its score/,
+    ],
+    [
+      'pieces of no length',
+      { ...json, pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'FixedLength', length: 0 }] } },
+      /the length of its pre_tokenizer is 0/,
+    ],
+    [
+      'nested pre-tokenizers',
+      withText({ ...json, pre_tokenizer: 12345 }, `${sequence.repeat(20_000)}${']}'.repeat(20_000)}`),
+      /nested too deeply/,
+    ],
+  ])('%s', async (name, content, message) => {
+    const text = typeof content === 'string' ? content : JSON.stringify(content);
+    const path = write(`${name}.json`, text);
+    if (library === undefined) return expectNoLibrary(path);
+    const start = performance.now();
+    await expectError(() => loadTokenizer(path), message);
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+});
