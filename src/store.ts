@@ -184,7 +184,7 @@ export async function removeLeftovers(parent: string): Promise<void> {
 }
 
 /** Whether the process of this number may be the one that wrote something `age` ms ago. */
-function isWriting(pid: number, age: number): boolean {
+export function isWriting(pid: number, age: number): boolean {
   return isRunning(pid) && !(pid === process.pid && age > process.uptime() * 1000 + CLOCK_MS);
 }
 

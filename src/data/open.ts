@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { cacheDirectory } from '../cache.js';
 import { PolycomError } from '../errors.js';
+import { findInputs } from './inputs.js';
+import { keptFolder, markInUse, removeEarlier } from './kept.js';
 import { numberTokenizer } from './numbers.js';
 import { type PrepareOptions, prepareShards } from './prepare.js';
 import { isShardsFolder, openShards, readManifest, type TokenSource } from './shards.js';
@@ -48,9 +48,34 @@ export async function openData(
   if (path === 'synthetic') return openSynthetic(options);
   if (typeof path === 'string' && looksPrepared(path)) return openPrepared(path, options);
   const tokenizer = await tokenizerOf(options.tokenizer ?? 'bytes');
-  const directory = options.directory ?? cacheFolder(path, tokenizer, options);
-  await prepareShards(path, directory, { ...options, tokenizer });
-  return openFolder(directory, tokenizer);
+  if (options.directory === undefined) return openKept(path, tokenizer, options);
+  await prepareShards(path, options.directory, { ...options, tokenizer });
+  return openFolder(options.directory, tokenizer);
+}
+
+/** Opens the shards that the cache keeps of a text. */
+async function openKept(
+  path: string | readonly string[],
+  tokenizer: Tokenizer,
+  options: OpenDataOptions,
+): Promise<Data> {
+  const paths = (typeof path === 'string' ? [path] : path).map((item) => resolve(item));
+  const { files } = await findInputs(typeof path === 'string' ? [path] : path);
+  const folder = keptFolder([paths, tokenizer.name, options.heldOut, options.field], files);
+  const release = await markInUse(folder);
+  try {
+    await prepareShards(path, folder, { ...options, tokenizer });
+    const data = openFolder(folder, tokenizer);
+    await removeEarlier(folder);
+    const close = (): void => {
+      data.close();
+      release();
+    };
+    return { ...data, close };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 /** Whether it is a folder of shards, be they damaged: then the error should say so, not that it has no text. */
@@ -112,14 +137,4 @@ function openFolder(directory: string, tokenizer: Tokenizer): Data {
 
 async function tokenizerOf(tokenizer: string | Tokenizer): Promise<Tokenizer> {
   return typeof tokenizer === 'string' ? loadTokenizer(tokenizer) : tokenizer;
-}
-
-function cacheFolder(
-  path: string | readonly string[],
-  { name }: Tokenizer,
-  options: OpenDataOptions,
-): string {
-  const paths = (typeof path === 'string' ? [path] : path).map((item) => resolve(item));
-  const key = JSON.stringify([paths, name, options.heldOut, options.field]);
-  return cacheDirectory('tokens', createHash('sha256').update(key).digest('hex').slice(0, 16));
 }

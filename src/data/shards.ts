@@ -121,6 +121,7 @@ class ShardReader implements TokenSource {
       start += shard.tokens;
     }
     this.#stamp = this.#readStamp();
+    this.#openFirst();
   }
 
   read(start: number, into: Int32Array): void {
@@ -140,6 +141,16 @@ class ShardReader implements TokenSource {
     for (const file of this.#files.values()) closeSync(file);
     this.#files.clear();
     this.#closed = true;
+  }
+
+  /** Whoever replaces the folder later does not touch files that are open. */
+  #openFirst(): void {
+    try {
+      for (let shard = 0; shard < Math.min(this.#shards.length, OPEN_FILES); ++shard) this.#open(shard);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   #shardOf(token: number): number {
