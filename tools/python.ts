@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { cacheDirectory } from '../src/cache.js';
 import { lastLines, runCommand } from '../src/command.js';
 import { PolycomError } from '../src/errors.js';
-import { holdingLock } from '../src/native/lock.js';
+import { holdingLock } from '../src/lock.js';
 
 /** The PyTorch that {@link installTorch} installs. */
 const TORCH = 'torch==2.13.0';

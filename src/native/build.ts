@@ -3,11 +3,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../folder.js';
+import { holdingLock } from '../lock.js';
 import { packageFolder, packageVersion } from '../package.js';
 import { distrust, readStored, store } from '../store.js';
 import { type CudaChoice, checkTools, runCmake } from './cmake.js';
 import { addonFile, builtLibraryFolder, libraryFile } from './find.js';
-import { holdingLock } from './lock.js';
 import { findTool } from './tools.js';
 
 /** What building the native library may be told. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { typed, writeAside } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
 import { makeFolder } from '../folder.js';
-import { tryLock } from '../native/lock.js';
+import { nameOf, takeLock } from '../lock.js';
 import { canonical, idOf } from './specs.js';
 import type { RunResult, RunSpec } from './types.js';
 
@@ -64,10 +64,10 @@ export class RunStore {
   async alone<T>(work: () => Promise<T>): Promise<T> {
     makeFolder(this.folder);
     const path = join(this.folder, LOCK);
-    const unlock = await typed(path, 'write', async () => tryLock(path));
-    if (unlock === undefined) {
-      throw new PolycomError('INVALID_ARGUMENT', `another process works in ${this.folder}`, {
-        remedy: `wait for it, name another folder, or remove ${path} if there is none`,
+    const unlock = await typed(path, 'write', () => takeLock(path));
+    if (typeof unlock !== 'function') {
+      throw new PolycomError('INVALID_ARGUMENT', `${nameOf(unlock)} works in ${this.folder} already`, {
+        remedy: `wait for it, end it, or name another folder; if there is no such process, remove ${path}`,
       });
     }
     try {

@@ -6,6 +6,7 @@ import { PolycomError } from '../errors.js';
 import { fileError } from '../file-error.js';
 import type { ModelConfig } from '../model/config.js';
 import { sayOnce } from '../notice.js';
+import { alone, LOCK } from './alone.js';
 import type { Evaluation } from './evaluate.js';
 import type { Peak } from './flops.js';
 import { RunLog } from './log.js';
@@ -74,8 +75,13 @@ const OURS = /^(log\.jsonl|tokenizer(_config)?\.json|tensorboard|\.aside-.*|step
  *   training diverged; `FILE_ERROR` where the system refuses
  */
 export async function train(run: TrainRun): Promise<TrainResult> {
-  const { config, data, out, peak } = run;
-  const settings = settingsOf(run.settings ?? {}, config.context);
+  const settings = settingsOf(run.settings ?? {}, run.config.context);
+  await checkFolder(run); // before anything is put there
+  return await alone(run.out, () => trainAlone(run, settings));
+}
+
+async function trainAlone(run: TrainRun, settings: TrainSettings): Promise<TrainResult> {
+  const { data, out, peak } = run;
   const trainer = await begin(run, settings);
   try {
     const resumedFrom = trainer.saved?.step;
@@ -96,19 +102,8 @@ export async function train(run: TrainRun): Promise<TrainResult> {
 
 /** A trainer at the run's newest checkpoint, or at the beginning. */
 async function begin(run: TrainRun, settings: TrainSettings): Promise<Trainer> {
-  const { config, data, out, resume = 'auto' } = run;
-  if ((await latest(out)) === undefined) {
-    if (resume === 'required') {
-      throw new PolycomError('INVALID_ARGUMENT', `there is no checkpoint in ${out} to go on from`);
-    }
-    await checkFolder(out);
-    return Trainer.create(config, data, settings);
-  }
-  if (resume === 'never') {
-    throw new PolycomError('INVALID_ARGUMENT', `${out} holds a training run already`, {
-      remedy: 'train into another folder, or leave out --resume never to go on with it',
-    });
-  }
+  const { config, data, out } = run;
+  if (!(await checkFolder(run))) return Trainer.create(config, data, settings);
   const checkpoint = await loadCheckpoint(out);
   const trainer = Trainer.restore(checkpoint, config, data, settings);
   const changed = changedSettings((checkpoint.state as unknown as TrainState).settings, settings);
@@ -116,14 +111,31 @@ async function begin(run: TrainRun, settings: TrainSettings): Promise<Trainer> {
   return trainer;
 }
 
-/** Nothing that was not ours may be written over. */
-async function checkFolder(out: string): Promise<void> {
-  const names = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
+/**
+ * Whether there is a checkpoint to go on from. Nothing that was not ours may be written over.
+ *
+ * @throws {PolycomError} `INVALID_ARGUMENT` where that is not as wanted, or the folder holds other things; `FILE_ERROR`
+ *   where the system refuses
+ */
+async function checkFolder({ out, resume = 'auto' }: TrainRun): Promise<boolean> {
+  if ((await latest(out)) !== undefined) {
+    if (resume !== 'never') return true;
+    throw new PolycomError('INVALID_ARGUMENT', `${out} holds a training run already`, {
+      remedy: 'train into another folder, or leave out --resume never to go on with it',
+    });
+  }
+  if (resume === 'required') {
+    throw new PolycomError('INVALID_ARGUMENT', `there is no checkpoint in ${out} to go on from`, {
+      remedy: 'name the folder of a run, or leave out --resume required to begin one',
+    });
+  }
+  const found = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
     throw fileError(out, 'write', error);
   });
+  const names = found.filter((name) => name !== LOCK);
   const ours = names.includes(LOG_FILE) && names.every((name) => OURS.test(name));
-  if (ours || names.length === 0) return;
+  if (ours || names.length === 0) return false;
   throw new PolycomError('INVALID_ARGUMENT', `${out} is not empty, and holds no training run`, {
     remedy: 'name a folder that is new, or empty',
   });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { lastLines, runCommand } from '../../src/command.js';
-import { holdingLock } from '../../src/native/lock.js';
+import { holdingLock } from '../../src/lock.js';
 import { packageFolder } from '../../src/package.js';
 
 /** `address` sees undefined behaviour too, and has the CUDA kernels on the emulator. */

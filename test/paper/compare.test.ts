@@ -1,7 +1,9 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
+import { takeLock } from '../../src/lock.js';
 import { packageVersion } from '../../src/package.js';
 import { compare } from '../../src/paper/compare.js';
 import { checkCompareDocument, readCompareDocument } from '../../src/paper/document.js';
@@ -87,9 +89,12 @@ test('two comparisons do not work in one folder; one that was killed is no hindr
   const stop = new AbortController();
   stop.abort();
   const again = () => compare({ ...options, only: ['dense'], out: folder, signal: stop.signal });
-  writeFileSync(lock, String(process.ppid));
-  await expect(again()).rejects.toThrow(/another process works in .*\n {2}remedy: wait for it/);
-  writeFileSync(lock, '2147483646'); // no process has this number
+  const unlock = await takeLock(lock);
+  if (typeof unlock !== 'function') throw new Error('it is held');
+  await expect(again()).rejects.toThrow(/^process \d+ on .* works in .* already\n {2}remedy: wait for it/);
+  unlock();
+  mkdirSync(lock);
+  writeFileSync(join(lock, `${hostname()},2147483646,,x`), ''); // no process has this number
   await expect(again()).resolves.toMatchObject({ interrupted: true });
   expect(existsSync(lock)).toBe(false);
 });

@@ -1,67 +1,18 @@
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { packageFolder } from '../../src/package.js';
-import { NO_TENSORFLOW, Workshop } from '../cli/harness.js';
+import { Workshop } from '../cli/harness.js';
 import { logOf } from './harness.js';
+import { env, POLYCOM, Running, started, stepsOf, training } from './running.js';
 
 const shop = new Workshop();
 afterAll(() => rmSync(shop.folder, { recursive: true }));
 
-const env = { ...process.env, ...NO_TENSORFLOW, POLYCOM_CACHE: shop.path('cache') };
-const POLYCOM = ['--import', 'tsx', join(packageFolder, 'src/cli/main.ts')];
-
-const started: ChildProcessWithoutNullStreams[] = [];
-afterEach(() => {
-  for (const child of started.splice(0)) child.kill('SIGKILL');
-});
-
-/** A process of the command line, from the sources, and all that it writes. */
-class Running {
-  readonly child: ChildProcessWithoutNullStreams;
-  stdout = '';
-  stderr = '';
-
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [...POLYCOM, ...args], { cwd: packageFolder, env });
-    started.push(this.child);
-    this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout += text;
-    });
-    this.child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text;
-    });
-  }
-
-  get runs(): boolean {
-    return this.child.exitCode === null && this.child.signalCode === null;
-  }
-
-  async until(isSo: () => boolean): Promise<void> {
-    while (!isSo() && this.runs) await sleep(10);
-  }
-
-  async ended(): Promise<[number | null, NodeJS.Signals | null]> {
-    if (this.runs) await once(this.child, 'close');
-    return [this.child.exitCode, this.child.signalCode];
-  }
-}
-
-function training(out: string, ...more: readonly string[]): string[] {
-  const sizes = ['width=8', 'layers=1', 'heads=1', 'kvHeads=1', 'headWidth=4', 'hidden=8'];
-  const model = ['--preset', 'tiny', ...sizes.flatMap((size) => ['--set', size])];
-  const rest = ['--backend', 'cpu', '--batch', '2', '--time', '16', '--steps', '100000', '--save-every', '0'];
-  return ['train', '--data', 'synthetic', '--out', out, ...model, ...rest, ...more];
-}
-
-const stepsOf = (run: string): number => {
-  const log = join(run, 'log.jsonl');
-  return existsSync(log) ? readFileSync(log, 'utf8').split('"kind":"step"').length - 1 : 0;
-};
 const checkpointsOf = (run: string): string[] => readdirSync(run).filter((name) => name.startsWith('step-'));
 
 test('a Ctrl-C that comes again later ends at once', async () => {

@@ -1,0 +1,144 @@
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sayOnce } from './notice.js';
+
+/** A process that holds a lock. */
+export interface Holder {
+  readonly pid: number;
+  readonly host: string;
+  /** Tells it from another that has its number later: the boot of its machine, and the tick at which it began. */
+  readonly began: string;
+}
+
+/** The entries of this process. */
+const own = new Set<string>();
+/** Milliseconds after which waiting for a lock is worth a word. */
+const LONG_MS = 5000;
+
+/**
+ * Takes a lock, unless another process has it, or another part of this one. A lock is a folder: who wants it puts an
+ * entry of his own into it, by a name that no other has, and has the lock where he then sees no other that lives. An entry
+ * is removed by its own process, or by any once that has died; so two that find a dead one's lock never both have it.
+ *
+ * Of a process on another machine, which may share the folder, it cannot be seen whether it lives: its entry counts.
+ *
+ * @param path of the lock; the folder around it is there
+ * @param patience milliseconds to wait: one that has just been killed, or its child, may need a moment
+ * @returns what gives it back; or who has it
+ */
+export async function takeLock(path: string, patience: number = 2000): Promise<(() => void) | Holder> {
+  const until = performance.now() + patience;
+  for (;;) {
+    const found = attempt(path);
+    if (typeof found === 'string') return () => release(path, found);
+    if (performance.now() >= until) return found;
+    // By chance, so that two who saw each other do not meet again.
+    await sleep(20 + 80 * Math.random());
+  }
+}
+
+/** Runs `work` while no other process holds this lock. One that a dead process held is taken over. */
+export async function holdingLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  let taken = await takeLock(path, LONG_MS);
+  while (typeof taken !== 'function') {
+    sayOnce(`waiting for ${nameOf(taken)}, which has ${path}; if there is no such process, remove that`);
+    taken = await takeLock(path, LONG_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    taken();
+  }
+}
+
+/** A holder as people are told of it. */
+export function nameOf({ pid, host }: Holder): string {
+  return `process ${pid} on ${host}`;
+}
+
+/** Puts an entry in and looks whether it is alone there: its name, or else who has the lock. */
+function attempt(path: string): string | Holder {
+  const self = { pid: process.pid, host: hostname(), began: beginningOf(process.pid) ?? '' };
+  const name = [self.host, self.pid, self.began, Math.random().toString(36).slice(2)].map(escaped).join();
+  while (!put(path, name));
+  own.add(name);
+  for (const other of readdirSync(path)) {
+    const holder = other === name ? undefined : holderOf(other);
+    if (holder === undefined) continue;
+    if (isLiving(holder, other)) {
+      release(path, name);
+      return holder;
+    }
+    rmSync(join(path, other), { force: true });
+  }
+  return name;
+}
+
+/** Makes an entry, and the lock's folder; false where its last holder has removed that in between. */
+function put(path: string, name: string): boolean {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  try {
+    closeSync(openSync(join(path, name), 'wx'));
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTDIR')
+      rmSync(path, { force: true }); // a lock was a file once
+    else if (code !== 'ENOENT') throw error;
+    return false;
+  }
+}
+
+function release(path: string, name: string): void {
+  own.delete(name);
+  rmSync(join(path, name), { force: true });
+  try {
+    rmdirSync(path);
+  } catch {
+    // Others are in it.
+  }
+}
+
+function escaped(part: string | number): string {
+  return encodeURIComponent(part);
+}
+
+/** The holder that an entry names; nothing of a file that is none, such as one that NFS keeps. */
+function holderOf(name: string): Holder | undefined {
+  const [host, pid, began, random] = name.split(',');
+  if (random === undefined || !/^\d+$/.test(pid!)) return undefined;
+  return { host: decodeURIComponent(host!), pid: Number(pid), began: decodeURIComponent(began!) };
+}
+
+function isLiving({ host, pid, began }: Holder, name: string): boolean {
+  if (host !== hostname()) return true;
+  if (pid === process.pid) return own.has(name);
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  const found = beginningOf(pid);
+  return found === undefined || found === began;
+}
+
+/**
+ * The boot of the machine and the tick at which a process began; `dead` of one that has ended and is yet to be waited for,
+ * and nothing where the system does not tell.
+ */
+function beginningOf(pid: number): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8);
+    // Its name may have spaces and brackets.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return 'ZX'.includes(fields[0]!) ? 'dead' : `${boot}.${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
