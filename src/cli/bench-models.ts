@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ModelBenchOptions } from '../bench/models/run.js';
 import type { PresetName } from '../model/config.js';
 import { whole } from './options.js';
-import { writeFile } from './output.js';
+import { checkWritable, writeFile } from './output.js';
 
 interface Options {
   readonly quick?: boolean;
@@ -56,10 +56,18 @@ async function run(name: 'train' | 'generate', options: Options): Promise<void> 
   const { quick = false, preset, batch, time, json, quiet } = options;
   const activations =
     options.activations === undefined ? undefined : await checkActivations(options.activations.split(','));
+  if (json !== undefined) checkWritable(json);
   const progress = progressOn(process.stderr, quiet ? { quiet } : {});
   const asked: ModelBenchOptions = {
     quick,
     onStep: progress.step,
+    onNotice: (line) => {
+      progress.end();
+      if (!quiet) process.stderr.write(`polycom: ${line}\n`);
+    },
+    onDocument: (document) => {
+      if (json !== undefined) writeFile(json, `${JSON.stringify(document, undefined, 1)}\n`);
+    },
     ...(preset === undefined ? {} : { preset }),
     ...(activations === undefined ? {} : { activations }),
     ...(batch === undefined ? {} : { batch }),

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { PolycomError } from '../errors.js';
 import type { Device, Dtype } from '../native/types.js';
 import { registerModelBenches } from './bench-models.js';
-import { writeFile } from './output.js';
+import { checkWritable, writeFile } from './output.js';
 
 interface ActivationsOptions {
   readonly quick?: boolean;
@@ -64,6 +64,7 @@ async function activations(options: ActivationsOptions): Promise<void> {
   const { formatTable } = await import('../bench/table.js');
   const shapes = options.shapes === undefined ? undefined : parseShapes(options.shapes);
   const dtypes = parseDtypes(options.dtype);
+  for (const file of [json, reportFile]) if (file !== undefined) checkWritable(file);
   const writeReport = reportFile === undefined ? undefined : await reportWriter();
   const progress = progressOn(process.stderr, quiet ? { quiet } : {});
   const document = await benchActivations({

@@ -2,12 +2,17 @@
 import { tensorflowStatus } from '../../tensorflow/index.js';
 import { activateTensorflow } from '../parts.js';
 import type { ModelChildJob } from './child.js';
-import { measureTraining } from './train.js';
+import { measureTraining, planTraining } from './train.js';
+import type { TrainRow } from './types.js';
 
 const { job } = JSON.parse(process.argv[2]!) as ModelChildJob;
 const refusal =
   tensorflowStatus.package === undefined ? tensorflowStatus.missing : await activateTensorflow();
 if (refusal !== undefined) throw new Error(refusal);
-const measured = await measureTraining(job, (group, step) => process.send!({ group, step }));
-process.send!({ measured });
+const plan = planTraining(job);
+const { notes } = plan;
+// Each time there is more: what was measured stays, should a later contender end this process.
+const send = (rows: TrainRow[]): void => void process.send!({ measured: { rows, notes } });
+send([]);
+await measureTraining(job, plan, (group, step) => process.send!({ group, step }), send);
 process.disconnect();

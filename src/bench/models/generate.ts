@@ -12,6 +12,7 @@ import { uniform } from '../../op/sample.js';
 import type { OnStep } from '../parts.js';
 import { round, summarise } from '../statistics.js';
 import { allocatorOfProcess } from '../tensorflow.js';
+import { generationNeed, type MemoryPlan, type ModelContender, planMemory } from './memory.js';
 import { relateModels } from './ratios.js';
 import type { GenerateRow } from './types.js';
 
@@ -30,10 +31,39 @@ export interface GenerateJob {
 
 const LOGITS_BOUND = 1e-3;
 
-/** Measures generation on the active backend, contenders in turns: reading prompts, and the steps that follow. */
-export async function measureGeneration(job: GenerateJob, onStep: OnStep): Promise<GenerateRow[]> {
+/** What of a job fits the memory that is free now. */
+export function planGeneration({ preset, activations, compared, ...job }: GenerateJob): MemoryPlan {
+  const contenders = activations.flatMap((activation) => {
+    const config = configOf(preset, { activation });
+    const variants = compared.includes(activation) ? (['fused', 'stock'] as const) : (['fused'] as const);
+    return variants.map((variant): ModelContender => ({ config, variant }));
+  });
+  const batch = Math.max(...job.batches);
+  return planMemory(contenders, ({ config }) => generationNeed(config, batch, job.length, job.steps));
+}
+
+/**
+ * Measures generation on the active backend: reading prompts, and the steps that follow. Contenders that are held
+ * together take their turns.
+ *
+ * @param onRows is given all rows so far, whenever there are more
+ */
+export async function measureGeneration(
+  job: GenerateJob,
+  { groups }: MemoryPlan,
+  onStep: OnStep,
+  onRows: (rows: readonly GenerateRow[]) => void = () => undefined,
+): Promise<GenerateRow[]> {
   const rows: GenerateRow[] = [];
-  for (const batch of job.batches) rows.push(...(await measureBatch(job, batch, onStep)));
+  for (const batch of job.batches) {
+    const before = rows.length;
+    for (const group of groups) {
+      const measured = await measureBatch(job, batch, group, onStep);
+      const same = [...rows.splice(before), ...measured];
+      rows.push(...relateModels(same, (a, b) => a.phase === b.phase));
+      onRows(rows);
+    }
+  }
   return rows;
 }
 
@@ -45,20 +75,23 @@ interface Contender {
   failure?: string;
 }
 
-async function measureBatch(job: GenerateJob, batch: number, onStep: OnStep): Promise<GenerateRow[]> {
+async function measureBatch(
+  job: GenerateJob,
+  batch: number,
+  together: readonly ModelContender[],
+  onStep: OnStep,
+): Promise<GenerateRow[]> {
   const { preset, length, steps, rounds } = job;
   const group = `generating with ${preset}, ${batch} × ${length} tokens`;
   const next = uniform(1);
-  const contenders: Contender[] = job.activations.flatMap((activation) => {
-    const config = configOf(preset, { activation });
-    const variants = job.compared.includes(activation) ? (['fused', 'stock'] as const) : (['fused'] as const);
-    return variants.map((variant) => ({
+  const contenders = together.map(({ config, variant }): Contender => {
+    return {
       row: {
         preset,
-        activation,
+        activation: config.activation,
         variant,
         backend: tf.getBackend(),
-        device: 'cpu' as const,
+        device: 'cpu',
         allocator: allocatorOfProcess(),
         parameters: parameterCounts(config).total,
         batch,
@@ -67,7 +100,7 @@ async function measureBatch(job: GenerateJob, batch: number, onStep: OnStep): Pr
       model: Transformer.create(config, { seed: 1 }),
       prefill: [],
       decode: [],
-    }));
+    };
   });
   try {
     const { vocabulary } = contenders[0]!.model.config;
@@ -83,7 +116,7 @@ async function measureBatch(job: GenerateJob, batch: number, onStep: OnStep): Pr
   } finally {
     for (const { model } of contenders) model.dispose();
   }
-  return relateModels(contenders.flatMap(rowsOf), (a, b) => a.phase === b.phase);
+  return contenders.flatMap(rowsOf);
 }
 
 /** Reads the prompts, then takes greedy steps. A composed model has each of its ops composed. */

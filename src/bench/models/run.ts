@@ -9,9 +9,10 @@ import { withoutFolders } from '../run.js';
 import { allocatorOfProcess } from '../tensorflow.js';
 import type { Machine } from '../types.js';
 import { measureInAllocator } from './child.js';
-import { type GenerateJob, measureGeneration } from './generate.js';
-import { COMPARED_ACTIVATIONS, measureTraining, type TrainJob } from './train.js';
-import type { GenerateDocument, TrainDocument, TrainRow } from './types.js';
+import { type GenerateJob, measureGeneration, planGeneration } from './generate.js';
+import { checkFits } from './memory.js';
+import { COMPARED_ACTIVATIONS, measureTraining, planTraining, type TrainJob } from './train.js';
+import type { GenerateDocument, GenerateRow, ModelDocument, TrainDocument, TrainRow } from './types.js';
 
 /** What of the models to measure. */
 export interface ModelBenchOptions {
@@ -24,7 +25,14 @@ export interface ModelBenchOptions {
   /** Tokens of a sequence or, for generation, of a prompt. */
   readonly time?: number;
   readonly onStep?: OnStep;
+  /** Is told beforehand what will be held in memory, in a line. */
+  readonly onNotice?: (line: string) => void;
+  /** Is given the document so far, whenever there is more of it. */
+  readonly onDocument?: (document: ModelDocument) => void;
 }
+
+/** The note of a document that more was to come to. */
+const UNFINISHED = 'this run did not come to its end';
 
 const QUICK = { minRounds: 4, maxRounds: 8, budgetMs: 25_000 };
 const FULL = { minRounds: 10, maxRounds: 40, budgetMs: 240_000 };
@@ -47,21 +55,35 @@ export async function benchTraining(options: ModelBenchOptions = {}): Promise<Tr
     effort: quick ? QUICK : FULL,
   };
   const shared = await setting(onStep);
-  const rows = shared.host === undefined ? [] : await measureTraining(job, onStep);
-  const notes = [...shared.notes];
+  const about = await heading(`npx polycom bench train${argumentsOf(options)}`, shared);
+  const documentOf = (results: readonly TrainRow[], notes: readonly string[]): TrainDocument => {
+    return { schema: 1, bench: 'train', ...about, notes: notes.map(withoutFolders), results };
+  };
+  if (shared.host === undefined) return documentOf([], shared.notes);
+  const plan = planTraining(job);
+  options.onNotice?.(plan.line);
+  checkFits(plan);
+  const notes = [...shared.notes, ...plan.notes];
+  const keep = (results: readonly TrainRow[]): void =>
+    options.onDocument?.(documentOf(results, [...notes, UNFINISHED]));
+  const rows = await measureTraining(job, plan, onStep, keep);
   if (shared.host === 'tensorflow') {
     const narrow = { ...job, activations: compared, variants: ['fused', 'stock'] as const };
-    const other = await measureInAllocator<TrainRow[]>('default', { bench: 'train', job: narrow }, onStep);
-    rows.push(...(other.result ?? []));
-    notes.push(...other.notes);
+    const other = await measureInAllocator<MeasuredModels>(
+      'default',
+      { bench: 'train', job: narrow },
+      onStep,
+    );
+    rows.push(...(other.result?.rows ?? []));
+    notes.push(...(other.result?.notes ?? []), ...other.notes);
   }
-  return {
-    schema: 1,
-    bench: 'train',
-    ...(await heading(`npx polycom bench train${argumentsOf(options)}`, shared)),
-    notes: notes.map(withoutFolders),
-    results: rows,
-  };
+  return documentOf(rows, notes);
+}
+
+/** What the process of another allocator sends. */
+interface MeasuredModels {
+  readonly rows: readonly TrainRow[];
+  readonly notes: readonly string[];
 }
 
 /** Measures generation by activation: reading prompts and the steps after them apart. */
@@ -78,13 +100,18 @@ export async function benchGeneration(options: ModelBenchOptions = {}): Promise<
     rounds: quick ? 2 : 5,
   };
   const shared = await setting(onStep);
-  return {
-    schema: 1,
-    bench: 'generate',
-    ...(await heading(`npx polycom bench generate${argumentsOf(options)}`, shared)),
-    notes: shared.notes.map(withoutFolders),
-    results: shared.host === undefined ? [] : await measureGeneration(job, onStep),
+  const about = await heading(`npx polycom bench generate${argumentsOf(options)}`, shared);
+  const documentOf = (results: readonly GenerateRow[], notes: readonly string[]): GenerateDocument => {
+    return { schema: 1, bench: 'generate', ...about, notes: notes.map(withoutFolders), results };
   };
+  if (shared.host === undefined) return documentOf([], shared.notes);
+  const plan = planGeneration(job);
+  options.onNotice?.(plan.line);
+  checkFits(plan);
+  const notes = [...shared.notes, ...plan.notes];
+  const keep = (results: readonly GenerateRow[]): void =>
+    options.onDocument?.(documentOf(results, [...notes, UNFINISHED]));
+  return documentOf(await measureGeneration(job, plan, onStep, keep), notes);
 }
 
 /** The first and the last of them: what stands for the others where time is short. */

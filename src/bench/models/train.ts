@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { PolycomError } from '../../errors.js';
 import { activationOf, isFused, isGated } from '../../model/activation.js';
 import {
   type ActivationName,
@@ -8,15 +9,16 @@ import {
   type PresetName,
   parameterCounts,
 } from '../../model/index.js';
-import { measureMatmulPeak, utilisation } from '../../train/flops.js';
+import { measureMatmulPeak, type Peak, utilisation } from '../../train/flops.js';
 import type { OnStep } from '../parts.js';
 import { type Effort, interleave } from '../sampling.js';
 import { percentile, round, summarise } from '../statistics.js';
 import { allocatorOfProcess } from '../tensorflow.js';
+import { type MemoryPlan, type ModelContender, planMemory, trainingNeed } from './memory.js';
 import { profileHost } from './profile.js';
 import { relateModels } from './ratios.js';
 import { makeStepper, type Stepper } from './step.js';
-import type { ModelVariant, TrainRow } from './types.js';
+import type { OwnModelVariant, TrainRow } from './types.js';
 
 /** What is trained, and how long it is measured. */
 export interface TrainJob {
@@ -30,34 +32,67 @@ export interface TrainJob {
   readonly effort: Effort;
 }
 
-export type OwnModelVariant = Exclude<ModelVariant, `peer:${string}`>;
-
 /** How far the losses of two ways to run one model may be apart, as a share. */
 const LOSS_BOUND = 1e-4;
 const PROFILES = 3;
 
-/** Measures training steps on the active backend, all contenders in turns. */
-export async function measureTraining(job: TrainJob, onStep: OnStep): Promise<TrainRow[]> {
-  const { preset, batch, time, effort } = job;
-  const group = `training ${preset}, ${batch} × ${time} tokens`;
-  const contenders = job.activations.flatMap((activation) =>
-    job.variants
-      .filter((variant) => variant === 'fused' || job.compared.includes(activation))
-      .map((variant) => ({ config: configOf(preset, { activation }), variant })),
+/** What of a job fits the memory that is free now. */
+export function planTraining({ preset, activations, compared, variants, batch, time }: TrainJob): MemoryPlan {
+  const contenders = activations.flatMap((activation) =>
+    variants
+      .filter((variant) => variant === 'fused' || compared.includes(activation))
+      .map((variant): ModelContender => ({ config: configOf(preset, { activation }), variant })),
   );
+  return planMemory(contenders, ({ config, variant }) => trainingNeed(config, variant, { batch, time }));
+}
+
+/**
+ * Measures training steps on the active backend; contenders that are held together take their turns.
+ *
+ * @param onRows is given all rows so far, whenever there are more
+ */
+export async function measureTraining(
+  job: TrainJob,
+  plan: MemoryPlan,
+  onStep: OnStep,
+  onRows: (rows: TrainRow[]) => void = () => undefined,
+): Promise<TrainRow[]> {
+  const group = `training ${job.preset}, ${job.batch} × ${job.time} tokens`;
   onStep(group, 'a matrix product');
   const peak = await measureMatmulPeak();
+  const budgetMs = job.effort.budgetMs / Math.max(plan.groups.length, 1);
+  let rows: TrainRow[] = [];
+  for (const contenders of plan.groups) {
+    const measured = measureTogether(
+      contenders,
+      { ...job, effort: { ...job.effort, budgetMs } },
+      peak,
+      (step) => onStep(group, step),
+    );
+    rows = relateModels([...rows, ...measured]);
+    onRows(rows);
+  }
+  return rows;
+}
+
+function measureTogether(
+  contenders: readonly ModelContender[],
+  job: TrainJob,
+  peak: Peak,
+  onStep: (step: string) => void,
+): TrainRow[] {
+  const { preset, batch, time, effort } = job;
   const steppers: Stepper[] = [];
   try {
     const rows = contenders.map(({ config, variant }) => {
-      onStep(group, `${config.activation}, ${variant}`);
+      onStep(`${config.activation}, ${variant}`);
       return prepare(config, variant, job, steppers);
     });
     const timed = rows.filter(({ ok }) => ok);
     const samples = interleave(
       steppers.map(({ step }) => step),
       effort,
-      (n) => onStep(group, `round ${n + 1}`),
+      (n) => onStep(`round ${n + 1}`),
     );
     const parts = steppers.map((stepper, i) => partsOf(stepper, percentile(samples[i]!, 0.5)));
     const measured = timed.map((row, i): TrainRow => {
@@ -74,7 +109,7 @@ export async function measureTraining(job: TrainJob, onStep: OnStep): Promise<Tr
         peak_named: `${peak.named}: ${Math.round(peak.flops / 1e9)} GFLOP/s`,
       };
     });
-    return relateModels([...measured, ...rows.filter(({ ok }) => !ok)]);
+    return [...measured, ...rows.filter(({ ok }) => !ok)];
   } finally {
     for (const stepper of steppers) stepper.dispose();
   }
@@ -98,15 +133,27 @@ function prepare(
     batch,
     time,
   } as const;
-  const stepper = makeStepper(config, variant, { batch, time });
-  const wrong = wrongLoss(stepper, config, { batch, time });
-  if (wrong !== undefined) {
-    stepper.dispose();
-    return { ...row, ok: false, failure: wrong };
+  let stepper: Stepper | undefined;
+  const failed = (failure: string): TrainRow => {
+    stepper?.dispose();
+    return { ...row, ok: false, failure };
+  };
+  try {
+    stepper = makeStepper(config, variant, { batch, time });
+    const wrong = wrongLoss(stepper, config, { batch, time });
+    if (wrong !== undefined) return failed(wrong);
+    const { peakBytes, result: loss } = measurePeak(stepper.gradients);
+    keep.push(stepper);
+    return { ...row, peak_bytes: peakBytes, loss: round(loss), ok: true };
+  } catch (error) {
+    // The estimate was too low: the others may fit.
+    if (error instanceof PolycomError && error.code === 'OUT_OF_MEMORY') return failed(firstLine(error));
+    throw error;
   }
-  const { peakBytes, result: loss } = measurePeak(() => stepper.gradients());
-  keep.push(stepper);
-  return { ...row, peak_bytes: peakBytes, loss: round(loss), ok: true };
+}
+
+function firstLine({ message }: Error): string {
+  return message.split('\n')[0]!;
 }
 
 /** What is wrong with the first loss: the same model's, composed and on tfjs's tape, is the measure. */

@@ -7,6 +7,9 @@ import type { Allocator, DocumentOf, Timing } from '../types.js';
  */
 export type ModelVariant = 'fused' | 'composed' | 'stock' | `peer:${string}`;
 
+/** Those that are this package's. */
+export type OwnModelVariant = Exclude<ModelVariant, `peer:${string}`>;
+
 interface ModelIdentity {
   readonly preset: PresetName;
   /** A row of the activation table. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { COMPARED_ACTIVATIONS, measureTraining } from '../../bench/models/train.js';
+import { COMPARED_ACTIVATIONS, measureTraining, planTraining } from '../../bench/models/train.js';
 import type { TrainRow } from '../../bench/models/types.js';
 import { activateTensorflow, type OnStep } from '../../bench/parts.js';
 import { withoutFolders } from '../../bench/run.js';
@@ -86,12 +86,20 @@ export async function runCost(options: CostOptions = {}): Promise<CostResult> {
     return stepMemoryRow(configOf(preset, { activation }), batch, time);
   });
   const effort = quick ? QUICK : FULL;
-  const steps = await measureTraining(
-    { preset, activations, compared: activations, variants: ['fused'], batch, time, effort },
-    onStep,
-  );
-  const notes = tensorflowStatus.fused
+  const job = {
+    preset,
+    activations,
+    compared: activations,
+    variants: ['fused'],
+    batch,
+    time,
+    effort,
+  } as const;
+  const plan = planTraining(job);
+  const steps = await measureTraining(job, plan, onStep);
+  const composed = tensorflowStatus.fused
     ? []
     : [`no fused ops: ${withoutFolders(tensorflowStatus.missing ?? '')}`];
+  const notes = [...plan.notes, ...composed];
   return { ...common, backend: tf.getBackend(), memory, stepMemory, steps, notes };
 }
