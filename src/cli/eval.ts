@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { OpenDataOptions } from '../data/open.js';
 import type { LoadedModel } from '../generate/index.js';
 import { evaluationDocument, evaluationText } from './evaluation-text.js';
-import { share, tfjsBackendOption, whole } from './options.js';
+import { share, tfjsBackendOption, tokens, whole } from './options.js';
 
 interface EvalCommandOptions {
   readonly model: string;
@@ -14,6 +14,8 @@ interface EvalCommandOptions {
   readonly batch: number;
   readonly time?: number;
   readonly batches?: number;
+  /** False with --no-begin. */
+  readonly begin?: readonly number[] | false;
   readonly backend?: 'tensorflow' | 'cpu';
   readonly json?: boolean;
 }
@@ -37,7 +39,9 @@ export function registerEval(program: Command): void {
     .option('--held-out <share>', 'of the text, as it was in training (default: 0.05)', share)
     .option('--field <name>', 'of each JSON line, which has the text (default: text)')
     .option('--batch <count>', 'windows at once', whole(1), 8)
-    .option('--time <count>', "tokens of a window (default: the model's context)", whole(1))
+    .option('--time <count>', "tokens of a window (default: what the model's context has room for)", whole(1))
+    .option('--begin <tokens>', "before each window, as 1 or 1,2 (default: the model's begin token)", tokens)
+    .option('--no-begin', "nothing before a window, also where the model's folder has a begin token")
     .option('--batches <count>', 'so many alone, evenly spread (default: all)', whole(1))
     .addOption(tfjsBackendOption())
     .option('--json', 'print it as JSON')
@@ -46,8 +50,9 @@ export function registerEval(program: Command): void {
 }
 
 const HELP = `
-The text is cut into windows that do not overlap; each token is foretold from those before it in its window. Bits a byte
-compare models of different tokenizers.
+The text is cut into windows that do not overlap; each token is foretold from those before it in its window. A model that
+was shown a begin token before its texts, as LLaMAs were, has it before each window; what it foretells itself is not
+counted. Bits a byte compare models of different tokenizers.
 
   npx polycom eval --model runs/book --data book.txt
   npx polycom eval --model runs/book/step-00001000 --data other.txt --on all
@@ -68,18 +73,20 @@ async function run(options: EvalCommandOptions): Promise<void> {
   try {
     const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options, loaded));
     try {
-      const { time = model.config.context } = options;
+      const begin = beginOf(options, loaded);
+      const { time = model.config.context - begin.length } = options;
       const evaluation = await evaluate(model, on === 'heldout' ? data.heldOut : data.train, {
         batch,
         time,
+        begin,
         ...(batches === undefined ? {} : { batches }),
         ...textTokenizer(data),
       });
       const { folder, step } = loaded;
       const { entropy } = data;
-      const about = { schema: 1, model: folder, step, data: sources, on, entropy };
+      const about = { schema: 1, model: folder, step, data: sources, on, begin, entropy };
       const ended = entropy === undefined ? '' : `; the entropy of the language is ${entropy.toFixed(4)}`;
-      const text = `${folder} on ${evaluation.tokens.toLocaleString('en-US')} tokens: ${evaluationText(evaluation)}${ended}`;
+      const text = `${folder} on ${evaluation.tokens.toLocaleString('en-US')} tokens${behind(begin, loaded)}: ${evaluationText(evaluation)}${ended}`;
       const shown = json ? JSON.stringify({ ...about, ...evaluationDocument(evaluation) }) : text;
       process.stdout.write(`${shown}\n`);
     } finally {
@@ -88,6 +95,18 @@ async function run(options: EvalCommandOptions): Promise<void> {
   } finally {
     model.dispose();
   }
+}
+
+/** The tokens before each window: those that were said, or the model's. */
+function beginOf({ begin }: EvalCommandOptions, loaded: LoadedModel): readonly number[] {
+  return begin === false ? [] : (begin ?? loaded.begin ?? []);
+}
+
+/** Says which tokens stood before each window, or that those of the model did not. */
+function behind(begin: readonly number[], loaded: LoadedModel): string {
+  const named = (ids: readonly number[]): string => `token${ids.length === 1 ? '' : 's'} ${ids.join(', ')}`;
+  if (begin.length > 0) return `, each window behind the begin ${named(begin)}`;
+  return loaded.begin === undefined ? '' : `, without the begin ${named(loaded.begin)} before each window`;
 }
 
 /** The text is cut as in training, into the tokens of the model. */

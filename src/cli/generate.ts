@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { PolycomError } from '../errors.js';
 import type { FinishReason, GenerateOptions, LoadedModel } from '../generate/index.js';
 import { decodeText } from '../text.js';
-import { collect, real, whole } from './options.js';
+import { collect, real, whole, written } from './options.js';
 import { TextPrinter } from './printer.js';
 
 interface GenerateCommandOptions {
@@ -83,7 +83,7 @@ async function run(options: GenerateCommandOptions): Promise<void> {
   const prompts = promptsOf(options).flatMap((prompt) => new Array<string>(options.samples).fill(prompt));
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
   const { checkOptions } = await import('../generate/options.js');
-  const checked = checkOptions(generateOptions(options, seed));
+  const checked = checkOptions(generateOptions(options, seed), written);
   const { chooseBackend } = await import('./backend.js');
   const { loadModel } = await import('../generate/load.js');
   await chooseBackend();

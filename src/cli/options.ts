@@ -43,6 +43,17 @@ export function whole(least: number): (text: string) => number {
   };
 }
 
+/** Parses tokens, such as 1 or 1,2. */
+export function tokens(text: string): number[] {
+  if (/^\d+(,\d+)*$/.test(text)) return text.split(',').map(Number);
+  throw new InvalidArgumentError('expected numbers of tokens, such as 1 or 1,2.');
+}
+
+/** The way that an option is written, from its name in JavaScript: --top-p of topP. */
+export function written(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /** Parses a number. */
 export function real(text: string): number {
   const value = Number(text);

@@ -217,7 +217,7 @@ function documentOf(out: string, result: TrainResult): object {
     step,
     tokens,
     loss,
-    heldout: evaluation && evaluationDocument(evaluation),
+    heldout: evaluation === undefined ? null : evaluationDocument(evaluation),
     checkpoint,
     resumed_from: resumedFrom,
     interrupted,

@@ -12,6 +12,7 @@ export const byteTokenizer: Tokenizer = {
   endOfText: END_OF_TEXT,
   encode: (text) => Uint32Array.from(new TextEncoder().encode(text)),
   decode: (ids) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(ids)),
+  bytes: (id) => (id === END_OF_TEXT ? 0 : 1),
   stream: byteStream,
   save: async (folder) => {
     await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(byteTokenizerJson()));

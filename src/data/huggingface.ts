@@ -69,6 +69,7 @@ export async function huggingFaceTokenizer(
       const list = Array.from(ids, (id) => checked(id, vocabulary, file));
       return using(() => library.decode(list, CLEAN), file);
     },
+    bytes: bytesOfPieces(library, json.decoder),
     save: async (folder) => {
       await writeFile(join(folder, 'tokenizer.json'), text);
       if (configText !== undefined) await writeFile(join(folder, 'tokenizer_config.json'), configText);
@@ -141,6 +142,25 @@ function endOf(library: Library, config: Record<string, unknown>): number | unde
   );
   if (named !== undefined) return special.get(named) ?? library.token_to_id(named);
   return ENDS.map((end) => special.get(end)).find((id) => id !== undefined);
+}
+
+/** A part of a `tokenizer.json` that may have parts of its kind. */
+interface Decoder {
+  readonly type?: unknown;
+  readonly decoders?: readonly Decoder[];
+}
+
+/** What tells the bytes of tokens that are written byte by byte: a letter for each, or `<0xE6>` for one. */
+function bytesOfPieces(library: Library, decoder: unknown): (id: number) => number | undefined {
+  const typesOf = ({ type, decoders = [] }: Decoder): unknown[] => [type, ...decoders.flatMap(typesOf)];
+  const types = typesOf((decoder ?? {}) as Decoder);
+  const added = library.get_added_tokens_decoder();
+  return (id) => {
+    const piece = library.id_to_token(id);
+    if (piece === undefined || added.has(id)) return undefined;
+    if (types.includes('ByteLevel')) return [...piece].length;
+    return types.includes('ByteFallback') && /^<0x[0-9A-Fa-f]{2}>$/.test(piece) ? 1 : undefined;
+  };
 }
 
 function checked(id: unknown, vocabulary: number, file: string): number {

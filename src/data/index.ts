@@ -12,5 +12,6 @@ export { type Data, type OpenDataOptions, openData } from './open.js';
 export { type PrepareOptions, prepareShards } from './prepare.js';
 export { openShards, type ShardsAbout, type ShardsManifest, type Side, type TokenSource } from './shards.js';
 export { type SyntheticOptions, type SyntheticSource, syntheticLanguage } from './synthetic.js';
+export { type ByteCounter, byteCounter } from './text-bytes.js';
 export { loadTokenizer, streamText, type TextStream, type Tokenizer } from './tokenizer.js';
 export type { Shard } from './writer.js';

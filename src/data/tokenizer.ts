@@ -22,6 +22,8 @@ export interface Tokenizer {
   encode(text: string): Uint32Array;
   /** The text of tokens; special ones are left out, bytes that are not UTF-8 become U+FFFD. */
   decode(ids: ArrayLike<number>): string;
+  /** How many bytes of UTF-8 a token is, where `decode` alone cannot tell: it may be a part of a character. */
+  bytes?(id: number): number | undefined;
   /** A decoder for tokens that come one by one, where `decode` alone cannot tell what is complete. */
   stream?(): TextStream;
   /** Writes `tokenizer.json`, and what Hugging Face's transformers wants beside it, into an existing folder. */
@@ -39,10 +41,20 @@ export interface TextStream {
 /** So many tokens cannot all end inside a character, unless U+FFFD is what the model wrote. */
 const MOST_HELD_BACK = 16;
 
-/** Decodes tokens as they come, holding back characters whose bytes are not all there. */
-export function streamText(tokenizer: Tokenizer): TextStream {
-  if (tokenizer.stream !== undefined) return tokenizer.stream();
-  // Decoding depends on what stands before (a first space may be dropped): the last emitted tokens are kept for that.
+/**
+ * Decodes tokens as they come, holding back characters whose bytes are not all there.
+ *
+ * @param before the tokens that stand before them, whose text is not given: a decoder takes a space off a text's
+ *   beginning alone, and a character may have begun in them
+ */
+export function streamText(tokenizer: Tokenizer, before: ArrayLike<number> = []): TextStream {
+  const stream = tokenizer.stream?.() ?? decodedStream(tokenizer);
+  for (const id of contextOf(tokenizer, before)) stream.push(id);
+  return stream;
+}
+
+function decodedStream(tokenizer: Tokenizer): TextStream {
+  // Decoding depends on what stands before: the last emitted tokens are kept for that.
   let ids: number[] = [];
   let emitted = 0;
   const flush = (): string => {
@@ -54,6 +66,7 @@ export function streamText(tokenizer: Tokenizer): TextStream {
   };
   return {
     push: (id) => {
+      if (isSilent(tokenizer, id)) return '';
       ids.push(id);
       const pending = ids.length - emitted;
       if (pending < MOST_HELD_BACK && tokenizer.decode(ids).endsWith('\ufffd')) return '';
@@ -61,6 +74,21 @@ export function streamText(tokenizer: Tokenizer): TextStream {
     },
     end: () => (ids.length > emitted ? flush() : ''),
   };
+}
+
+/** The last tokens, from one on that is text of whole characters: what stands before it changes nothing that follows. */
+function contextOf(tokenizer: Tokenizer, ids: ArrayLike<number>): number[] {
+  const known = Array.from(ids).filter((id) => id < tokenizer.vocabulary);
+  const from = known.findLastIndex((id) => {
+    const text = tokenizer.decode([id, id]);
+    return text !== '' && !text.includes('\ufffd');
+  });
+  return known.slice(Math.max(from, 0));
+}
+
+/** Whether a token has no text wherever it stands, as special ones. One alone may lack the space that it begins with. */
+function isSilent(tokenizer: Tokenizer, id: number): boolean {
+  return tokenizer.decode([id, id]) === '';
 }
 
 /**

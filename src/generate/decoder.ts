@@ -6,10 +6,11 @@ import { KeyValueBuffers } from './cache.js';
 /** What generation wants of a model: a `Transformer`. */
 export interface LanguageModel {
   readonly config: Pick<ModelConfig, 'vocabulary' | 'context' | 'layers' | 'kvHeads' | 'headWidth'>;
-  logits(tokens: tf.Tensor2D, cache?: KeyValueCache): tf.Tensor3D;
+  /** Places are one of each sequence, whose logits are enough; a model may give those of all. */
+  logits(tokens: tf.Tensor2D, cache?: KeyValueCache, places?: readonly number[]): tf.Tensor3D;
 }
 
-/** So many tokens of a prompt are read at a time: each has logits of the whole vocabulary. */
+/** So many tokens of a prompt are read at a time. */
 const CHUNK = 512;
 
 /** Reads sequences of different lengths, then goes on with all of them, a token of each at a time. */
@@ -102,10 +103,12 @@ export class Decoder {
     const batch = lists.length;
     const tokens = new Int32Array(batch * time); // filled up with a token that there always is
     for (const [row, list] of lists.entries()) tokens.set(list, row * time);
+    const places = lists.map(({ length }) => Math.max(length - 1, 0));
+    const wanted = time === 1 ? undefined : places;
     const picked = tf.tidy(() => {
-      const logits = this.#model.logits(tf.tensor2d(tokens, [batch, time], 'int32'), this.#cache);
-      if (time === 1) return logits;
-      const rows = lists.map(({ length }, row) => row * time + Math.max(length - 1, 0));
+      const logits = this.#model.logits(tf.tensor2d(tokens, [batch, time], 'int32'), this.#cache, wanted);
+      if (logits.shape[1] === 1) return logits;
+      const rows = places.map((place, row) => row * time + place);
       return tf.gather(tf.reshape(logits, [batch * time, logits.shape[2]]), tf.tensor1d(rows, 'int32'));
     });
     this.#cache.advance(lists.map(({ length }) => length));

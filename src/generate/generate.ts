@@ -88,7 +88,7 @@ function tokensOf(
   { config: { vocabulary, context } }: LanguageModel,
   { overflow, begin }: CheckedOptions,
 ): number[] {
-  const tokens = typeof prompt === 'string' ? [...begin, ...encode(prompt)] : Array.from(prompt);
+  const tokens = typeof prompt === 'string' ? begun(encode(prompt), begin) : Array.from(prompt);
   if (tokens.length === 0 && endOfText !== undefined) tokens.push(endOfText);
   if (tokens.length === 0) {
     throw invalidOption(`prompt ${row} is empty, and the tokenizer has no token that a text begins with`);
@@ -104,8 +104,13 @@ function tokensOf(
   if (overflow === 'slide') return tokens.slice(-keptOf(context));
   throw invalidOption(
     `prompt ${row} has ${tokens.length} tokens; the model's context has room for ${context}`,
-    "shorten it, or give overflow 'slide', which forgets its beginning",
+    "shorten it, or give overflow 'slide' (--slide), which forgets its beginning",
   );
+}
+
+/** A text's tokens behind those that begin it, which it may have of its own: `<s>once`. */
+function begun(tokens: Uint32Array, begin: readonly number[]): number[] {
+  return begin.every((token, i) => tokens[i] === token) ? [...tokens] : [...begin, ...tokens];
 }
 
 /** Where the context is full, begins it anew with the later half. The last token is yet to be read. */

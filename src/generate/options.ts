@@ -15,7 +15,7 @@ export interface GenerateOptions extends SamplingOptions {
    * of the context is forgotten and the text goes on (`slide`).
    */
   readonly overflow?: 'stop' | 'slide';
-  /** Tokens that stand before a prompt that is a text; none by default. */
+  /** Tokens that stand before a prompt that is a text, unless it begins with them itself; none by default. */
   readonly begin?: readonly number[];
   /** Tokens that end a text; the tokenizer's end-of-text token, if it has one, by default. */
   readonly ends?: readonly number[];
@@ -72,16 +72,20 @@ const RULES: Readonly<Record<keyof GenerateOptions, Rule>> = {
 /**
  * Options with their defaults; undefined is none given.
  *
+ * @param written how the caller's users write an option's name; as it is by default
  * @throws {PolycomError} `INVALID_ARGUMENT` that names the option, what it is and what was expected
  */
-export function checkOptions(options: GenerateOptions): CheckedOptions {
+export function checkOptions(
+  options: GenerateOptions,
+  written: (name: string) => string = (name) => name,
+): CheckedOptions {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (!Object.hasOwn(RULES, name)) {
       throw invalidOption(`there is no option ${name}; expected ${Object.keys(RULES).join(', ')}`);
     }
     const { expected, holds } = RULES[name as keyof GenerateOptions];
-    if (!holds(value)) throw invalidOption(`${name} is ${excerpt(value)}; expected ${expected}`);
+    if (!holds(value)) throw invalidOption(`${written(name)} is ${excerpt(value)}; expected ${expected}`);
   }
   return { ...DEFAULTS, ...Object.fromEntries(given) };
 }

@@ -51,7 +51,7 @@ export class Sequence {
     this.tokens = [...prompt];
     this.#seen = new Set(prompt);
     this.#random = uniform(options.seed + row);
-    this.#stream = streamText(tokenizer);
+    this.#stream = streamText(tokenizer, prompt);
     this.#filter = new StopFilter(options.stop);
     this.#options = options;
     this.#known = tokenizer.vocabulary;

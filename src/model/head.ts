@@ -3,9 +3,11 @@ import { crossentropyOp } from '../fused/crossentropy.js';
 import { crossEntropy, rmsNorm } from '../fused/index.js';
 import { rmsnormOp } from '../fused/rmsnorm.js';
 import { runBackward, runForward } from '../fused/run.js';
+import { checkpoint } from './checkpoint.js';
 import { runKeeping } from './kept.js';
 import { linear, linearInput, linearWeight, meanOf, spread } from './linear.js';
 import { node } from './node.js';
+import type { LossOptions } from './transformer.js';
 
 /** The weights of the model's end: its last norm and its output matrix, [vocabulary, width]. */
 export interface HeadWeights {
@@ -18,14 +20,70 @@ export function headLogits(x: tf.Tensor, { norm, output }: HeadWeights, epsilon:
   return linear(rmsNorm(x, norm, { epsilon }), output);
 }
 
+/** So many bytes of logits are made at a time, where a number of each row is all that is wanted of them. */
+const LOGITS_BYTES = 2 ** 27;
+
+/** Of each target its cross-entropy, and the most probable token in its place (a type, as tf.tidy takes no interface). */
+export type TokenScores = { readonly losses: tf.Tensor1D; readonly best?: tf.Tensor1D };
+
+/**
+ * Scores the targets of the stream's rows, [B T, width]. There are never more logits than those of a slice of the rows.
+ *
+ * @param targets of each row the token that follows, or -1 for none, which is not scored
+ * @param best whether the most probable tokens are wanted
+ * @param bytes of the logits that there may be at once, if a row's are not more
+ */
+export function headScores(
+  x: tf.Tensor,
+  weights: HeadWeights,
+  targets: Int32Array,
+  epsilon: number,
+  best: boolean,
+  bytes: number = LOGITS_BYTES,
+): TokenScores {
+  const rows = [...targets.keys()].filter((row) => targets[row] !== -1);
+  const most = Math.max(1, Math.floor(bytes / (4 * weights.output.shape[0]!)));
+  const parts: TokenScores[] = [];
+  for (let from = 0; from < rows.length; from += most) {
+    const slice = rows.slice(from, from + most);
+    parts.push(
+      tf.tidy((): TokenScores => {
+        const logits = headLogits(rowsOf(x, slice), weights, epsilon);
+        const labels = Int32Array.from(slice, (row) => targets[row]!);
+        const losses = crossEntropy(logits, tf.tensor1d(labels, 'int32'));
+        return best ? { losses, best: tf.argMax(logits, -1) } : { losses };
+      }),
+    );
+  }
+  const whole = (name: 'losses' | 'best') => tf.concat1d(parts.map((part) => part[name]!));
+  return best ? { losses: whole('losses'), best: whole('best') } : { losses: whole('losses') };
+}
+
+/** Some rows of a matrix. */
+export function rowsOf(x: tf.Tensor, rows: readonly number[]): tf.Tensor {
+  return tf.gather(x, tf.tensor1d([...rows], 'int32'));
+}
+
 /** The mean cross-entropy of the stream [B T, width], differentiably. */
-export function headLoss(
+function headLoss(x: tf.Tensor, weights: HeadWeights, targets: tf.Tensor1D, epsilon: number): tf.Scalar {
+  return meanOf(crossEntropy(headLogits(x, weights, epsilon), targets));
+}
+
+/** {@link headLoss}, of which the tape keeps what the options say. */
+export function headLossWith(
   x: tf.Tensor,
   weights: HeadWeights,
   targets: tf.Tensor1D,
   epsilon: number,
+  { memory = 'block', recompute = false }: LossOptions,
 ): tf.Scalar {
-  return meanOf(crossEntropy(headLogits(x, weights, epsilon), targets));
+  if (memory === 'block') return handwrittenHeadLoss(x, weights, targets, epsilon, recompute);
+  if (memory === 'tape') return headLoss(x, weights, targets, epsilon);
+  const { norm, output } = weights;
+  const f = (...[rows, w, out, labels]: tf.Tensor[]) => [
+    headLoss(rows!, { norm: w!, output: out! }, labels as tf.Tensor1D, epsilon),
+  ];
+  return checkpoint(f, [x, norm, output], [targets])[0] as tf.Scalar;
 }
 
 /**
@@ -34,7 +92,7 @@ export function headLoss(
  *
  * @param recompute whether the norm's output is computed again rather than kept
  */
-export function handwrittenHeadLoss(
+function handwrittenHeadLoss(
   x: tf.Tensor,
   { norm, output }: HeadWeights,
   targets: tf.Tensor1D,

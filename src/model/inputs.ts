@@ -26,3 +26,11 @@ export function checkTargets(targets: tf.Tensor, tokens: tf.Tensor): void {
   const same = targets.rank === 2 && targets.shape.every((length, i) => length === tokens.shape[i]);
   if (!same) throw invalid('model', 'targets must have the shape of the tokens', { tokens, targets });
 }
+
+/** Checks that there is a target for each token, and one at least that is to be scored. */
+export function checkTargetCount(targets: Int32Array, tokens: tf.Tensor): void {
+  if (targets.length !== tokens.size) {
+    throw invalid('model', `there are ${targets.length} targets; expected one for each token`, { tokens });
+  }
+  if (targets.every((target) => target === -1)) throw invalid('model', 'no token has a target', { tokens });
+}

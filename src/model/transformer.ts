@@ -5,8 +5,8 @@ import { block } from './block.js';
 import { handwrittenBlock } from './block-gradient.js';
 import { checkpoint } from './checkpoint.js';
 import { checkConfig, type ModelConfig } from './config.js';
-import { type HeadWeights, handwrittenHeadLoss, headLogits, headLoss } from './head.js';
-import { checkTargets, checkTokens } from './inputs.js';
+import { type HeadWeights, headLogits, headLossWith, headScores, rowsOf, type TokenScores } from './head.js';
+import { checkTargetCount, checkTargets, checkTokens } from './inputs.js';
 import {
   createParameters,
   initialValues,
@@ -105,16 +105,47 @@ export class Transformer {
    *
    * @param tokens int32 [B, T], each from 0 to below `vocabulary`; T at most `context`
    * @param cache of the tokens before these; extended by these, but for its `start`
-   * @returns float32 [B, T, vocabulary]
+   * @param places of one token in each sequence, behind which alone they are wanted: B numbers below T
+   * @returns float32 [B, T, vocabulary]; [B, 1, vocabulary] with places
    * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape; `OUT_OF_MEMORY` where the batch is too large
    */
-  logits(tokens: tf.Tensor2D, cache?: KeyValueCache): tf.Tensor3D {
+  logits(tokens: tf.Tensor2D, cache?: KeyValueCache, places?: readonly number[]): tf.Tensor3D {
     checkTokens(tokens, this.config);
     return tidied(() => {
       const pass = this.#pass(tokens, undefined, cache);
+      const { batch, time } = pass;
       const { x } = this.#stream(tokens, pass, { memory: 'tape' });
-      const logits = headLogits(x, this.#head, this.config.normEpsilon);
-      return tf.reshape(logits, [pass.batch, pass.time, this.config.vocabulary]);
+      const rows =
+        places === undefined
+          ? x
+          : rowsOf(
+              x,
+              places.map((place, row) => row * time + place),
+            );
+      const logits = headLogits(rows, this.#head, this.config.normEpsilon);
+      return tf.reshape(logits, [batch, places === undefined ? time : 1, this.config.vocabulary]);
+    });
+  }
+
+  /**
+   * How well the model foretells tokens, in memory that does not grow with tokens times vocabulary: no gradients.
+   *
+   * @param tokens int32 [B, T], as for {@link logits}
+   * @param targets B T numbers: of each token the one that follows; -1 for none, which is not scored
+   * @param options.best whether the most probable tokens are wanted
+   * @returns for each target, in order, its cross-entropy in nats, and the most probable token in its place
+   * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape; `OUT_OF_MEMORY` where the batch is too large
+   */
+  score(
+    tokens: tf.Tensor2D,
+    targets: Int32Array,
+    { best = false }: { readonly best?: boolean } = {},
+  ): TokenScores {
+    checkTokens(tokens, this.config);
+    checkTargetCount(targets, tokens);
+    return tidied(() => {
+      const { x } = this.#stream(tokens, this.#pass(tokens, undefined), {});
+      return headScores(x, this.#head, targets, this.config.normEpsilon, best);
     });
   }
 
@@ -144,7 +175,8 @@ export class Transformer {
     checkTargets(targets, tokens);
     return tidied(() => {
       const { x, balances, zs } = this.#stream(tokens, this.#pass(tokens, options.step), options);
-      const crossEntropy = this.#headLoss(x, tf.reshape(targets, [targets.size]), options);
+      const labels = tf.reshape(targets, [targets.size]) as tf.Tensor1D;
+      const crossEntropy = headLossWith(x, this.#head, labels, this.config.normEpsilon, options);
       const { experts, layers } = this.config;
       if (experts === undefined) return { loss: crossEntropy, crossEntropy };
       const [balance, z] = [balances, zs].map((list) => tf.div(tf.addN(list), layers)) as [
@@ -210,21 +242,6 @@ export class Transformer {
       if (z !== undefined) zs.push(z);
     }
     return { x, balances, zs };
-  }
-
-  #headLoss(
-    x: tf.Tensor,
-    targets: tf.Tensor1D,
-    { memory = 'block', recompute = false }: LossOptions,
-  ): tf.Scalar {
-    const { normEpsilon } = this.config;
-    if (memory === 'block') return handwrittenHeadLoss(x, this.#head, targets, normEpsilon, recompute);
-    if (memory === 'tape') return headLoss(x, this.#head, targets, normEpsilon);
-    const { norm, output } = this.#head;
-    const f = (...[rows, w, out, labels]: tf.Tensor[]) => [
-      headLoss(rows!, { norm: w!, output: out! }, labels as tf.Tensor1D, normEpsilon),
-    ];
-    return checkpoint(f, [x, norm, output], [targets])[0] as tf.Scalar;
   }
 
   #pass(tokens: tf.Tensor2D, step: number | undefined, cache?: KeyValueCache): Pass {

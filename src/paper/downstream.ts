@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Data } from '../data/open.js';
-import { crossEntropy } from '../fused/index.js';
+import { sequencesAtOnce } from '../model/at-once.js';
 import type { Transformer } from '../model/transformer.js';
 import { CHOICES, type Continuation, choiceTask, clozeTask, type Item, type Task } from './tasks.js';
 
@@ -86,8 +86,9 @@ async function scoreAll(model: Transformer, items: readonly Item[], time: number
     continuations.map(({ tokens }) => ({ context, tokens })),
   );
   const scores: Score[] = [];
-  for (let from = 0; from < questions.length; from += batch) {
-    scores.push(...(await scoreBatch(model, questions.slice(from, from + batch), time)));
+  const atOnce = sequencesAtOnce(model.config, batch, time);
+  for (let from = 0; from < questions.length; from += atOnce) {
+    scores.push(...(await scoreBatch(model, questions.slice(from, from + atOnce), time)));
     await nextTurn();
   }
   let next = 0;
@@ -111,20 +112,18 @@ async function scoreBatch(
     inputs.set([...context, ...tokens.slice(0, -1)], row * time);
     targets.set(tokens, row * time + context.length - 1);
   }
-  const { vocabulary } = model.config;
-  const [losses, guesses] = tf.tidy(() => {
-    const logits = model.logits(tf.tensor2d(inputs, [questions.length, time], 'int32'));
-    const rows = tf.reshape(logits, [-1, vocabulary]);
-    return [crossEntropy(rows, tf.tensor1d(targets, 'int32')), tf.argMax(rows, -1)] as const;
-  });
-  const [nats, best] = await Promise.all([losses.data(), guesses.data()]);
-  tf.dispose([losses, guesses]);
-  return questions.map(({ context, tokens }, row) => {
-    const from = row * time + context.length - 1;
-    const places = tokens.map((_, i) => from + i);
+  const { losses, best } = tf.tidy(() =>
+    model.score(tf.tensor2d(inputs, [questions.length, time], 'int32'), targets, { best: true }),
+  );
+  const [nats, guesses] = await Promise.all([losses.data(), best!.data()]);
+  tf.dispose([losses, best!]);
+  let scored = 0;
+  return questions.map(({ tokens }) => {
+    const from = scored;
+    scored += tokens.length;
     return {
-      logLikelihood: -places.reduce((sum, at) => sum + nats[at]!, 0),
-      greedy: places.every((at) => best[at] === targets[at]),
+      logLikelihood: -tokens.reduce((sum, _, i) => sum + nats[from + i]!, 0),
+      greedy: tokens.every((token, i) => guesses[from + i] === token),
     };
   });
 }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { windowsInOrder } from '../data/batches.js';
 import type { TokenSource } from '../data/shards.js';
-import { crossEntropy } from '../fused/index.js';
+import { sequencesAtOnce } from '../model/at-once.js';
 import type { Transformer } from '../model/transformer.js';
 import type { TokenScore } from './types.js';
 
@@ -45,7 +45,8 @@ export async function scoreTokens(
   const all: Sums = { nats: 0, right: 0, tokens: 0 };
   const kinds = new Map<string, Sums>();
   let row = 0;
-  for (const { inputs, targets, rows } of windowsInOrder(source, { batch, time, limit: windows })) {
+  const atOnce = { batch: sequencesAtOnce(model.config, batch, time), time, limit: windows };
+  for (const { inputs, targets, rows } of windowsInOrder(source, atOnce)) {
     const [losses, guesses] = await foretell(model, inputs, targets, rows);
     for (let r = 0; r < rows; ++r, ++row) {
       const start = startOf(source, time, windows, row);
@@ -68,13 +69,11 @@ export async function scoreTokens(
 /** The loss of each target, and the most probable token in its place. */
 async function foretell(model: Transformer, inputs: Int32Array, targets: Int32Array, rows: number) {
   const time = inputs.length / rows;
-  const [loss, guess] = tf.tidy(() => {
-    const { vocabulary } = model.config;
-    const logits = tf.reshape(model.logits(tf.tensor2d(inputs, [rows, time], 'int32')), [-1, vocabulary]);
-    return [crossEntropy(logits, tf.tensor1d(targets, 'int32')), tf.argMax(logits, -1)] as const;
-  });
-  const values = await Promise.all([loss.data(), guess.data()]);
-  tf.dispose([loss, guess]);
+  const { losses, best } = tf.tidy(() =>
+    model.score(tf.tensor2d(inputs, [rows, time], 'int32'), targets, { best: true }),
+  );
+  const values = await Promise.all([losses.data(), best!.data()]);
+  tf.dispose([losses, best!]);
   return values;
 }
 

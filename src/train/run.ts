@@ -89,6 +89,7 @@ async function trainAlone(run: TrainRun, settings: TrainSettings): Promise<Train
     try {
       await data.tokenizer.save?.(out);
       if (trainer.step < settings.steps || isUnjudged(trainer, log)) log.write(startRecord(trainer, peak));
+      sayIfNothingIsEvaluated(trainer);
       run.onStart?.(trainer);
       const result = await takeSteps(trainer, log, run);
       return { ...result, ...(resumedFrom === undefined ? {} : { resumedFrom }) };
@@ -98,6 +99,19 @@ async function trainAlone(run: TrainRun, settings: TrainSettings): Promise<Train
   } finally {
     trainer.dispose();
   }
+}
+
+/** Evaluations that were asked for and cannot be are said at the start, as nothing tells of them later. */
+function sayIfNothingIsEvaluated({
+  data: { heldOut },
+  settings: { evalEvery, steps, time },
+  step,
+}: Trainer): void {
+  if (evalEvery === 0 || step >= steps || heldOut.length > time) return;
+  const has = `${heldOut.length} tokens are held out, and a window of ${time} wants ${time + 1}`;
+  sayOnce(
+    `${has}: nothing is evaluated\n  remedy: a larger --held-out or a shorter --time; --eval-every 0 evaluates nothing`,
+  );
 }
 
 /** A trainer at the run's newest checkpoint, or at the beginning. */

@@ -7,6 +7,7 @@ import { byteTokenizer } from '../../src/data/bytes.js';
 import type { Data } from '../../src/data/open.js';
 import { openData } from '../../src/data/open.js';
 import type { SyntheticSource } from '../../src/data/synthetic.js';
+import { crossEntropy } from '../../src/fused/index.js';
 import { configOf } from '../../src/model/config.js';
 import { Transformer } from '../../src/model/transformer.js';
 import { packageFolder } from '../../src/package.js';
@@ -36,7 +37,15 @@ function textData(text: string): Data {
 function modelOf(vocabulary: number, logits: (tokens: number[]) => number[][]): Transformer {
   return {
     config: configOf('tiny', { vocabulary }),
-    logits: (tokens: tf.Tensor2D) => tf.tensor3d((tokens.arraySync() as number[][]).map(logits)),
+    score: (tokens: tf.Tensor2D, targets: Int32Array) => {
+      const rows = (tokens.arraySync() as number[][]).flatMap(logits).filter((_, i) => targets[i] !== -1);
+      const labels = tf.tensor1d(
+        targets.filter((target) => target !== -1),
+        'int32',
+      );
+      const scored = tf.tensor2d(rows);
+      return { losses: crossEntropy(scored, labels), best: tf.argMax(scored, -1) };
+    },
   } as unknown as Transformer;
 }
 

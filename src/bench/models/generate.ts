@@ -146,7 +146,10 @@ async function run(
 }
 
 function composedModel(model: Transformer): Pick<Transformer, 'config' | 'logits'> {
-  return { config: model.config, logits: (tokens, cache) => unfused(() => model.logits(tokens, cache)) };
+  return {
+    config: model.config,
+    logits: (tokens, cache, places) => unfused(() => model.logits(tokens, cache, places)),
+  };
 }
 
 /** The logits after a prompt are those of the model without a cache, out of tf's own ops. */
