@@ -143,7 +143,7 @@ test.each([
     ['--model', 'x', '--temperature', '-1'],
     /^polycom: generate: temperature is -1; expected a number, 0 or more/,
   ],
-  [['--model', 'x', '--top-p', '2'], /topP is 2; expected a number above 0, at most 1/],
+  [['--model', 'x', '--top-p', '2'], /--top-p is 2; expected a number above 0, at most 1/],
 ])('generate %j fails with the reason', (args, message) => {
   const { status, stderr, stdout } = generate(...args);
   expect(status).toBe(1);
