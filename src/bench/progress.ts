@@ -24,7 +24,8 @@ export function progressOn(
   const [dim, undim] = color ? ['\x1b[2m', '\x1b[22m'] : ['', ''];
   return {
     step: (group, step) => {
-      const text = `${group}: ${step}`.slice(0, (stream.columns ?? 80) - 1);
+      // Some terminals, such as a pty that nobody has sized, say that they have no columns.
+      const text = `${group}: ${step}`.slice(0, (stream.columns || 80) - 1);
       stream.write(`\r\x1b[K${dim}${text}${undim}`);
     },
     end: () => void stream.write('\r\x1b[K'),

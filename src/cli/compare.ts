@@ -4,6 +4,7 @@ import { PolycomError } from '../errors.js';
 import type { CompareDocument, Experiment, ExperimentName } from '../paper/types.js';
 import { whole } from './options.js';
 import { writeFile } from './output.js';
+import { quoted } from './shell.js';
 import { StopSignals } from './stop-signals.js';
 
 interface CompareCommandOptions {
@@ -126,7 +127,7 @@ function commandOf({ quick, scale, only, data }: CompareCommandOptions): string 
     ...(quick ? ['--quick'] : []),
     ...(scale === undefined ? [] : [`--scale ${scale}`]),
     ...(only === undefined ? [] : [`--only ${only.join()}`]),
-    ...(data === undefined ? [] : [`--data ${data.split(/[\\/]/).at(-1)}`]),
+    ...(data === undefined ? [] : [`--data ${quoted(data.split(/[\\/]/).at(-1)!)}`]),
   ];
   return ['npx polycom compare', ...parts].join(' ');
 }

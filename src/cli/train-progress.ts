@@ -1,4 +1,4 @@
-import { type ProgressStream, progressOn } from '../bench/progress.js';
+import { type Progress, type ProgressStream, progressOn } from '../bench/progress.js';
 import { parameterCounts } from '../model/config.js';
 import { sayOnce } from '../notice.js';
 import { utilisation } from '../train/flops.js';
@@ -16,10 +16,22 @@ export interface TrainProgress {
 /** How much of a mean is the newest step. */
 const NEWEST = 0.1;
 
-/** A line that rewrites itself on a terminal, and nothing elsewhere; where a run goes on, that is said in any case. */
-export function trainProgress(stream: ProgressStream, quiet: boolean, peak?: Peak): TrainProgress {
-  const line = progressOn(stream, { quiet: quiet || !stream.isTTY });
+/** Milliseconds between two lines where there is no terminal. */
+const EVERY_MS = 30_000;
+
+/**
+ * A line that rewrites itself on a terminal. Elsewhere, such as in a scheduler's log, a line at the start, one now and
+ * then, and one for each evaluation.
+ */
+export function trainProgress(
+  stream: ProgressStream,
+  quiet: boolean,
+  peak?: Peak,
+  now: () => number = () => performance.now(),
+): TrainProgress {
+  const line = stream.isTTY ? progressOn(stream, { quiet }) : linesOn(stream, quiet);
   let trainer: Trainer;
+  let told = now();
   let heldOut = '';
   let [loss, rate]: [number?, number?] = [];
   return {
@@ -34,6 +46,8 @@ export function trainProgress(stream: ProgressStream, quiet: boolean, peak?: Pea
       const { steps, time } = trainer.settings;
       loss = mean(loss, report.loss);
       rate = mean(rate, report.tokens / report.seconds);
+      if (!stream.isTTY && now() < told + EVERY_MS) return;
+      told = now();
       const parts = [
         `loss ${loss.toFixed(4)}`,
         ...(heldOut === '' ? [] : [heldOut]),
@@ -47,8 +61,18 @@ export function trainProgress(stream: ProgressStream, quiet: boolean, peak?: Pea
     },
     onEvaluation: (evaluation) => {
       heldOut = `held out ${evaluation.loss.toFixed(4)}`;
+      if (!stream.isTTY) line.step(`step ${trainer.step} of ${trainer.settings.steps}`, heldOut);
     },
     end: line.end,
+  };
+}
+
+/** A line of its own for each thing shown. */
+function linesOn(stream: ProgressStream, quiet: boolean): Progress {
+  const isQuiet = quiet || process.env.POLYCOM_QUIET === '1';
+  return {
+    step: (group, step) => void (isQuiet || stream.write(`polycom: ${group}: ${step}\n`)),
+    end: () => undefined,
   };
 }
 

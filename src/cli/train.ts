@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { OpenDataOptions } from '../data/open.js';
+import type { Data, OpenDataOptions } from '../data/open.js';
 import { PolycomError } from '../errors.js';
 import { type ActivationName, activationNames, type PresetName, presetNames } from '../model/config.js';
 import { OTHER_STOP_SIGNALS, STOP_SIGNALS } from '../signals.js';
@@ -8,6 +8,7 @@ import { configFileOption, readConfigFile } from './config-file.js';
 import { evaluationDocument, evaluationText } from './evaluation-text.js';
 import { modelOf } from './model-options.js';
 import { collect, positive, real, share, tfjsBackendOption, whole } from './options.js';
+import { quoted } from './shell.js';
 import { StopSignals } from './stop-signals.js';
 
 interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
@@ -28,6 +29,9 @@ interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
+
+/** Tokens of the prompt that is printed for a model whose texts no token begins. */
+const PROMPT_TOKENS = 4;
 
 /** The options that are settings of the same name. */
 const SETTINGS = [
@@ -184,7 +188,9 @@ async function run(_: unknown, command: Command): Promise<void> {
       ...progress,
     }).finally(progress.end);
     const { steps = 1000 } = options;
-    process.stdout.write(json ? `${JSON.stringify(documentOf(out, result))}\n` : summary(out, result, steps));
+    process.stdout.write(
+      json ? `${JSON.stringify(documentOf(out, result))}\n` : summary(out, result, steps, data),
+    );
     if (result.interrupted) process.exitCode = stop.exitCode;
   } finally {
     stop.end();
@@ -225,18 +231,37 @@ function documentOf(out: string, result: TrainResult): object {
   };
 }
 
-function summary(out: string, result: TrainResult, steps: number): string {
-  const { step, loss, evaluation, checkpoint, tokensPerSecond, interrupted } = result;
+function summary(out: string, result: TrainResult, steps: number, data: Data): string {
+  const { step, evaluation, checkpoint, tokensPerSecond, interrupted } = result;
   const parts = [
-    `${out}: step ${step} of ${steps}`,
-    ...(loss === undefined ? ['nothing was left to do: more --steps go on'] : [`loss ${loss.toFixed(4)}`]),
+    step > steps
+      ? `${out}: step ${step}, past the ${steps} that were asked for`
+      : `${out}: step ${step} of ${steps}`,
+    ...whatWasDone(result),
     ...(evaluation === undefined ? [] : [`held out: ${evaluationText(evaluation)}`]),
     ...(tokensPerSecond === undefined
       ? []
       : [`${Math.round(tokensPerSecond).toLocaleString('en-US')} tokens a second`]),
   ];
-  const next = interrupted ? 'the same command goes on' : `npx polycom generate --model ${out}`;
+  const next = interrupted ? 'the same command goes on' : generateCommand(out, data);
   return `${parts.join('; ')}\nsaved ${checkpoint}; ${next}\n`;
+}
+
+function whatWasDone({ loss, evaluation, interrupted }: TrainResult): string[] {
+  if (loss !== undefined) return [`loss ${loss.toFixed(4)}`];
+  if (interrupted) return [];
+  return [
+    evaluation === undefined ? 'nothing was left to do: more --steps go on' : 'its evaluation was left',
+  ];
+}
+
+/** The command that lets the model write. Where no token begins a text, it has a prompt of the data's first tokens. */
+function generateCommand(out: string, { train, tokenizer }: Data): string {
+  const command = `npx polycom generate --model ${quoted(out)}`;
+  if (tokenizer.endOfText !== undefined) return command;
+  const tokens = new Int32Array(Math.min(PROMPT_TOKENS, train.length));
+  train.read(0, tokens);
+  return `${command} --prompt ${quoted(tokenizer.decode(tokens))}`;
 }
 
 function peakOf(text: string): Peak | 'measure' {

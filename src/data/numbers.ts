@@ -31,7 +31,9 @@ export function numberTokenizer(vocabulary: number): Tokenizer {
 function numberOf(word: string, vocabulary: number): number {
   const id = Number(word);
   if (/^\d+$/.test(word) && id < vocabulary) return id;
-  throw new PolycomError('INVALID_ARGUMENT', `'${word}' is no token; expected numbers below ${vocabulary}`);
+  throw new PolycomError('INVALID_ARGUMENT', `'${word}' is no token; expected numbers below ${vocabulary}`, {
+    remedy: "the tokens of this model have no letters: write them as numbers, such as '3 14 15'",
+  });
 }
 
 /** The same tokenizer as Hugging Face's libraries read it. */

@@ -91,7 +91,10 @@ function tokensOf(
   const tokens = typeof prompt === 'string' ? begun(encode(prompt), begin) : Array.from(prompt);
   if (tokens.length === 0 && endOfText !== undefined) tokens.push(endOfText);
   if (tokens.length === 0) {
-    throw invalidOption(`prompt ${row} is empty, and the tokenizer has no token that a text begins with`);
+    throw invalidOption(
+      `prompt ${row} is empty, and the tokenizer has no token that a text begins with`,
+      'give a prompt for the model to go on with',
+    );
   }
   const strange = tokens.find((token) => !(Number.isInteger(token) && token >= 0 && token < vocabulary));
   if (strange !== undefined) {

@@ -121,7 +121,8 @@ async function begin(run: TrainRun, settings: TrainSettings): Promise<Trainer> {
   const checkpoint = await loadCheckpoint(out);
   const trainer = Trainer.restore(checkpoint, config, data, settings);
   const changed = changedSettings((checkpoint.state as unknown as TrainState).settings, settings);
-  if (changed.length > 0) sayOnce(`from step ${trainer.step} on with other settings: ${changed.join(', ')}`);
+  if (changed.length > 0 && trainer.step < settings.steps)
+    sayOnce(`from step ${trainer.step} on with other settings: ${changed.join(', ')}`);
   return trainer;
 }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -93,4 +94,33 @@ describe('fails with the reason', () => {
     expect(status).toBe(1);
     expect(existsSync('x')).toBe(false);
   });
+});
+
+test.each([
+  ['synthetic', 'its $HOME `run\'s` "1"'],
+  [text, 'mö del/run'],
+])('the command that is printed after training on %s works as printed', (data, name) => {
+  const out = shop.path(name);
+  const train = ['train', '--data', data, '--out', out, ...small, '--eval-every', '0', '--steps'];
+  const trained = polycom([...train, '2'], env);
+  expect(trained.status, trained.stderr).toBe(0);
+  // There is no terminal: a line at the start, and the evaluations that there are.
+  expect(trained.stderr).toMatch(/^polycom: step 0 of 2: [\d,]+ parameters$/m);
+  const [, command] = /; npx polycom (generate .*)\n$/s.exec(trained.stdout)!;
+  // A shell's own reading of it, one word a time.
+  const { stdout: words } = spawnSync('sh', ['-c', `printf '%s\\0' ${command}`], { encoding: 'utf8' });
+  const generated = polycom([...words.split('\0').slice(0, -1), '--tokens', '3', '--json'], env);
+  expect(generated.status, generated.stderr).toBe(0);
+  expect(JSON.parse(generated.stdout)).toMatchObject({ step: 2, texts: [{}] });
+
+  const fewer = polycom([...train, '1'], env);
+  expect(fewer.stdout).toContain(
+    `${out}: step 2, past the 1 that were asked for; nothing was left to do: more --steps go on\n`,
+  );
+  expect(fewer.stderr).not.toMatch(/other settings/);
+  const wordy = polycom(['generate', '--model', out, '--prompt', 'abc'], env);
+  if (data === 'synthetic') expect(wordy.stderr).toMatch(/'abc' is no token; .*\n {2}remedy: .*numbers/);
+  const empty = polycom(['generate', '--model', out, '--tokens', '1'], env);
+  if (data === 'synthetic') expect(empty.stderr).toMatch(/prompt 0 is empty, .*\n {2}remedy: give a prompt/);
+  else expect(empty.status, empty.stderr).toBe(0);
 });
