@@ -11,6 +11,7 @@ interface EvalCommandOptions {
   readonly tokenizer?: string;
   readonly heldOut?: number;
   readonly field?: string;
+  readonly splitAt?: string;
   readonly batch: number;
   readonly time?: number;
   readonly batches?: number;
@@ -38,6 +39,7 @@ export function registerEval(program: Command): void {
     )
     .option('--held-out <share>', 'of the text, as it was in training (default: 0.05)', share)
     .option('--field <name>', 'of each JSON line, which has the text (default: text)')
+    .option('--split-at <mark>', 'that stands between documents in a text, as it was in training')
     .option('--batch <count>', 'windows at once', whole(1), 8)
     .option('--time <count>', "tokens of a window (default: what the model's context has room for)", whole(1))
     .option('--begin <tokens>', "before each window, as 1 or 1,2 (default: the model's begin token)", tokens)
@@ -111,7 +113,7 @@ function behind(begin: readonly number[], loaded: LoadedModel): string {
 
 /** The text is cut as in training, into the tokens of the model. */
 function dataOptions(
-  { data, on, heldOut, field }: EvalCommandOptions,
+  { data, on, heldOut, field, splitAt }: EvalCommandOptions,
   { tokenizer }: LoadedModel,
 ): OpenDataOptions {
   const share = on === 'all' ? 0 : heldOut;
@@ -119,5 +121,6 @@ function dataOptions(
     ...(data[0] === 'synthetic' && data.length === 1 ? {} : { tokenizer }),
     ...(share === undefined ? {} : { heldOut: share }),
     ...(field === undefined ? {} : { field }),
+    ...(splitAt === undefined ? {} : { splitAt }),
   };
 }

@@ -7,6 +7,8 @@ interface PrepareCommandOptions {
   readonly tokenizer: string;
   readonly heldOut: number;
   readonly field: string;
+  readonly splitAt?: string;
+  readonly endOfText?: string;
   readonly shardTokens?: number;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -22,6 +24,8 @@ export function registerPrepare(program: Command): void {
     .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json of Hugging Face", 'bytes')
     .option('--held-out <share>', 'of the text, kept from training', share, 0.05)
     .option('--field <name>', 'of each JSON line, which has the text', 'text')
+    .option('--split-at <mark>', 'that stands between documents in a text, and is left out')
+    .option('--end-of-text <token>', 'of the tokenizer, where its files do not say which ends a text')
     .option('--shard-tokens <count>', 'most tokens of a file (default: 67108864)', whole(1))
     .option('--json', 'print the manifest as JSON')
     .option('--quiet', 'show no progress')
@@ -30,25 +34,30 @@ export function registerPrepare(program: Command): void {
 }
 
 const HELP = `
-Each file of text is one document, and so is each JSON line. A document that is larger than the whole held-out share
-gives its own tail; of smaller ones, every so many are held out whole. The folder gets train-*.bin, heldout-*.bin, the
+Each file of text is one document, and so is each JSON line; --split-at '<|endoftext|>' makes one of each text between such
+marks. After each document stands the tokenizer's end-of-text token, the one that its files name, or --end-of-text; without
+one documents are joined, which is said. A mark of the tokenizer in a text is the token that it marks. A document that is
+larger than the whole held-out share gives its own tail; of smaller ones, every so many are held out whole. In a folder,
+runs, models and token shards are passed over. The folder gets train-*.bin, heldout-*.bin, the
 tokenizer and manifest.json, and appears once it is whole. The same command again checks its checksums, and makes it anew
 only where the inputs have changed or it is damaged.
 
   npx polycom prepare book.txt --out book
-  npx polycom prepare corpus/ more.jsonl --tokenizer gpt2/tokenizer.json --field content --out tokens`;
+  npx polycom prepare corpus/ more.jsonl --tokenizer gpt2/tokenizer.json --field content --out tokens
+  npx polycom prepare stories.txt --split-at '<|endoftext|>' --out stories`;
 
 async function run(inputs: string[], options: PrepareCommandOptions): Promise<void> {
-  const { out, tokenizer: name, heldOut, field, shardTokens, json, quiet } = options;
+  const { out, tokenizer: name, heldOut, field, splitAt, endOfText, shardTokens, json, quiet } = options;
   const { prepareShards } = await import('../data/prepare.js');
   const { loadTokenizer } = await import('../data/tokenizer.js');
   const { progressOn } = await import('../bench/progress.js');
-  const tokenizer = await loadTokenizer(name);
+  const tokenizer = await loadTokenizer(name, endOfText === undefined ? {} : { endOfText });
   const progress = progressOn(process.stderr, quiet || !process.stderr.isTTY ? { quiet: true } : {});
   const manifest = await prepareShards(inputs, out, {
     tokenizer,
     heldOut,
     field,
+    ...(splitAt === undefined ? {} : { splitAt }),
     ...(shardTokens === undefined ? {} : { shardTokens }),
     onProgress: (done, total) => progress.step('reading', `${((100 * done) / total).toFixed(0)} %`),
   }).finally(progress.end);

@@ -17,6 +17,8 @@ interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly tokenizer?: string;
   readonly heldOut?: number;
   readonly field?: string;
+  readonly splitAt?: string;
+  readonly endOfText?: string;
   readonly preset: PresetName;
   readonly activation: ActivationName;
   readonly set?: string[];
@@ -69,6 +71,8 @@ export function registerTrain(program: Command): void {
     .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json (default: bytes)")
     .option('--held-out <share>', 'of the text, kept from training (default: 0.05)', share)
     .option('--field <name>', 'of each JSON line, which has the text (default: text)')
+    .option('--split-at <mark>', 'that stands between documents in a text, and is left out')
+    .option('--end-of-text <token>', 'of the tokenizer, where its files do not say which ends a text')
     .optionsGroup('Model:')
     .addOption(new Option('--preset <name>', 'its size').choices(presetNames).default('small'))
     .addOption(
@@ -205,8 +209,9 @@ function required<T>(name: string, value: T | undefined): T {
   });
 }
 
-function dataOptions({ tokenizer, heldOut, field }: TrainCommandOptions): OpenDataOptions {
-  const options = { tokenizer, heldOut, field };
+function dataOptions(command: TrainCommandOptions): OpenDataOptions {
+  const { tokenizer, heldOut, field, splitAt, endOfText } = command;
+  const options = { tokenizer, heldOut, field, splitAt, endOfText };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 

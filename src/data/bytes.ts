@@ -5,12 +5,18 @@ import type { TextStream, Tokenizer } from './tokenizer.js';
 
 const END_OF_TEXT = 256;
 
-/** A token for every byte of UTF-8, and 256 for the end of a text. It needs no file and knows every language. */
+const MARK = '<|endoftext|>';
+
+/**
+ * A token for every byte of UTF-8, and 256 for the end of a text, also where a text has its mark, `<|endoftext|>`. It needs
+ * no file and knows every language.
+ */
 export const byteTokenizer: Tokenizer = {
   name: 'bytes',
   vocabulary: 257,
   endOfText: END_OF_TEXT,
-  encode: (text) => Uint32Array.from(new TextEncoder().encode(text)),
+  marks: [MARK],
+  encode,
   decode: (ids) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(ids)),
   bytes: (id) => (id === END_OF_TEXT ? 0 : 1),
   stream: byteStream,
@@ -20,6 +26,18 @@ export const byteTokenizer: Tokenizer = {
     await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config));
   },
 };
+
+function encode(text: string): Uint32Array {
+  const parts = text.split(MARK).map((part) => new TextEncoder().encode(part));
+  const ids = new Uint32Array(parts.reduce((sum, { length }) => sum + length + 1, -1));
+  let at = 0;
+  for (const part of parts) {
+    if (at > 0) ids[at - 1] = END_OF_TEXT;
+    ids.set(part, at);
+    at += part.length + 1;
+  }
+  return ids;
+}
 
 function byteStream(): TextStream {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -45,7 +63,7 @@ function bytesOf(ids: ArrayLike<number>): Uint8Array {
 
 const endOfTextToken = {
   id: END_OF_TEXT,
-  content: '<|endoftext|>',
+  content: MARK,
   single_word: false,
   lstrip: false,
   rstrip: false,

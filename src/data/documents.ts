@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { PolycomError } from '../errors.js';
 import { checkChunk, Utf8Decoder } from '../text.js';
 import type { InputFile } from './inputs.js';
+import { MarkSplitter, type Part } from './marks.js';
 
 /** One text among many: a file of text, or one of JSON lines. */
 export interface Document {
@@ -19,12 +20,71 @@ const NEWLINE = 10;
  * The documents of a file, in pieces that fit memory however large the file is. A byte order mark is left out.
  *
  * @param field which string of each JSON line is the text
- * @throws {PolycomError} `INVALID_ARGUMENT` where the file is not UTF-8 or has NULs, a line is not such an object, or the file
- *   changes meanwhile
+ * @param splitAt a mark at which texts are split into documents; see {@link MarkSplitter}
+ * @throws {PolycomError} `INVALID_ARGUMENT` where the file is not UTF-8 or has NULs, a line is not such an object, or the
+ *   file changes meanwhile
  */
-export async function* documentsOf(file: InputFile, field: string): AsyncGenerator<Document> {
-  if (file.kind === 'text') yield { size: file.size, pieces: textPieces(file) };
-  else yield* jsonDocuments(file, field);
+export async function* documentsOf(
+  file: InputFile,
+  field: string,
+  splitAt?: string,
+): AsyncGenerator<Document> {
+  if (file.kind === 'jsonl') {
+    for await (const text of jsonTexts(file, field)) yield* textDocuments(text, splitAt);
+  } else if (splitAt === undefined) yield { size: file.size, pieces: textPieces(file) };
+  else yield* splitDocuments(file, splitAt);
+}
+
+/** Reads a file twice: how large its documents are, and then their texts. */
+async function* splitDocuments(file: InputFile, mark: string): AsyncGenerator<Document> {
+  const sizes = [0];
+  for await (const { text, ends } of parts(file, mark)) {
+    sizes[sizes.length - 1]! += Buffer.byteLength(text);
+    if (ends) sizes.push(0);
+  }
+  const all = parts(file, mark);
+  try {
+    for (const size of sizes.slice(0, -1)) {
+      const pieces = upToEnd(all);
+      if (size > 0) yield { size, pieces };
+      for await (const _ of pieces); // to the next document's start, also past an empty one
+    }
+    await all.next(); // to the file's end, where its size is checked
+  } finally {
+    await all.return(undefined);
+  }
+}
+
+async function* parts(file: InputFile, mark: string): AsyncGenerator<Part> {
+  const splitter = new MarkSplitter(mark);
+  for await (const piece of textPieces(file)) yield* splitter.push(piece);
+  yield* splitter.end();
+}
+
+async function* upToEnd(all: AsyncGenerator<Part>): AsyncGenerator<string> {
+  for (;;) {
+    const { value, done } = await all.next();
+    if (done) return;
+    yield value.text;
+    if (value.ends) return;
+  }
+}
+
+function* textDocuments(text: string, mark: string | undefined): Generator<Document> {
+  const texts = mark === undefined ? [text] : splitText(text, mark);
+  for (const part of texts) {
+    if (part !== '') yield { size: Buffer.byteLength(part), pieces: once(part) };
+  }
+}
+
+function splitText(text: string, mark: string): string[] {
+  const splitter = new MarkSplitter(mark);
+  const texts = [''];
+  for (const part of [...splitter.push(text), ...splitter.end()]) {
+    texts[texts.length - 1] += part.text;
+    if (part.ends) texts.push('');
+  }
+  return texts;
 }
 
 async function* chunks(file: InputFile): AsyncGenerator<Buffer> {
@@ -56,12 +116,11 @@ async function* textPieces(file: InputFile): AsyncGenerator<string> {
   if (rest !== '') yield rest;
 }
 
-async function* jsonDocuments(file: InputFile, field: string): AsyncGenerator<Document> {
+async function* jsonTexts(file: InputFile, field: string): AsyncGenerator<string> {
   let number = 0;
   for await (const line of lines(file)) {
     ++number;
-    const text = textOf(line, field, `${file.path}:${number}`);
-    if (text !== '') yield { size: Buffer.byteLength(text), pieces: once(text) };
+    yield textOf(line, field, `${file.path}:${number}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { fileError } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
 import { excerpt } from '../excerpt.js';
 import { readText } from '../text.js';
+import { marksShown } from './marks.js';
 import type { Tokenizer } from './tokenizer.js';
 import { checkTokenizer } from './tokenizer-check.js';
 
@@ -27,20 +28,24 @@ const MODELS: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', undefined];
  * @param file its path; a `tokenizer_config.json` beside it may name the end-of-text token
  * @param text what it holds
  * @param json the same, parsed
- * @throws {PolycomError} `UNSUPPORTED` where the library is not installed; `INVALID_ARGUMENT` where it rejects the file
+ * @param end the token that ends a text, rather than what the files say
+ * @throws {PolycomError} `UNSUPPORTED` where the library is not installed or its model is of another kind;
+ *   `INVALID_ARGUMENT` where it rejects the file, or has no such token
  */
 export async function huggingFaceTokenizer(
   file: string,
   text: string,
   json: Record<string, unknown>,
+  end?: string,
 ): Promise<Tokenizer> {
+  checkModel(json, file);
   const { Tokenizer: Library } = await load(file);
-  const configText = await readConfig(join(dirname(file), 'tokenizer_config.json'));
-  const config = configText === undefined ? {} : parseConfig(configText, file);
+  const found = await readConfig(join(dirname(file), 'tokenizer_config.json'));
+  const read = found === undefined ? {} : parseConfig(found, file);
+  const isSaid = end === undefined || nameOf(read.eos_token) === end;
+  const config = isSaid ? read : { ...read, eos_token: end };
+  const configText = isSaid ? found : JSON.stringify(config);
   const library = construct(() => {
-    const { type } = (json.model ?? {}) as { type?: unknown };
-    if (!MODELS.includes(type))
-      throw new Error(`its model is ${excerpt(type)}; expected BPE, WordPiece or Unigram`);
     checkTokenizer(json);
     return new Library(json, config);
   }, file);
@@ -51,6 +56,14 @@ export async function huggingFaceTokenizer(
     return vocabularyOf(library);
   }, file);
   const endOfText = endOf(library, config);
+  const marks = [...library.get_added_tokens_decoder().values()]
+    .filter(({ special }) => special)
+    .map(({ content }) => content);
+  if (end !== undefined && endOfText === undefined) {
+    throw new PolycomError('INVALID_ARGUMENT', `${file} has no token '${end}' to end a text`, {
+      remedy: `its special tokens are: ${marksShown(marks)}`,
+    });
+  }
   return {
     name: `huggingface-${createHash('sha256')
       .update(text)
@@ -59,6 +72,7 @@ export async function huggingFaceTokenizer(
       .slice(0, 16)}`,
     vocabulary,
     ...(endOfText === undefined ? {} : { endOfText }),
+    marks,
     encode: (input) => {
       if (input === '') return new Uint32Array(0);
       const { ids } = using(() => library.encode(input, ALONE), file);
@@ -134,9 +148,26 @@ function vocabularyOf(library: Library): number {
   throw new Error('its vocabulary is empty');
 }
 
+/** Refuses a tokenizer that is whole, but of a kind that is not run. */
+function checkModel(json: Record<string, unknown>, file: string): void {
+  const { type } = (json.model ?? {}) as { type?: unknown };
+  if (MODELS.includes(type)) return;
+  throw new PolycomError(
+    'UNSUPPORTED',
+    `${file}: its model is ${excerpt(type)}; expected BPE, WordPiece or Unigram`,
+    { remedy: 'take the tokenizer of another model, or bytes' },
+  );
+}
+
+/** A token of `tokenizer_config.json`: a text, or an object that has it. */
+function nameOf(token: unknown): string | undefined {
+  if (typeof token === 'string') return token;
+  const { content } = (token ?? {}) as { content?: unknown };
+  return typeof content === 'string' ? content : undefined;
+}
+
 function endOf(library: Library, config: Record<string, unknown>): number | undefined {
-  const token = config.eos_token as string | { content?: string } | null | undefined;
-  const named = typeof token === 'string' ? token : token?.content;
+  const named = nameOf(config.eos_token);
   const special = new Map(
     [...library.get_added_tokens_decoder()].map(([id, { content }]) => [content, id] as const),
   );

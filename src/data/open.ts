@@ -4,7 +4,7 @@ import { PolycomError } from '../errors.js';
 import { findInputs } from './inputs.js';
 import { keptFolder, markInUse, removeEarlier } from './kept.js';
 import { numberTokenizer } from './numbers.js';
-import { type PrepareOptions, prepareShards } from './prepare.js';
+import { type PrepareOptions, prepareShards, sayWhereJoined } from './prepare.js';
 import { isShardsFolder, openShards, readManifest, type TokenSource } from './shards.js';
 import { type SyntheticOptions, syntheticLanguage } from './synthetic.js';
 import { loadTokenizer, TOKENIZER_FILE, type Tokenizer } from './tokenizer.js';
@@ -13,6 +13,8 @@ import { loadTokenizer, TOKENIZER_FILE, type Tokenizer } from './tokenizer.js';
 export interface OpenDataOptions extends Omit<PrepareOptions, 'tokenizer'> {
   /** `bytes` (the default), the path of a `tokenizer.json` or of its folder, or a tokenizer. */
   readonly tokenizer?: string | Tokenizer;
+  /** The token that ends a text, where the tokenizer's files do not say, or another one; of a tokenizer that is named. */
+  readonly endOfText?: string;
   /** The folder that the shards are kept in; by default, one in the user's cache for each input and settings. */
   readonly directory?: string;
   /** Of the language, where the data is `synthetic`. */
@@ -47,7 +49,7 @@ export async function openData(
 ): Promise<Data> {
   if (path === 'synthetic') return openSynthetic(options);
   if (typeof path === 'string' && looksPrepared(path)) return openPrepared(path, options);
-  const tokenizer = await tokenizerOf(options.tokenizer ?? 'bytes');
+  const tokenizer = await tokenizerOf(options.tokenizer ?? 'bytes', options);
   if (options.directory === undefined) return openKept(path, tokenizer, options);
   await prepareShards(path, options.directory, { ...options, tokenizer });
   return openFolder(options.directory, tokenizer);
@@ -61,7 +63,7 @@ async function openKept(
 ): Promise<Data> {
   const paths = (typeof path === 'string' ? [path] : path).map((item) => resolve(item));
   const { files } = await findInputs(typeof path === 'string' ? [path] : path);
-  const folder = keptFolder([paths, tokenizer.name, options.heldOut, options.field], files);
+  const folder = keptFolder([paths, tokenizer.name, options.heldOut, options.field, options.splitAt], files);
   const release = await markInUse(folder);
   try {
     await prepareShards(path, folder, { ...options, tokenizer });
@@ -107,7 +109,7 @@ async function openPrepared(folder: string, options: OpenDataOptions): Promise<D
       },
     );
   }
-  const tokenizer = await tokenizerOf(wanted);
+  const tokenizer = await tokenizerOf(wanted, options);
   if (tokenizer.name !== about.tokenizer.name || tokenizer.vocabulary !== about.tokenizer.vocabulary) {
     throw new PolycomError(
       'INVALID_ARGUMENT',
@@ -122,6 +124,15 @@ async function openPrepared(folder: string, options: OpenDataOptions): Promise<D
       { remedy: 'leave the share out, or prepare the text again with it' },
     );
   }
+  if (options.splitAt !== undefined && options.splitAt !== about.splitAt) {
+    const how = about.splitAt === undefined ? 'without splitting texts' : `split at ${about.splitAt}`;
+    throw new PolycomError(
+      'INVALID_ARGUMENT',
+      `${folder} was prepared ${how}; expected a split at ${options.splitAt}`,
+      { remedy: 'leave the mark out, or prepare the text again with it' },
+    );
+  }
+  sayWhereJoined(about, tokenizer);
   return openFolder(folder, tokenizer);
 }
 
@@ -135,6 +146,10 @@ function openFolder(directory: string, tokenizer: Tokenizer): Data {
   return { train, heldOut, tokenizer, directory, close };
 }
 
-async function tokenizerOf(tokenizer: string | Tokenizer): Promise<Tokenizer> {
-  return typeof tokenizer === 'string' ? loadTokenizer(tokenizer) : tokenizer;
+async function tokenizerOf(
+  tokenizer: string | Tokenizer,
+  { endOfText }: OpenDataOptions,
+): Promise<Tokenizer> {
+  if (typeof tokenizer !== 'string') return tokenizer;
+  return loadTokenizer(tokenizer, endOfText === undefined ? {} : { endOfText });
 }

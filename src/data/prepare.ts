@@ -3,9 +3,11 @@ import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { PolycomError } from '../errors.js';
 import { fileError } from '../file-error.js';
+import { sayOnce } from '../notice.js';
 import { isIntact, readStored, store } from '../store.js';
 import { documentsOf } from './documents.js';
 import { findInputs, type Inputs } from './inputs.js';
+import { marksShown } from './marks.js';
 import { isShardsFolder, type ShardsAbout, type ShardsManifest, type Side } from './shards.js';
 import { cutNear, HeldOutSplit } from './split.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -18,6 +20,8 @@ export interface PrepareOptions {
   readonly heldOut?: number;
   /** The field of JSON lines that has the text; `text`. */
   readonly field?: string;
+  /** A mark at which texts are split into documents, and which is left out; by default each text is one document. */
+  readonly splitAt?: string;
   /** Most tokens of a shard; 2^26. */
   readonly shardTokens?: number;
   /** Is told, now and then, how many of how many bytes have been read. */
@@ -52,14 +56,29 @@ export async function prepareShards(
   const known = await readStored<ShardsAbout>(out);
   const isCurrent = (about: ShardsAbout): boolean => isSame(about, found, settings);
   const stands = known !== undefined && isCurrent(known.about);
-  if (stands && (await isIntact(out, known))) return known;
-  return store(out, (aside) => fill(aside, found, settings), stands ? () => false : isCurrent);
+  const isWhole = stands && (await isIntact(out, known));
+  const manifest = isWhole
+    ? known
+    : await store(out, (aside) => fill(aside, found, settings), stands ? () => false : isCurrent);
+  sayWhereJoined(manifest.about, settings.tokenizer);
+  return manifest;
 }
 
-type Settings = Required<Omit<PrepareOptions, 'onProgress'>> & Pick<PrepareOptions, 'onProgress'>;
+/** Says once that nothing stands between documents, where nothing can. */
+export function sayWhereJoined({ documents }: ShardsAbout, { name, endOfText, marks }: Tokenizer): void {
+  if (endOfText !== undefined || documents < 2) return;
+  const which = marks === undefined || marks.length === 0 ? '' : `: ${marksShown(marks)}`;
+  sayOnce(
+    `${documents.toLocaleString('en-US')} documents are joined without a border, as tokenizer ${name} names no token that ends a text; --end-of-text <token> of train and prepare does${which}`,
+    'joined documents',
+  );
+}
+
+type Optional = 'onProgress' | 'splitAt';
+type Settings = Required<Omit<PrepareOptions, Optional>> & Pick<PrepareOptions, Optional>;
 
 function checkOptions(options: PrepareOptions): Settings {
-  const { tokenizer, heldOut = 0.05, field = 'text', shardTokens = SHARD_TOKENS, onProgress } = options;
+  const { tokenizer, heldOut = 0.05, field = 'text', shardTokens = SHARD_TOKENS, ...rest } = options;
   if (!(heldOut >= 0 && heldOut < 1)) {
     throw new PolycomError('INVALID_ARGUMENT', `a held-out share of ${heldOut}; expected 0 to below 1`);
   }
@@ -69,7 +88,17 @@ function checkOptions(options: PrepareOptions): Settings {
       `${shardTokens} tokens a shard; expected a whole number from 1 on`,
     );
   }
-  return { tokenizer, heldOut, field, shardTokens, ...(onProgress === undefined ? {} : { onProgress }) };
+  if (rest.splitAt === '' || rest.splitAt?.includes('\n')) {
+    throw new PolycomError('INVALID_ARGUMENT', 'the mark to split at is empty, or has a line break', {
+      remedy: 'name what stands between documents, such as <|endoftext|>',
+    });
+  }
+  const { splitAt, onProgress } = rest;
+  return {
+    ...{ tokenizer, heldOut, field, shardTokens },
+    ...(splitAt === undefined ? {} : { splitAt }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
 }
 
 /** Nothing that this function has not made may be lost. */
@@ -95,7 +124,7 @@ function isSame(about: ShardsAbout, { files }: Inputs, { tokenizer, heldOut, fie
 }
 
 async function fill(folder: string, { files, ignored }: Inputs, settings: Settings): Promise<ShardsAbout> {
-  const { tokenizer, heldOut, field, shardTokens, onProgress } = settings;
+  const { tokenizer, heldOut, field, splitAt, shardTokens, onProgress } = settings;
   const { name, vocabulary, endOfText } = tokenizer;
   const total = files.reduce((sum, { size }) => sum + size, 0);
   const split = new HeldOutSplit(heldOut, total);
@@ -106,7 +135,7 @@ async function fill(folder: string, { files, ignored }: Inputs, settings: Settin
   let [documents, done] = [0, 0];
   try {
     for (const file of files) {
-      for await (const { size, pieces } of documentsOf(file, field)) {
+      for await (const { size, pieces } of documentsOf(file, field, splitAt)) {
         await writeDocument(size, pieces, split, writers, (bytes) => {
           done += bytes;
           onProgress?.(Math.min(done, total), total);
@@ -127,6 +156,7 @@ async function fill(folder: string, { files, ignored }: Inputs, settings: Settin
       bits: bitsOf(vocabulary),
       share: heldOut,
       field,
+      ...(splitAt === undefined ? {} : { splitAt }),
       inputs: files,
       ignored,
       documents,

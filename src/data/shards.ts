@@ -32,6 +32,8 @@ export interface ShardsAbout {
   readonly share: number;
   /** The field of JSON lines that has the text. */
   readonly field: string;
+  /** The mark at which texts were split into documents. */
+  readonly splitAt?: string;
   readonly inputs: readonly InputFile[];
   /** Files of folders that are of other kinds. */
   readonly ignored: number;

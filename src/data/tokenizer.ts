@@ -18,6 +18,8 @@ export interface Tokenizer {
   readonly vocabulary: number;
   /** The token that stands between documents. */
   readonly endOfText?: number;
+  /** What stands for one special token each, wherever a text has it. */
+  readonly marks?: readonly string[];
   /** The tokens of a text; no special ones are added. */
   encode(text: string): Uint32Array;
   /** The text of tokens; special ones are left out, bytes that are not UTF-8 become U+FFFD. */
@@ -95,11 +97,15 @@ function isSilent(tokenizer: Tokenizer, id: number): boolean {
  * The tokenizer of that name, file or folder.
  *
  * @param from `bytes`, the path of a `tokenizer.json`, or a folder that holds one
- * @throws {PolycomError} `INVALID_ARGUMENT` where there is none or it is damaged; `UNSUPPORTED` where its library is
- *   not installed
+ * @param options.endOfText the token that ends a text, where the files do not say, or another one
+ * @throws {PolycomError} `INVALID_ARGUMENT` where there is none, it is damaged, or has no such token; `UNSUPPORTED` where
+ *   its library is not installed, or its model is of a kind that this does not run
  */
-export async function loadTokenizer(from: string): Promise<Tokenizer> {
-  if (from === byteTokenizer.name) return byteTokenizer;
+export async function loadTokenizer(
+  from: string,
+  { endOfText }: { readonly endOfText?: string } = {},
+): Promise<Tokenizer> {
+  if (from === byteTokenizer.name) return endingIn(byteTokenizer, endOfText);
   const file = (await isFolder(from)) ? join(from, TOKENIZER_FILE) : from;
   const text = await readText(file).catch((cause: unknown) => {
     if (cause instanceof PolycomError) throw cause;
@@ -109,7 +115,17 @@ export async function loadTokenizer(from: string): Promise<Tokenizer> {
     });
   });
   const json = parse(text, file);
-  return builtIn(json) ?? huggingFaceTokenizer(file, text, json);
+  const ours = builtIn(json);
+  return ours === undefined ? huggingFaceTokenizer(file, text, json, endOfText) : endingIn(ours, endOfText);
+}
+
+/** A tokenizer of ours, whose end of a text is what it is. */
+function endingIn(tokenizer: Tokenizer, endOfText: string | undefined): Tokenizer {
+  const { name, marks = [] } = tokenizer;
+  if (endOfText === undefined || marks.includes(endOfText)) return tokenizer;
+  throw new PolycomError('INVALID_ARGUMENT', `tokenizer ${name} has no token '${endOfText}' to end a text`, {
+    remedy: marks.length === 0 ? 'leave the end of a text out' : `its end of a text is ${marks.join(' ')}`,
+  });
 }
 
 async function isFolder(path: string): Promise<boolean> {

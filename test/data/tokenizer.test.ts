@@ -108,6 +108,14 @@ describe('a saved tokenizer', () => {
       }),
     );
     expect(theirs.encode('a<|endoftext|>').ids).toEqual([97, 256]);
+    expect([...byteTokenizer.encode('a<|endoftext|>b')]).toEqual([97, 256, 98]);
+    const marked = fc.array(fc.constantFrom('<|endoftext|>', '<|endoftext', '<', '|>', 'é'));
+    fc.assert(
+      fc.property(marked, (parts) => {
+        const text = parts.join('');
+        expect(theirs.encode(text).ids).toEqual([...byteTokenizer.encode(text)]);
+      }),
+    );
   });
 });
 
@@ -170,12 +178,20 @@ describe('tokenizer.json', () => {
       'without a vocabulary',
       { ...bpeJson(), model: { type: 'BPE', vocab: {}, merges: [] }, added_tokens: [] },
     ],
-    ['of an unknown model', { ...bpeJson(), model: { type: 'Other', vocab: { a: 0 } } }],
   ])('one %s is refused', async (name, json) => {
     if (library === undefined) return expectNoLibrary(write(`${name}.json`, JSON.stringify(json)));
     await expectError(
       () => loadTokenizer(write(`${name}.json`, JSON.stringify(json))),
       /not a tokenizer\.json that can be used/,
+    );
+  });
+
+  test.each(['WordLevel', 'Other'])('a model of the kind %s is not run, which is said', (type) => {
+    const json = JSON.stringify({ ...bpeJson(), model: { type, vocab: { a: 0 }, unk_token: 'a' } });
+    return expectError(
+      () => loadTokenizer(write(`${type}.json`, json)),
+      new RegExp(`its model is "${type}"; expected BPE`),
+      'UNSUPPORTED',
     );
   });
 
