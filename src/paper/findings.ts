@@ -1,8 +1,7 @@
 import { CLAIMS, type ClaimGroup, type ComparedClaim, type Metric } from './claims.js';
-import { type SeedCurve, smooth, tokensToTarget } from './curves.js';
+import { type SeedCurve, smooth, type TokensToTarget, tokensToTarget } from './curves.js';
 import { downstreamOf, dynamicsOf, type Group, groupsOf, valuesOf } from './groups.js';
-import type { Finding } from './judge.js';
-import { holm, type PairedDifference, pairedDifference, type SeedValue } from './statistics.js';
+import { type Compared, type HolmDifference, holmDifferences, type SeedValue } from './statistics.js';
 import type { CompareDocument, ExperimentName, RunResult } from './types.js';
 
 /** The experiment whose runs a claim is tested on. */
@@ -14,40 +13,82 @@ const EXPERIMENTS: Readonly<Record<ClaimGroup, ExperimentName>> = {
   dynamics: 'dense',
 };
 
+/** What the others are compared with, where every activation is compared. */
+export const REFERENCE = 'swiglu';
+
+/** The comparisons in which every activation stands against {@link REFERENCE}, claim or no claim. */
+const AGAINST_REFERENCE: readonly { readonly group: ClaimGroup; readonly metric: Metric }[] = (
+  ['dense', 'moe'] as const
+).flatMap((group) => (['heldOutLoss', 'tokensSaved'] as const).map((metric) => ({ group, metric })));
+
+/** What is compared: a claim without its text. */
+type Comparison = Pick<ComparedClaim, 'group' | 'metric' | 'candidate' | 'reference'>;
+
 /**
- * What a comparison found for each claim, by its id: candidate less reference, paired by seed, on some data. A p is
- * corrected by Holm's procedure over the claims of the same experiment and metric. Claims that no runs are there for are
- * left out.
+ * What a comparison found for each claim, by its id: candidate less reference, paired by seed, on some data; claims that
+ * no runs are there for are left out. It is that of {@link differencesOf}.
  */
-export function findingsOf(document: CompareDocument, data: string): Record<string, Finding> {
+export function findingsOf(document: CompareDocument, data: string): Record<string, HolmDifference> {
+  const differences = differencesOf(document, data);
   const found = CLAIMS.flatMap((claim) => {
-    if ('untestable' in claim) return [];
-    const difference = differenceOf(document, data, claim);
-    return difference === undefined ? [] : [{ claim, difference }];
+    const difference = 'untestable' in claim ? undefined : differences(claim);
+    return difference === undefined ? [] : [[claim.id, difference] as const];
   });
-  const families = groupedBy(found, ({ claim }) => `${claim.group} ${claim.metric}`);
-  const findings = [...families.values()].flatMap((family) => {
-    const adjusted = holm(family.map(({ difference }) => difference.p ?? 1));
-    return family.map(({ claim, difference: { p, ...rest } }, i): [string, Finding] => [
-      claim.id,
-      { ...rest, holm: p === null ? null : adjusted[i]! },
-    ]);
-  });
-  return Object.fromEntries(findings);
+  return Object.fromEntries(found);
 }
 
-function differenceOf(
+/**
+ * Every difference on some data, each of which there is once: corrected by Holm's procedure over all comparisons of the
+ * same experiment and metric, be they claimed or only shown.
+ *
+ * @returns who gives a comparison's difference; none where no runs are there for it
+ */
+export function differencesOf(
   document: CompareDocument,
   data: string,
-  { group, metric, candidate, reference }: ComparedClaim,
-): PairedDifference | undefined {
+): (comparison: Comparison) => HolmDifference | undefined {
+  const found = new Map<string, HolmDifference>();
+  for (const family of groupedBy(comparisonsOf(document, data), familyOf).values()) {
+    const known = family.flatMap((comparison): [string, Compared][] => {
+      const compared = comparedOf(document, data, comparison);
+      return compared === undefined ? [] : [[keyOf(comparison), compared]];
+    });
+    const differences = holmDifferences(known.map(([, compared]) => compared));
+    for (const [i, [key]] of known.entries()) found.set(key, differences[i]!);
+  }
+  return (comparison) => found.get(keyOf(comparison));
+}
+
+function familyOf({ group, metric }: Comparison): string {
+  return `${group} ${metric}`;
+}
+
+function keyOf(comparison: Comparison): string {
+  return JSON.stringify([familyOf(comparison), comparison.candidate, comparison.reference]);
+}
+
+/** Every comparison that the report shows, once. */
+function comparisonsOf(document: CompareDocument, data: string): Comparison[] {
+  const claimed = CLAIMS.flatMap((claim): Comparison[] => ('untestable' in claim ? [] : [claim]));
+  const shown = AGAINST_REFERENCE.flatMap(({ group, metric }): Comparison[] => {
+    const groups = groupsOf(document, EXPERIMENTS[group]).filter((one) => one.data === data);
+    const others = new Set(groups.map(({ activation }) => activation).filter((name) => name !== REFERENCE));
+    return Array.from(others, (candidate) => ({ group, metric, candidate, reference: REFERENCE }));
+  });
+  return [...new Map([...claimed, ...shown].map((one) => [keyOf(one), one])).values()];
+}
+
+/** The values of candidate and reference by seed; none where they have no seed in common. */
+function comparedOf(
+  document: CompareDocument,
+  data: string,
+  { group, metric, candidate, reference }: Comparison,
+): Compared | undefined {
   const groups = groupsOf(document, EXPERIMENTS[group]).filter((one) => one.data === data);
   const sides = sidesOf(groups, candidate, reference);
   if (sides === undefined) return undefined;
   const [a, b] = metric === 'tokensSaved' ? savedOf(...sides) : sides.map((side) => valuesAt(side, metric));
-  return a!.some(({ seed }) => b!.some((other) => other.seed === seed))
-    ? pairedDifference(a!, b!)
-    : undefined;
+  return a!.some(({ seed }) => b!.some((other) => other.seed === seed)) ? [a!, b!] : undefined;
 }
 
 /** The groups of candidate and reference, of each size where there are several; ways of an ablation of one kind alone. */
@@ -99,10 +140,15 @@ function valuesAt(groups: readonly Group[], metric: Exclude<Metric, 'tokensSaved
 
 /** The share of tokens saved by seed, beside zeros. A seed that does not reach the target has saved none. */
 function savedOf([candidate]: readonly Group[], [reference]: readonly Group[]): [SeedValue[], SeedValue[]] {
-  const [a, b] = [trainCurves(candidate!), trainCurves(reference!)];
-  if (!a.some(({ seed }) => b.some((other) => other.seed === seed))) return [[], []];
-  const values = tokensToTarget(a, b).bySeed.map(({ seed, saving }) => ({ seed, value: saving ?? 0 }));
+  const found = tokensSaved(candidate!, reference!);
+  const values = found?.bySeed.map(({ seed, saving }) => ({ seed, value: saving ?? 0 })) ?? [];
   return [values, values.map(({ seed }) => ({ seed, value: 0 }))];
+}
+
+/** The tokens to the reference's final training loss, as the paper counts them; none where they share no seed. */
+export function tokensSaved(candidate: Group, reference: Group): TokensToTarget | undefined {
+  const [a, b] = [trainCurves(candidate), trainCurves(reference)];
+  return a.some(({ seed }) => b.some((other) => other.seed === seed)) ? tokensToTarget(a, b) : undefined;
 }
 
 function trainCurves({ runs }: Group): SeedCurve[] {
@@ -116,9 +162,9 @@ function trainPoints({ train, tokens }: RunResult) {
 }
 
 /** Lists of those with one key. */
-function groupedBy<T, K>(list: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
+function groupedBy<T, K>(list: readonly T[], of: (one: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
-  for (const one of list) groups.set(keyOf(one), [...(groups.get(keyOf(one)) ?? []), one]);
+  for (const one of list) groups.set(of(one), [...(groups.get(of(one)) ?? []), one]);
   return groups;
 }
 

@@ -1,10 +1,17 @@
 import { CLAIMS, type Claim, type ComparedClaim } from './claims.js';
 import type { Interval } from './statistics.js';
 
-/** What an experiment found for a claim: candidate less reference, as its metric has it. A PairedDifference is one. */
+/**
+ * What an experiment found for a claim: candidate less reference, as its metric has it, with an interval that is corrected
+ * for the number of comparisons. A HolmDifference is one.
+ */
 export interface Finding extends Interval {
-  /** Holm's adjusted p, where several were compared with one reference. */
+  /** Holm's adjusted p, where several were compared. */
   readonly holm?: number | null;
+  /** How many were compared together. */
+  readonly comparisons?: number;
+  /** The uncorrected interval. */
+  readonly alone?: Pick<Interval, 'low' | 'high'>;
   /** The smallest difference that this many seeds could find in 80 % of cases. */
   readonly detectable?: number | null;
 }
@@ -27,8 +34,7 @@ export interface Judgement {
 const ALPHA = 0.05;
 
 /**
- * Judges a claim. Reproduced: the difference has the claimed sign and its interval leaves 0 out, also after Holm's
- * correction. Not reproduced: the interval leaves 0 out on the other side, or nothing is resolved, which is said. A claim
+ * Judges a claim. Reproduced: the difference has the claimed sign, and its corrected interval leaves 0 out. Not reproduced: the interval leaves 0 out on the other side, or nothing is resolved, which is said. A claim
  * of equality takes an interval within its margin.
  *
  * @param finding none where nothing was run for it
@@ -58,7 +64,7 @@ function verdictOf(claim: Claim, finding?: Finding): Pick<Judgement, 'verdict' |
   if (low === null || high === null) {
     return { verdict: 'not testable here', reason: `${n} seed: nothing is known of the spread` };
   }
-  const between = `${signed(finding.mean)} (${signed(low)} to ${signed(high)}, ${n} seeds)`;
+  const between = `${signed(finding.mean)} [${signed(low)}, ${signed(high)}], ${n} seeds`;
   if (claim.expects === 'equal') return equality(claim, low, high, between);
   const sign = claim.expects === 'higher' ? 1 : -1;
   const outside = low > 0 || high < 0;
@@ -67,11 +73,15 @@ function verdictOf(claim: Claim, finding?: Finding): Pick<Judgement, 'verdict' |
   }
   const corrected = finding.holm === undefined || (finding.holm !== null && finding.holm < ALPHA);
   if (outside && corrected) return { verdict: 'reproduced', reason: between };
-  return { verdict: 'not reproduced', reason: `${unresolved(finding, outside)}: ${between}` };
+  return { verdict: 'not reproduced', reason: `${unresolved(finding)}: ${between}` };
 }
 
-function unresolved({ mean, detectable }: Finding, outside: boolean): string {
-  if (outside) return 'not resolved once corrected for the number of comparisons';
+function unresolved({ mean, detectable, alone, comparisons = 1 }: Finding): string {
+  const { low = null, high = null } = alone ?? {};
+  if (low !== null && high !== null && (low > 0 || high < 0)) {
+    const interval = `[${signed(low)}, ${signed(high)}]`;
+    return `not resolved once corrected for ${comparisons} comparisons (uncorrected ${interval})`;
+  }
   if (detectable != null && Math.abs(mean) < detectable) {
     return `not resolved: below the detectable difference, ${size(detectable)}`;
   }

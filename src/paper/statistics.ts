@@ -72,37 +72,44 @@ export function pairedDifference(
   };
 }
 
-/** A difference against the reference among several, corrected for their number. */
+/** A difference among several of one family, corrected for their number. */
 export interface HolmDifference extends PairedDifference {
   /** Holm's adjusted p: below 0.05, the difference is resolved although several were tried. */
   readonly holm: number | null;
-  /** The level of its interval: 95 % over all of them, as Holm's procedure divides it. */
+  /** The level of its interval: 95 % over the whole family, as Holm's procedure divides it. */
   readonly level: number;
+  /** How many the family has. */
+  readonly comparisons: number;
+  /** The interval that it would have if nothing else had been compared: uncorrected. */
+  readonly alone: Pick<Interval, 'low' | 'high'>;
 }
 
+/** What is compared: a candidate's values and a reference's. */
+export type Compared = readonly [candidate: readonly SeedValue[], reference: readonly SeedValue[]];
+
 /**
- * Each candidate minus the reference, corrected by Holm's step-down procedure (1979): the smallest p is tested at α / m,
- * the next at α / (m - 1), …, and the first that fails ends it. Each interval has the level of its own test.
+ * Differences of one family, corrected by Holm's step-down procedure (1979): the smallest p is tested at α / m, the next
+ * at α / (m - 1), …, and the first that fails ends it. Each interval has the level of its own test.
  *
- * @param candidates by name
  * @param alpha 0.05 by default, over all of them
- * @returns by name, in the candidates' order
+ * @returns candidate minus reference, in the family's order
  */
-export function holmDifferences<Name extends string>(
-  candidates: Readonly<Record<Name, readonly SeedValue[]>>,
-  reference: readonly SeedValue[],
-  alpha: number = 0.05,
-): Record<Name, HolmDifference> {
-  const names = Object.keys(candidates) as Name[];
-  const ps = names.map((name) => pairedDifference(candidates[name], reference).p);
-  const adjusted = holm(ps.map((p) => p ?? 1));
-  const order = [...ps.keys()].sort((i, j) => (ps[i] ?? 1) - (ps[j] ?? 1) || i - j);
-  const rows = names.map((name, i) => {
-    const level = 1 - alpha / (names.length - order.indexOf(i));
-    const difference = pairedDifference(candidates[name], reference, level);
-    return [name, { ...difference, holm: difference.p === null ? null : adjusted[i]!, level }] as const;
+export function holmDifferences(family: readonly Compared[], alpha: number = 0.05): HolmDifference[] {
+  const alone = family.map((pair) => pairedDifference(...pair, 1 - alpha));
+  const ps = alone.map(({ p }) => p ?? 1);
+  const adjusted = holm(ps);
+  const order = [...ps.keys()].sort((i, j) => ps[i]! - ps[j]! || i - j);
+  return family.map((pair, i) => {
+    const level = 1 - alpha / (family.length - order.indexOf(i));
+    const { p, low, high } = alone[i]!;
+    return {
+      ...pairedDifference(...pair, level),
+      holm: p === null ? null : adjusted[i]!,
+      level,
+      comparisons: family.length,
+      alone: { low, high },
+    };
   });
-  return Object.fromEntries(rows) as Record<Name, HolmDifference>;
 }
 
 /** Holm's adjusted p values: in ascending order, the running maximum of (m - rank) p, at most 1. */

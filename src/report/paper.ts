@@ -6,7 +6,7 @@ import type { CompareDocument, DataSpec } from '../paper/types.js';
 import type { Charts } from './charts.js';
 import { formatAblations, formatOverflow } from './paper/ablations.js';
 import { formatClaims, judgedSets } from './paper/claims.js';
-import { formatComparison } from './paper/comparison.js';
+import { type ComparisonOptions, formatComparison } from './paper/comparison.js';
 import { formatCost } from './paper/cost.js';
 import { formatDynamics } from './paper/dynamics.js';
 import { formatSets } from './paper/mixture.js';
@@ -86,32 +86,25 @@ function sectionsOf(document: CompareDocument, charts: Charts): string[] {
       ...(found?.entropy === undefined ? {} : { entropy: found.entropy }),
     };
   };
-  const per = (groups: typeof dense, format: (members: typeof dense, data: string) => string): string =>
-    dataOf(groups)
-      .map((data) =>
-        format(
-          groups.filter((group) => group.data === data),
-          data,
-        ),
-      )
-      .join('\n');
+  const per = (groups: typeof dense, format: (data: string) => string): string =>
+    dataOf(groups).map(format).join('\n');
+  const compared = (group: 'dense' | 'moe', published: ComparisonOptions['published']) => (data: string) =>
+    formatComparison(document, charts, { group, data, ...on(data), published });
   return [
-    ...section('Dense models', dense, () =>
-      per(dense, (groups, data) =>
-        formatComparison(groups, charts, { ...on(data), published: PUBLISHED_DENSE }),
-      ),
-    ),
+    ...section('Dense models', dense, () => per(dense, compared('dense', PUBLISHED_DENSE))),
     ...section('Mixture of experts', mixture, () => {
-      const published = PUBLISHED_MIXTURE;
-      const each = per(mixture, (groups, data) =>
-        formatComparison(groups, charts, { ...on(data), published }),
-      );
-      return `${each}\n${formatSets(mixture)}`;
+      return `${per(mixture, compared('moe', PUBLISHED_MIXTURE))}\n${formatSets(mixture)}`;
     }),
     ...section('Ablations', ablations, () => formatAblations(ablations, charts)),
     formatOverflow(document.overflow, charts),
     ...section('Dynamics', dense, () =>
-      per(dense, (groups, data) => formatDynamics(groups, charts, on(data).on)),
+      per(dense, (data) =>
+        formatDynamics(
+          dense.filter((group) => group.data === data),
+          charts,
+          on(data).on,
+        ),
+      ),
     ),
     ...section('Scaling', scaling, () => formatScaling(scaling, charts)),
     ...section('Learning rates', sweep, () => formatSweep(sweep, document.rates, charts)),

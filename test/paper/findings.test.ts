@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CLAIMS } from '../../src/paper/claims.js';
-import { findingsOf } from '../../src/paper/findings.js';
+import { differencesOf, findingsOf } from '../../src/paper/findings.js';
 import { groupsOf, lossesOf } from '../../src/paper/groups.js';
 import { judgeAll } from '../../src/paper/judge.js';
-import type { PairedDifference } from '../../src/paper/statistics.js';
 import { studentCdf } from '../../src/paper/student.js';
 import { documentOf } from './fixture.js';
 
@@ -67,13 +66,27 @@ describe('findings', () => {
     );
     expect(family.length).toBeGreaterThan(3);
     const ps = family.map(({ id }) => {
-      const { mean, deviation, n } = findings[id] as PairedDifference;
+      const { mean, deviation, n } = findings[id]!;
       return 2 * studentCdf(-Math.abs(mean) / (deviation! / Math.sqrt(n)), n - 1);
     });
     const least = Math.min(...family.map(({ id }) => findings[id]!.holm!));
     expect(least).toBeGreaterThan(0);
     expect(least).toBeCloseTo(family.length * Math.min(...ps), 10);
     for (const [i, { id }] of family.entries()) expect(findings[id]!.holm).toBeGreaterThanOrEqual(ps[i]!);
+  });
+
+  test('are one and the same, in whatever table: corrected for all comparisons with SwiGLU, not for the claimed alone', () => {
+    const difference = differencesOf(document, 'invented');
+    const pair = { group: 'dense', reference: 'swiglu' } as const;
+    for (const [metric, id] of [
+      ['heldOutLoss', 'dense-held-out-polynorm'],
+      ['tokensSaved', 'dense-tokens-polynorm'],
+    ] as const) {
+      expect(difference({ ...pair, metric, candidate: 'polynorm' })).toEqual(findings[id]);
+      expect(findings[id]!.comparisons).toBe(5); // the other five activations of the dense comparison
+      expect(difference({ ...pair, metric, candidate: 'gelu' })!.comparisons).toBe(5);
+    }
+    expect(difference({ ...pair, metric: 'top1', candidate: 'gelu' })).toBeUndefined();
   });
 
   test('a seed that does not reach the target has saved nothing', () => {

@@ -47,7 +47,7 @@ describe('a verdict', () => {
   test('is reproduced where the interval leaves 0 out on the claimed side', () => {
     expect(judge(LOSS, found(-0.02, 0.01))).toMatchObject({
       verdict: 'reproduced',
-      reason: '−0.02 (−0.03 to −0.01, 5 seeds)',
+      reason: '−0.02 [−0.03, −0.01], 5 seeds',
       publishedInside: true,
     });
     expect(judge(TOKENS, found(0.1, 0.05))).toMatchObject({ verdict: 'reproduced', publishedInside: false });
@@ -71,6 +71,13 @@ describe('a verdict', () => {
   test('respects the correction for several comparisons', () => {
     expect(judge(LOSS, found(-0.02, 0.01, { holm: 0.2 }))).toMatchObject({ verdict: 'not reproduced' });
     expect(judge(LOSS, found(-0.02, 0.01, { holm: 0.01 }))).toMatchObject({ verdict: 'reproduced' });
+    const alone = { low: -0.03, high: -0.01 };
+    const corrected = judge(LOSS, found(-0.02, 0.03, { holm: 0.07, comparisons: 4, alone }));
+    expect(corrected).toMatchObject({
+      verdict: 'not reproduced',
+      reason:
+        'not resolved once corrected for 4 comparisons (uncorrected [−0.03, −0.01]): −0.02 [−0.05, +0.01], 5 seeds',
+    });
   });
 
   test('is none of one seed, of no runs, and of what cannot be run', () => {
@@ -95,11 +102,13 @@ describe('a verdict', () => {
 test('from runs to verdicts', () => {
   const runs = (...values: number[]) => values.map((value, seed) => ({ seed, value }));
   const swiglu = runs(2.5, 2.52, 2.48, 2.51);
-  const candidates = { polynorm: runs(2.45, 2.469, 2.431, 2.46), polyrelu: runs(2.5, 2.515, 2.49, 2.505) };
-  const against = holmDifferences(candidates, swiglu);
+  const [polynorm, polyrelu] = holmDifferences([
+    [runs(2.45, 2.469, 2.431, 2.46), swiglu],
+    [runs(2.5, 2.515, 2.49, 2.505), swiglu],
+  ]);
   const judgements = judgeAll({
-    'dense-loss-polynorm-swiglu': against.polynorm,
-    'dense-loss-polyrelu-swiglu': against.polyrelu,
+    'dense-loss-polynorm-swiglu': polynorm,
+    'dense-loss-polyrelu-swiglu': polyrelu,
     'moe-loss': pairedDifference(runs(3), runs(3.1)),
   });
   const verdict = (id: string) => judgements.find((one) => one.id === id)!.verdict;

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { uniform } from '../../src/data/random.js';
 import { fitLine } from '../../src/paper/line.js';
-import { holm, holmDifferences, meanInterval, pairedDifference } from '../../src/paper/statistics.js';
+import {
+  type HolmDifference,
+  holm,
+  holmDifferences,
+  meanInterval,
+  pairedDifference,
+} from '../../src/paper/statistics.js';
 import { detectableDifference, noncentralCdf, studentCdf, studentQuantile } from '../../src/paper/student.js';
 
 // Numbers are SciPy 1.17's unless said otherwise.
@@ -123,17 +129,20 @@ describe('over seeds', () => {
   });
 
   test("Holm's interval leaves 0 out exactly where its test rejects", () => {
-    const candidates = { a, same: b.map(({ seed, value }) => ({ seed, value: value + (seed % 2) * 1e-3 })) };
-    const { a: first, same } = holmDifferences({ ...candidates, other: seeds(3.2, 3.1, 3.3, 3.15) }, b);
+    const alike = b.map(({ seed, value }) => ({ seed, value: value + (seed % 2) * 1e-3 }));
+    const family = [a, alike, seeds(3.2, 3.1, 3.3, 3.15)].map((candidate) => [candidate, b] as const);
+    const [first, same] = holmDifferences(family) as [HolmDifference, HolmDifference];
     // 1 - 0.05 / 3, by SciPy
     expect(first.level).toBeCloseTo(1 - 0.05 / 3, 14);
     expect(first.low).toBeCloseTo(-0.07397160663433566, 10);
     expect(first.high).toBeCloseTo(0.00897160663433582, 10);
     expect(first.holm).toBeCloseTo(3 * 0.031874195103556456, 9);
     expect(same.holm).toBeGreaterThan(0.05);
-    const alone = holmDifferences({ a }, b).a;
-    expect(alone.holm).toBeCloseTo(0.031874195103556456, 9);
-    expect(alone.high).toBeLessThan(0);
+    const [alone] = holmDifferences([[a, b]]);
+    expect(alone!.holm).toBeCloseTo(0.031874195103556456, 9);
+    expect(alone!.high).toBeLessThan(0);
+    expect(first.alone).toEqual({ low: alone!.low, high: alone!.high });
+    expect([first.comparisons, alone!.comparisons]).toEqual([3, 1]);
   });
 });
 

@@ -45,8 +45,8 @@ ${formatTable<Judgement>(COLUMNS, judgements)}`,
   const sources = (Object.keys(SOURCES) as Source[]).filter((source) => used.has(source));
   const list = sources.map((source) => `<dt>${source}</dt><dd>${escapeHtml(SOURCES[source])}</dd>`);
   return `<h2>What was claimed, and what came out</h2>
-<p class="muted">Reproduced: the difference has the claimed sign, its 95 % interval leaves 0 out, and so it stays by Holm’s correction over the claims of one experiment and metric. Not reproduced
-is also what is not resolved. Losses of training are smoothed to their end; a seed that does not come to SwiGLU’s final loss has saved no tokens. Models and data here are smaller by orders of
+<p class="muted">Reproduced: the difference has the claimed sign, and its interval leaves 0 out. Intervals are of 95 % together, by Holm’s correction over all comparisons of one experiment
+and metric, the same ones as in the sections below. Not reproduced is also what is not resolved. Losses of training are smoothed to their end; a seed that does not come to SwiGLU’s final loss has saved no tokens. Models and data here are smaller by orders of
 magnitude than the paper’s: a verdict is of this size.</p>
 ${tables.join('\n')}
 <p class="muted">The paper’s full text was not at hand; where its numbers are from:</p>

@@ -1,15 +1,19 @@
 import { duration } from '../../bench/format.js';
-import { band, type TokensToTarget, tokensToTarget } from '../../paper/curves.js';
-import { curvesOf, downstreamOf, type Group, lossesOf, secondsOf, valuesOf } from '../../paper/groups.js';
-import type { Published } from '../../paper/published.js';
+import type { ClaimGroup, Metric } from '../../paper/claims.js';
+import { band } from '../../paper/curves.js';
+import { differencesOf, REFERENCE, tokensSaved } from '../../paper/findings.js';
 import {
-  type HolmDifference,
-  holmDifferences,
-  type Interval,
-  meanInterval,
-  type SeedValue,
-} from '../../paper/statistics.js';
-import type { RunResult } from '../../paper/types.js';
+  curvesOf,
+  downstreamOf,
+  type Group,
+  groupsOf,
+  lossesOf,
+  secondsOf,
+  valuesOf,
+} from '../../paper/groups.js';
+import type { Published } from '../../paper/published.js';
+import { type HolmDifference, type Interval, meanInterval, type SeedValue } from '../../paper/statistics.js';
+import type { CompareDocument, RunResult } from '../../paper/types.js';
 import type { Charts } from '../charts.js';
 import type { Figure } from '../figures.js';
 import { formatFigure } from '../parts.js';
@@ -20,7 +24,6 @@ import { colorOf } from './palette.js';
 import { type Column, formatTable } from './table.js';
 
 const HALF = 520;
-const REFERENCE = 'swiglu';
 
 /** A group of runs and what is known of it against the reference. */
 interface Row {
@@ -28,7 +31,10 @@ interface Row {
   readonly loss: Interval;
   /** None for the reference, or where there is none. */
   readonly difference?: HolmDifference;
-  readonly tokens?: TokensToTarget;
+  /** Of the tokens to the reference's final training loss. */
+  readonly saving?: HolmDifference;
+  /** How many seeds do not come to that loss. */
+  readonly missed?: number;
   readonly published?: Published;
   /** What was published of the reference. */
   readonly reference?: Published;
@@ -36,7 +42,10 @@ interface Row {
 
 /** How a comparison is shown. */
 export interface ComparisonOptions {
-  /** Behind the titles: the data's name. */
+  /** Which experiment, and the data's name in it. */
+  readonly group: ClaimGroup & ('dense' | 'moe');
+  readonly data: string;
+  /** Behind the titles: the data's name for people. */
   readonly on: string;
   readonly published: Readonly<Record<string, Published>>;
   /** The entropy of the data in nats a token, where it is known. */
@@ -45,16 +54,17 @@ export interface ComparisonOptions {
 
 /** Activations against SwiGLU on some data: curves, differences, savings, and a table with every figure. */
 export function formatComparison(
-  groups: readonly Group[],
+  document: CompareDocument,
   charts: Charts,
   options: ComparisonOptions,
 ): string {
-  const rows = rowsOf(groups, options.published);
+  const groups = groupsOf(document, options.group).filter(({ data }) => data === options.data);
+  const rows = rowsOf(document, groups, options);
   if (rows.length === 0) return '<p>All runs diverged.</p>';
   const figures = [curveFigure(rows, charts, options), differenceFigure(rows, charts, options)];
   return `${figures.map(formatFigure).join('\n')}
 ${formatTable(LOSSES, rows)}
-<h3>Tokens to SwiGLU’s final held-out loss, and the time of a step</h3>
+<h3>Tokens to SwiGLU’s final training loss, and the time of a step</h3>
 ${formatTable(SPEED, rows)}
 <h3>Beside the loss</h3>
 ${formatTable(QUALITY, rows)}
@@ -63,33 +73,28 @@ length-normalised log-likelihood; chance is 25 %.${oracleNote(rows)} Detectable 
 ${divergedNote(groups)}`;
 }
 
-function rowsOf(groups: readonly Group[], published: Readonly<Record<string, Published>>): Row[] {
+function rowsOf(
+  document: CompareDocument,
+  groups: readonly Group[],
+  { group: experiment, data, published }: ComparisonOptions,
+): Row[] {
   const whole = groups.filter((group) => lossesOf(group).length > 0);
   const reference = whole.find(({ activation }) => activation === REFERENCE);
-  const others = whole.filter((group) => group !== reference && shareSeed(group, reference));
-  const losses = Object.fromEntries(others.map((group) => [group.label, lossesOf(group)]));
-  const differences = reference === undefined ? {} : holmDifferences(losses, lossesOf(reference));
+  const differences = differencesOf(document, data);
   return whole.map((group): Row => {
-    const difference = differences[group.label];
+    const against = (metric: Metric): HolmDifference | undefined =>
+      differences({ group: experiment, metric, candidate: group.activation, reference: REFERENCE });
+    const [difference, saving] = [against('heldOutLoss'), against('tokensSaved')];
+    const tokens = reference && saving ? tokensSaved(group, reference) : undefined;
     const known = published[group.activation];
     return {
       group,
       loss: meanInterval(lossesOf(group).map(({ value }) => value)),
       ...(known === undefined ? {} : { published: known, reference: published[REFERENCE]! }),
-      ...(difference === undefined ? {} : { difference, ...tokensOf(group, reference!) }),
+      ...(difference === undefined ? {} : { difference }),
+      ...(saving && tokens ? { saving, missed: tokens.bySeed.length - tokens.reached } : {}),
     };
   });
-}
-
-function shareSeed(group: Group, reference: Group | undefined): boolean {
-  const seeds = (of: Group): number[] => lossesOf(of).map(({ seed }) => seed);
-  return reference !== undefined && seeds(group).some((seed) => seeds(reference).includes(seed));
-}
-
-function tokensOf(group: Group, reference: Group): { tokens?: TokensToTarget } {
-  const [own, other] = [curvesOf(group), curvesOf(reference)];
-  const paired = own.some(({ seed }) => other.some((curve) => curve.seed === seed));
-  return paired ? { tokens: tokensToTarget(own, other) } : {};
 }
 
 function curveFigure(rows: readonly Row[], charts: Charts, { on, entropy }: ComparisonOptions): Figure {
@@ -151,7 +156,7 @@ function differenceFigure(rows: readonly Row[], charts: Charts, { on }: Comparis
       mark: { at: 0, text: 'SwiGLU' },
     },
     {
-      title: "tokens saved on the way to SwiGLU's final held-out loss: right of 0 is better",
+      title: "tokens saved on the way to SwiGLU's final training loss: right of 0 is better",
       rows: savings,
       axis: "share of SwiGLU's tokens",
       mark: { at: 0, text: 'SwiGLU' },
@@ -161,7 +166,7 @@ function differenceFigure(rows: readonly Row[], charts: Charts, { on }: Comparis
   return {
     title: `Against SwiGLU on ${on}`,
     caption:
-      "Paired by seed. Intervals hold together, for 95 % by Holm's procedure, on the left; on the right each is of 95 %, and a seed that does not come to that loss counts as 0, which is more than it saves. " +
+      "Paired by seed. The intervals of a panel hold together, for 95 % by Holm's procedure. A seed that does not come to that loss counts as 0, which is more than it saves. " +
       'Grey: what the paper published, of one run of its size each.',
     legend: [],
     panels: panels.map(({ title, rows: drawn, ...how }) => ({
@@ -171,10 +176,10 @@ function differenceFigure(rows: readonly Row[], charts: Charts, { on }: Comparis
   };
 }
 
-function savingRows({ group, tokens, published }: Row): IntervalRow[] {
+function savingRows({ group, saving, published }: Row): IntervalRow[] {
   const rows: IntervalRow[] = [];
-  if (tokens?.saving != null) {
-    const { mean, low, high } = tokens.saving;
+  if (saving !== undefined) {
+    const { mean, low, high } = saving;
     const color = colorOf(group.activation);
     rows.push({ name: group.label, value: mean, low, high, color, text: share(mean) });
   }
@@ -248,16 +253,13 @@ const SPEED: readonly Column<Row>[] = [
   {
     title: 'tokens saved',
     align: 'right',
-    cell: ({ tokens }) => {
-      if (tokens === undefined) return '';
-      const missed = tokens.bySeed.length - tokens.reached;
-      const parts = [
-        ...(tokens.saving === null ? [] : [withEnds(tokens.saving, share)]),
-        ...(missed === 0 ? [] : [`not reached by ${missed} of ${tokens.bySeed.length}`]),
-      ];
-      return parts.join(', ');
+    cell: ({ group, saving, missed = 0 }) => {
+      if (saving === undefined) return '';
+      const of = missed === 0 ? '' : `, not reached by ${missed} of ${group.runs.length}`;
+      return `${withEnds(saving, share)}${of}`;
     },
   },
+  { title: 'p (Holm)', align: 'right', cell: ({ saving }) => probability(saving?.holm ?? null) },
   {
     title: 'published',
     align: 'right',
