@@ -1,3 +1,4 @@
+import { labelOf } from '../activations/labels.js';
 import { PolycomError } from '../errors.js';
 import { readTextSync } from '../text.js';
 import { shapeName } from './shapes.js';
@@ -101,8 +102,15 @@ export function peerName(variant: PeerVariant): string {
     .replaceAll('-', ' ');
 }
 
+/** The op of a row for people: `PolyNorm`, `ReLU²`; of a stock op, with its library: `tf.relu`. */
+export function opName({ op, label, variant }: Row): string {
+  return variant === 'stock' ? label : labelOf(op);
+}
+
 /** A contender for people: `PolyNorm, fused`. */
-export function contenderName({ label, variant, method }: Row): string {
+export function contenderName(row: Row): string {
+  const { variant, method } = row;
+  const label = opName(row);
   if (variant === 'copy') return `copy (${method})`;
   if (isPeer(variant)) return `${label}, ${peerName(variant)}`;
   return variant === 'stock' ? label : `${label}, ${variant === 'fused' ? 'fused' : 'composed'}`;

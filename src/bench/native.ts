@@ -1,3 +1,4 @@
+import { labelOf } from '../activations/labels.js';
 import { allocateAligned } from '../native/arguments.js';
 import { decode, ITEM_BYTES } from '../native/dtype.js';
 import type { PreparedCall, Queue } from '../native/queue.js';
@@ -93,7 +94,7 @@ function opContender(
 ): Contender {
   const { data } = opCase;
   const { native, outputs: names } = pass === 'forward' ? forwardPass(op) : backwardPass(op);
-  const of = { ...identity(op.name, op.kernelName, data, queue.device), pass };
+  const of = { ...identity(op.name, labelOf(op.name), data, queue.device), pass };
   return contender(of, opCase.bytes(pass), () => {
     const expected = opCase.expected(pass);
     const written = outputs.take(expected);

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { labelOf } from '../activations/labels.js';
 import { runOp, unfused } from '../op/run.js';
 import type { FusedOp } from '../op/types.js';
 import { type Checked, COMPOSED_BOUND, disagreement, FUSED_BOUND, OpCase } from './check.js';
@@ -48,7 +49,7 @@ export function tensorflowContenders(
   return passes.flatMap((pass) => [
     ...own.flatMap(({ op, opCase }) => {
       const run = (inputs: readonly tf.Tensor[]) => runOp(op, inputs, opCase.scalars);
-      const of = { label: op.kernelName, opCase, pass, tensors, run };
+      const of = { label: labelOf(op.name), opCase, pass, tensors, run };
       const reference = contender({ ...of, variant: 'reference', call: unfused });
       if (tf.getKernel(op.kernelName, 'tensorflow') == null) return [reference];
       return [contender({ ...of, variant: 'fused', call: (f) => f() }), reference];

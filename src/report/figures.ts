@@ -1,4 +1,4 @@
-import { contenderName, passName } from '../bench/document.js';
+import { contenderName, opName, passName } from '../bench/document.js';
 import { duration, percent, threeDigits, times } from '../bench/format.js';
 import { shapeName } from '../bench/shapes.js';
 import type { Allocator, BenchDocument, BenchPass, OwnVariant } from '../bench/types.js';
@@ -147,7 +147,7 @@ function everyShapeFigure(document: BenchDocument, charts: Charts): Figure | und
 /** Names rows by their op, and by their dtype where there are several. */
 function namer(rows: readonly TimedRow[]): (row: TimedRow) => string {
   const dtypes = new Set(rows.map(({ dtype }) => dtype)).size;
-  return ({ label, dtype }) => (dtypes > 1 ? `${label} ${dtype}` : label);
+  return (row) => (dtypes > 1 ? `${opName(row)} ${row.dtype}` : opName(row));
 }
 
 /** How strongly a cell is coloured: the text on it must stay legible. */

@@ -1,6 +1,6 @@
+import { labelOf } from '../activations/labels.js';
 import { duration, threeDigits, times } from '../bench/format.js';
 import { groupModelRows, usedColumns, variantLabel } from '../bench/models/table.js';
-import { activationLabel } from '../bench/models/train.js';
 import type { GenerateRow, ModelDocument, ModelVariant, TrainRow } from '../bench/models/types.js';
 import { drawBars } from './bars.js';
 import type { Charts } from './charts.js';
@@ -63,7 +63,7 @@ function panelsOf(rows: readonly Row[]): { name: string; members: Row[] }[] {
 
 function barOf(row: Row) {
   return {
-    name: `${activationLabel(row.activation)}, ${row.variant.replace('peer:', '')}`,
+    name: `${labelOf(row.activation)}, ${row.variant.replace('peer:', '')}`,
     value: row.tok_per_s!,
     text: `${threeDigits(row.tok_per_s!)}${row.vs_stock === undefined ? '' : ` (${times(row.vs_stock)} stock)`}`,
     color: colorOf(row.variant),

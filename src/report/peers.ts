@@ -1,4 +1,4 @@
-import { isPeer, passName, peerName } from '../bench/document.js';
+import { isPeer, opName, passName, peerName } from '../bench/document.js';
 import { times } from '../bench/format.js';
 import { shapeName } from '../bench/shapes.js';
 import type { BenchDocument, PeerVariant, Variant } from '../bench/types.js';
@@ -50,12 +50,12 @@ function titleOf({ own }: PeerGroup): string {
 function drawPass(groups: readonly PeerGroup[], variants: readonly PeerVariant[], charts: Charts): string {
   const dots = groups.flatMap(({ own, peers }) =>
     [...peers, own].map(({ variant, ms_p50 }) => ({
-      name: own.label,
+      name: opName(own),
       ms: ms_p50,
       color: colorOf(variant, variants),
     })),
   );
-  const texts = groups.map(({ own, speed }) => ({ name: own.label, text: times(speed) }));
+  const texts = groups.map(({ own, speed }) => ({ name: opName(own), text: times(speed) }));
   return drawDots(charts, dots, HALF, texts);
 }
 

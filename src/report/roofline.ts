@@ -1,4 +1,4 @@
-import { isPeer, passName, peerName } from '../bench/document.js';
+import { isPeer, opName, passName, peerName } from '../bench/document.js';
 import { duration, percent, times } from '../bench/format.js';
 import { shapeName } from '../bench/shapes.js';
 import type { BenchDocument, PeerVariant, Row, Variant } from '../bench/types.js';
@@ -34,7 +34,7 @@ export function rooflineFigures(document: BenchDocument, charts: Charts): Figure
     const members = rows.filter((row) => row.op === op);
     const present = variants.filter((variant) => members.some((row) => row.variant === variant));
     return {
-      title: `Roofline: ${members[0]!.label}`,
+      title: `Roofline: ${opName(members[0]!)}`,
       caption:
         'Bytes that a pass cannot avoid moving, over its time on the device, as a share of what a copy of the same ' +
         'matrix reached in the same turns: the line at 100 %. Dashed: the target of this package.',
@@ -136,7 +136,7 @@ export function formatMisses(document: BenchDocument): string {
   if (misses.length === 0) return `${title}\n<p class="muted">None.</p>`;
   const body = misses.map(({ own, target, faster }) => {
     const cells = [
-      `${own.label}, ${passName(own.pass)}`,
+      `${opName(own)}, ${passName(own.pass)}`,
       `${shapeName(own)} ${own.dtype}`,
       duration(own.ms_p50),
       own.of_copy === undefined ? '' : percent(own.of_copy),

@@ -1,6 +1,6 @@
+import { labelOf } from '../../activations/labels.js';
 import { type Align, alignColumns, duration, percent, span, threeDigits, times } from '../format.js';
 import type { Allocator } from '../types.js';
-import { activationLabel } from './train.js';
 import type { GenerateRow, ModelDocument, ModelVariant, TrainRow } from './types.js';
 
 type Row = TrainRow | GenerateRow;
@@ -33,7 +33,7 @@ const megabytes = (bytes: number): string => `${threeDigits(bytes / 1e6)} MB`;
 
 /** What is shown of every measurement of a model. */
 export const modelColumns: readonly ModelColumn[] = [
-  { title: '', align: 'left', cell: (row) => activationLabel(row.activation) },
+  { title: '', align: 'left', cell: (row) => labelOf(row.activation) },
   { title: 'variant', align: 'left', cell: ({ variant }) => variantLabel(variant) },
   { title: 'phase', align: 'left', cell: (row) => ('phase' in row ? row.phase : '') },
   { title: 'batch', align: 'right', cell: ({ batch }) => String(batch) },

@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../../errors.js';
-import { activationOf, isFused, isGated } from '../../model/activation.js';
 import {
   type ActivationName,
   configOf,
@@ -200,11 +199,3 @@ export const COMPARED_ACTIVATIONS: readonly ActivationName[] = [
   'polyrelu',
   'polynorm',
 ];
-
-/** An activation for people. */
-export function activationLabel(name: string): string {
-  const row = activationOf(name);
-  if (!isFused(row)) return row.label;
-  const label = row.kernelName.replace(/^Fused/, '').replace('ReluSquared', 'Relu2');
-  return isGated(row) ? `${label} (gated)` : label;
-}

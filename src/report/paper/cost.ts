@@ -1,5 +1,5 @@
+import { labelOf } from '../../activations/labels.js';
 import { duration, span, times } from '../../bench/format.js';
-import { activationLabel } from '../../bench/models/train.js';
 import type { TrainRow } from '../../bench/models/types.js';
 import type { CostResult, FlopsRow, MemoryRow, StepMemoryRow } from '../../paper/cost/index.js';
 import { DENSE } from '../../paper/names.js';
@@ -14,7 +14,7 @@ const HALF = 520;
 
 /** As the rest of the report has it. */
 function nameOf(activation: string): string {
-  return DENSE[activation] ?? activationLabel(activation);
+  return DENSE[activation] ?? labelOf(activation);
 }
 
 /** What activations cost: arithmetic by formula, memory by formula and measured, and steps timed. */
