@@ -1,3 +1,4 @@
+import { labelOf } from '../activations/labels.js';
 import type { CostResult } from './cost/index.js';
 import type { Judgement } from './judge.js';
 import type { TheoryResult } from './theory/index.js';
@@ -78,7 +79,7 @@ const COST: readonly ComputedClaim<CostResult>[] = [
   ...['polyrelu', 'polynorm', 'gelu', 'swiglu', 'relu2'].map(
     (activation): ComputedClaim<CostResult> => ({
       id: `cost-flops-${activation}`,
-      text: `The operations of ${activation} over those of its feed-forward network are as published.`,
+      text: `The operations of ${labelOf(activation)} over those of its feed-forward network are as published.`,
       judge: ({ flopsOfPaper }) => {
         const row = flopsOfPaper.find((candidate) => candidate.activation === activation);
         if (row === undefined || row.published === null) return { holds: null, reason: 'it was not counted' };
@@ -101,7 +102,7 @@ const COST: readonly ComputedClaim<CostResult>[] = [
       return {
         holds: rows.every(({ kept }) => kept.recompute! < 4.01 && (kept.fused === null || kept.fused < 4.01)),
         reason: rows
-          .map(({ activation, kept }) => `${activation} ${digits(kept.recompute!)} bytes an element`)
+          .map(({ activation, kept }) => `${labelOf(activation)} ${digits(kept.recompute!)} bytes an element`)
           .join(', '),
       };
     },

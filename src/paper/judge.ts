@@ -24,7 +24,7 @@ export interface Judgement {
   readonly id: string;
   readonly text: string;
   readonly verdict: Verdict;
-  /** Why, for people. Begins with a small letter, ends without a full stop. */
+  /** Why, for people, beside the numbers of the finding. Begins with a small letter, ends without a full stop. */
   readonly reason: string;
   readonly finding: Finding | null;
   /** Whether the published number lies in the interval; null where there is none of either. */
@@ -64,16 +64,15 @@ function verdictOf(claim: Claim, finding?: Finding): Pick<Judgement, 'verdict' |
   if (low === null || high === null) {
     return { verdict: 'not testable here', reason: `${n} seed: nothing is known of the spread` };
   }
-  const between = `${signed(finding.mean)} [${signed(low)}, ${signed(high)}], ${n} seeds`;
-  if (claim.expects === 'equal') return equality(claim, low, high, between);
+  if (claim.expects === 'equal') return equality(claim, low, high);
   const sign = claim.expects === 'higher' ? 1 : -1;
   const outside = low > 0 || high < 0;
   if (outside && sign * finding.mean < 0) {
-    return { verdict: 'not reproduced', reason: `the difference has the other sign: ${between}` };
+    return { verdict: 'not reproduced', reason: 'the difference has the other sign' };
   }
   const corrected = finding.holm === undefined || (finding.holm !== null && finding.holm < ALPHA);
-  if (outside && corrected) return { verdict: 'reproduced', reason: between };
-  return { verdict: 'not reproduced', reason: `${unresolved(finding)}: ${between}` };
+  if (outside && corrected) return { verdict: 'reproduced', reason: 'the interval leaves 0 out' };
+  return { verdict: 'not reproduced', reason: unresolved(finding) };
 }
 
 function unresolved({ mean, detectable, alone, comparisons = 1 }: Finding): string {
@@ -92,17 +91,16 @@ function equality(
   { margin = 0 }: ComparedClaim,
   low: number,
   high: number,
-  between: string,
 ): Pick<Judgement, 'verdict' | 'reason'> {
   if (low >= -margin && high <= margin) {
-    return { verdict: 'reproduced', reason: `within ±${size(margin)}: ${between}` };
+    return { verdict: 'reproduced', reason: `the interval lies within ±${size(margin)}` };
   }
   if (low > margin || high < -margin) {
-    return { verdict: 'not reproduced', reason: `they differ by more than ${size(margin)}: ${between}` };
+    return { verdict: 'not reproduced', reason: `they differ by more than ${size(margin)}` };
   }
   return {
     verdict: 'not reproduced',
-    reason: `not resolved: the interval reaches beyond ±${size(margin)}: ${between}`,
+    reason: `not resolved: the interval reaches beyond ±${size(margin)}`,
   };
 }
 

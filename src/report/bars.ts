@@ -1,5 +1,7 @@
 import type { Charts } from './charts.js';
 
+type Mark = ReturnType<Charts['plot']['ruleX' | 'text']>;
+
 /** A bar of a chart. */
 export interface Bar {
   readonly name: string;
@@ -25,6 +27,7 @@ export const CHART_STYLE = { fontSize: '12px', color: 'var(--ink)', background: 
 
 const LETTER = 7.2;
 const ROW = 22;
+const NAME_HEIGHT = 16;
 const BOTTOM = 40;
 
 /** The width that a text takes, about, as there is no browser to ask. */
@@ -32,12 +35,53 @@ export function textWidth(texts: readonly string[]): number {
   return Math.max(0, ...texts.map((text) => text.length)) * LETTER;
 }
 
-/** The linear axis of values in a domain. */
-export function valueAxis(domain: readonly [number, number], { axis, tick }: ValueOptions): object {
+/** Where the names of a chart's lines stand. */
+export interface NameLayout {
+  readonly marginLeft: number;
+  /** How much higher a line is than without its name above it. */
+  readonly extraHeight: number;
+  /** Whether each name stands above its line, as there is no room before it. */
+  readonly above: boolean;
+}
+
+/** Before the lines of a chart; above them where that would take more than a third of its width. */
+export function layOutNames(names: readonly string[], width: number): NameLayout {
+  const marginLeft = textWidth(names) + 12;
+  if (marginLeft <= width / 3) return { marginLeft, extraHeight: 0, above: false };
+  return { marginLeft: 8, extraHeight: NAME_HEIGHT, above: true };
+}
+
+/** The axis of names, and the marks that write them where they stand above their lines. */
+export function nameAxis(
+  plot: Charts['plot'],
+  names: readonly string[],
+  { above }: NameLayout,
+): { readonly y: object; readonly marks: readonly Mark[] } {
+  const axis = { domain: [...names], label: null, tickSize: 0 };
+  if (!above) return { y: axis, marks: [] };
+  const place = { y: (name: string) => name, text: (name: string) => name, frameAnchor: 'left' } as const;
+  const style = {
+    textAnchor: 'start',
+    lineAnchor: 'bottom',
+    dy: -5,
+    fill: 'var(--muted)',
+    stroke: 'var(--surface)',
+    strokeWidth: 3,
+  } as const;
+  return { y: { ...axis, axis: null }, marks: [plot.text(names, { ...place, ...style })] };
+}
+
+/** The linear axis of values in a domain, `room` pixels long. */
+export function valueAxis(
+  domain: readonly [number, number],
+  { axis, tick }: ValueOptions,
+  room: number,
+): object {
   return {
     domain,
     grid: true,
-    ticks: 4,
+    // A tick's text takes about so much; an axis without two ticks cannot be read.
+    ticks: Math.min(4, Math.max(2, Math.floor(room / 80))),
     label: axis,
     labelAnchor: 'center',
     labelArrow: 'none',
@@ -46,11 +90,7 @@ export function valueAxis(domain: readonly [number, number], { axis, tick }: Val
 }
 
 /** The line of a value that others are measured against, and its text above, `dy` from the chart's edge. */
-export function markLine(
-  plot: Charts['plot'],
-  mark: NonNullable<ValueOptions['mark']>,
-  dy: number,
-): ReturnType<Charts['plot']['ruleX' | 'text']>[] {
+export function markLine(plot: Charts['plot'], mark: NonNullable<ValueOptions['mark']>, dy: number): Mark[] {
   return [
     plot.ruleX([mark.at], { stroke: 'currentColor', strokeDasharray: '3,3' }),
     plot.text([mark], { x: 'at', text: 'text', frameAnchor: 'top', dy, fill: 'var(--muted)' }),
@@ -61,21 +101,27 @@ export function markLine(
 export function drawBars({ plot, draw }: Charts, bars: readonly Bar[], options: ValueOptions): string {
   const { width, mark } = options;
   const most = Math.max(...bars.map(({ value }) => value), mark?.at ?? 0);
-  const text = { y: 'name', text: 'text', textAnchor: 'start', dx: 6 } as const;
+  const names = bars.map(({ name }) => name);
+  const layout = layOutNames(names, width);
+  const { marginLeft, extraHeight } = layout;
+  const named = nameAxis(plot, names, layout);
   const marginTop = mark === undefined ? 4 : 22;
-  const marginLeft = textWidth(bars.map(({ name }) => name)) + 12;
+  // A bar begins below the middle of its line where its name stands above.
+  const text = { y: 'name', text: 'text', textAnchor: 'start', dx: 6, dy: extraHeight / 2 } as const;
+  const right = marginRight(bars, most, width - marginLeft, mark !== undefined);
   return draw({
     width,
-    height: bars.length * ROW + marginTop + BOTTOM,
+    height: bars.length * (ROW + extraHeight) + marginTop + BOTTOM,
     marginTop,
     marginBottom: BOTTOM,
     marginLeft,
-    marginRight: marginRight(bars, most, width - marginLeft, mark !== undefined),
+    marginRight: right,
     style: CHART_STYLE,
-    x: valueAxis([0, most], options),
-    y: { domain: bars.map(({ name }) => name), label: null, tickSize: 0, padding: 0.22 },
+    x: valueAxis([0, most], options, width - marginLeft - right),
+    y: { ...named.y, padding: layout.above ? 0.06 : 0.22 },
     marks: [
-      plot.barX(bars, { x: 'value', y: 'name', fill: 'color', rx2: 2 }),
+      plot.barX(bars, { x: 'value', y: 'name', fill: 'color', rx2: 2, insetTop: extraHeight }),
+      ...named.marks,
       ...(mark === undefined
         ? [plot.text(bars, { ...text, x: 'value' })]
         : marked(plot, mark, most, bars, text)),

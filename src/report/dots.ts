@@ -1,4 +1,4 @@
-import { CHART_STYLE, textWidth } from './bars.js';
+import { CHART_STYLE, layOutNames, nameAxis, textWidth } from './bars.js';
 import type { Charts } from './charts.js';
 
 /** A dot of a chart. */
@@ -18,12 +18,14 @@ export function drawDots(
   texts: readonly { readonly name: string; readonly text: string }[] = [],
 ): string {
   const names = [...new Set(dots.map(({ name }) => name))];
+  const layout = layOutNames(names, width);
+  const named = nameAxis(plot, names, layout);
   return draw({
     width,
-    height: names.length * 26 + 56,
+    height: names.length * (26 + layout.extraHeight) + 56,
     marginTop: 10,
     marginBottom: 36,
-    marginLeft: textWidth(names) + 12,
+    marginLeft: layout.marginLeft,
     marginRight: 24 + textWidth(texts.map(({ text }) => text)),
     style: CHART_STYLE,
     x: {
@@ -36,8 +38,9 @@ export function drawDots(
       ticks: 5,
       tickFormat: String,
     },
-    y: { domain: names, label: null, tickSize: 0 },
+    y: named.y,
     marks: [
+      ...named.marks,
       plot.ruleY(
         dots,
         plot.groupY(

@@ -23,11 +23,18 @@ export interface Figure {
   readonly title: string;
   readonly caption: string;
   readonly legend: readonly { readonly name: string; readonly color: string }[];
-  readonly panels: readonly { readonly title: string; readonly svg: string }[];
-  /** Whether a panel takes the page's whole width. */
-  readonly wide?: boolean;
-  /** Whether a panel takes a third of it. */
-  readonly narrow?: boolean;
+  readonly panels: readonly Panel[];
+  /** Whether a panel takes half of the page's width, all of it, or a third: `half` by default. */
+  readonly size?: 'half' | 'wide' | 'narrow';
+}
+
+/** One chart of a figure. */
+export interface Panel {
+  readonly title: string;
+  /** Draws it as SVG, so many pixels wide: once for a screen and once for a phone. */
+  readonly draw: (width: number) => string;
+  /** Whether it is as wide as it must be, and is scrolled where there is less room. */
+  readonly scrolls?: boolean;
 }
 
 /** A variant's colour, by the style's variables. */
@@ -42,8 +49,6 @@ const ALLOCATOR_COLORS: Readonly<Record<Allocator, string>> = {
   default: 'var(--composed)',
   'default-no-onednn': 'var(--stock)',
 };
-const HALF = 520;
-const WHOLE = 1080;
 
 /** The figures that a document has the rows for. */
 export function figuresOf(document: BenchDocument, charts: Charts): Figure[] {
@@ -79,13 +84,11 @@ function copyFigure(document: BenchDocument, charts: Charts): Figure | undefined
         color: VARIANT_COLORS.fused,
       }));
     const mark = { at: 1, text: 'copy' };
-    const svg = drawBars(charts, bars, {
-      width: HALF,
-      axis: "share of the copy's rate",
-      mark,
-      tick: percent,
-    });
-    return { title: passName(pass), svg };
+    const how = { axis: "share of the copy's rate", mark, tick: percent };
+    return {
+      title: passName(pass),
+      draw: (width: number) => drawBars(charts, bars, { width, ...how }),
+    };
   });
   return {
     title: `How near a copy: kernels driven directly, ${shapeName(shape)}`,
@@ -115,7 +118,7 @@ function everyShapeFigure(document: BenchDocument, charts: Charts): Figure | und
     const names = [...new Set(cells.map(({ name }) => name))];
     const marginLeft = textWidth(names) + 12;
     const svg = draw({
-      width: Math.min(WHOLE, marginLeft + shapes.length * 104 + 10),
+      width: marginLeft + shapes.length * 104 + 10,
       height: names.length * 30 + 34,
       marginTop: 26,
       marginBottom: 6,
@@ -133,14 +136,14 @@ function everyShapeFigure(document: BenchDocument, charts: Charts): Figure | und
         }),
       ],
     });
-    return { title: passName(pass), svg };
+    return { title: passName(pass), draw: () => svg, scrolls: true };
   });
   return {
     title: 'How near a copy, by shape',
     caption: 'As above, for every shape whose tensors do not fit the cache.',
     legend: [],
     panels,
-    wide: shapes.length > 4,
+    ...(shapes.length > 4 ? { size: 'wide' } : {}),
   };
 }
 
@@ -180,7 +183,10 @@ function overheadFigure(document: BenchDocument, charts: Charts): Figure | undef
 }
 
 function hostPanels(rows: readonly OwnRow[], charts: Charts): Figure['panels'] {
-  return passesOf(rows).map((pass) => ({ title: passName(pass), svg: drawHost(rows, pass, charts, HALF) }));
+  return passesOf(rows).map((pass) => ({
+    title: passName(pass),
+    draw: (width) => drawHost(rows, pass, charts, width),
+  }));
 }
 
 /** A pass of every contender inside tfjs-node, as bars. */
@@ -212,7 +218,7 @@ function allocatorFigure(document: BenchDocument, charts: Charts): Figure | unde
       "The same calls in processes that differ in TensorFlow's CPU allocator. 'bfc', which reuses memory, is what " +
       "importing 'polycom/tensorflow' sets; 'default' reuses memory only while oneDNN is on.",
     legend: allocators.map((name) => ({ name, color: ALLOCATOR_COLORS[name] })),
-    panels: [{ title: '', svg: drawDots(charts, dots, WHOLE) }],
-    wide: true,
+    panels: [{ title: '', draw: (width) => drawDots(charts, dots, width) }],
+    size: 'wide',
   };
 }

@@ -7,9 +7,9 @@ import type { Charts } from './charts.js';
 import { figuresOf } from './figures.js';
 import { headline } from './headline.js';
 import { formatModels } from './models.js';
-import { escapeHtml, formatFigure, formatSetting } from './parts.js';
+import { formatPage } from './page.js';
+import { escapeHtml, formatFigure, formatSetting, formatTiles } from './parts.js';
 import { formatMisses } from './roofline.js';
-import { STYLE } from './style.js';
 
 type AnyDocument = BenchDocument | ModelDocument;
 
@@ -19,44 +19,27 @@ export function formatReport(given: AnyDocument | readonly AnyDocument[], charts
   const parts = documents.map((document) =>
     isModelDocument(document) ? formatModels(document, charts) : formatActivations(document, charts),
   );
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>polycom, measured</title>
-<style>
-${STYLE}
-</style>
-</head>
-<body>
-${parts.join('\n<hr>\n')}
-</body>
-</html>
-`;
+  return formatPage({
+    title: 'polycom, measured',
+    head: '<h1>polycom, measured</h1>',
+    content: parts.join('\n<hr>\n'),
+  });
 }
 
 function formatActivations(document: BenchDocument, charts: Charts): string {
   const { machine, date, commit } = document;
   const failed = document.results.filter(({ ok }) => !ok).length;
   const when = `${date.slice(0, 16).replace('T', ' ')} UTC`;
-  return `<h1>PolyCom activations, measured</h1>
+  return `<h2>PolyCom activations</h2>
 <p class="muted">${escapeHtml([machine.gpu ?? `${machine.cpu}, ${machine.cpus} CPUs`, when, ...(commit === undefined ? [] : [`commit ${commit}`])].join(' · '))}</p>
 ${failed === 0 ? '' : `<p class="wrong">${failed} ${failed === 1 ? 'contender' : 'contenders'} gave a wrong result, and ${failed === 1 ? 'was' : 'were'} not timed.</p>`}
-<div class="tiles">
-${headline(document)
-  .map(
-    ({ value, text }) =>
-      `<div class="tile"><b>${escapeHtml(value)}</b><span>${escapeHtml(text)}</span></div>`,
-  )
-  .join('\n')}
-</div>
+${formatTiles(headline(document))}
 ${figuresOf(document, charts).map(formatFigure).join('\n')}
 ${formatMisses(document)}
-<h2>Every measurement</h2>
+<h3>Every measurement</h3>
 <p class="muted">Medians, with the span from the 20th to the 80th percentile. GB/s counts each tensor of a pass once.</p>
 ${formatTables(document)}
-<h2>Where and how</h2>
+<h3>Where and how</h3>
 ${formatSetting(document)}`;
 }
 
@@ -75,8 +58,8 @@ function formatTables({ results }: BenchDocument): string {
       const body = rows
         .map((row) => `<tr class="${row.ok ? row.variant : 'wrong'}">${cells(row)}</tr>`)
         .join('\n');
-      return `<h3>${escapeHtml(title)}</h3>
-<div class="scroll"><table><thead><tr>${head}</tr></thead>
+      return `<h4>${escapeHtml(title)}</h4>
+<div class="scroll" tabindex="0"><table><thead><tr>${head}</tr></thead>
 <tbody>
 ${body}
 </tbody></table></div>`;

@@ -14,13 +14,12 @@ const COLORS: Readonly<Record<string, string>> = {
   stock: 'var(--stock)',
 };
 const OTHER = 'var(--third)';
-const HALF = 520;
 
 /** A document of models as a part of the report: charts, every row, and where it was measured. */
 export function formatModels(document: ModelDocument, charts: Charts): string {
   const title = document.bench === 'train' ? 'Training the transformer' : 'Generating with the transformer';
   const sections = groupModelRows(document).map((group) => formatGroup(group, document, charts));
-  return `<h1>${title}</h1>
+  return `<h2>${title}</h2>
 <p class="muted">Tokens per second by activation at equal parameters; every model was checked against tf's own ops first, and
 all took their turns in one process.</p>
 ${sections.join('\n')}
@@ -37,7 +36,7 @@ function formatGroup(
   const variants = [...new Set(right.map(({ variant }) => variant))];
   const panels = panelsOf(right).map(({ name, members }) => ({
     title: name,
-    svg: drawBars(charts, members.map(barOf), { width: HALF, axis: 'tokens per second' }),
+    draw: (width: number) => drawBars(charts, members.map(barOf), { width, axis: 'tokens per second' }),
   }));
   const figure = formatFigure({
     title,
@@ -91,7 +90,7 @@ function formatTable(rows: readonly Row[]): string {
       return `<tr class="${row.ok ? (COLORS[row.variant] === undefined ? 'stock' : row.variant) : 'wrong'}">${cells}</tr>`;
     })
     .join('\n');
-  return `<div class="scroll"><table><thead><tr>${head}</tr></thead>
+  return `<div class="scroll" tabindex="0"><table><thead><tr>${head}</tr></thead>
 <tbody>
 ${body}
 </tbody></table></div>`;

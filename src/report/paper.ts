@@ -2,8 +2,10 @@ import type { CostResult } from '../paper/cost/index.js';
 import { dataOf, groupsOf } from '../paper/groups.js';
 import { PUBLISHED_DENSE, PUBLISHED_MIXTURE } from '../paper/published.js';
 import type { TheoryResult } from '../paper/theory/index.js';
-import type { CompareDocument, DataSpec } from '../paper/types.js';
+import type { CompareDocument } from '../paper/types.js';
 import type { Charts } from './charts.js';
+import { dataName, describeData, settingList } from './labels.js';
+import { formatPage } from './page.js';
 import { formatAblations, formatOverflow } from './paper/ablations.js';
 import { formatClaims, judgedSets } from './paper/claims.js';
 import { type ComparisonOptions, formatComparison } from './paper/comparison.js';
@@ -15,9 +17,8 @@ import { PALETTE } from './paper/palette.js';
 import { formatScaling } from './paper/scaling.js';
 import { formatSweep } from './paper/sweep.js';
 import { formatTheory } from './paper/theory.js';
-import { formatTiles } from './paper/tiles.js';
-import { escapeHtml } from './parts.js';
-import { STYLE } from './style.js';
+import { tilesOf } from './paper/tiles.js';
+import { escapeHtml, formatList, formatNotes, formatTiles } from './parts.js';
 
 /** What the report is made from: what was measured, and whatever else was. */
 export interface PaperReport {
@@ -30,34 +31,22 @@ export interface PaperReport {
 export function paperReport({ document, theory, cost }: PaperReport, charts: Charts): string {
   const nameOfData = (name: string): string => {
     const found = document.data.find((data) => data.name === name);
-    return found === undefined ? name : nameOf(found);
+    return found === undefined ? name : dataName(found);
   };
   const judged = judgedSets(document, nameOfData, theory, cost);
   const sections = [
-    formatHead(document),
-    formatTiles(document, judged),
     formatClaims(judged),
     ...sectionsOf(document, charts),
     ...(theory === undefined ? [] : [part('Theory', formatTheory(theory, charts))]),
     ...(cost === undefined ? [] : [part('Cost', formatCost(cost, charts))]),
     formatSetting(document),
   ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>PolyCom: the paper's experiments, reproduced</title>
-<style>
-${STYLE}
-${PALETTE}
-</style>
-</head>
-<body>
-${sections.join('\n')}
-</body>
-</html>
-`;
+  return formatPage({
+    title: "PolyCom: the paper's experiments, reproduced",
+    style: PALETTE,
+    head: [formatHead(document), formatTiles(tilesOf(document, judged))].join('\n'),
+    content: sections.join('\n'),
+  });
 }
 
 function formatHead(document: CompareDocument): string {
@@ -82,7 +71,7 @@ function sectionsOf(document: CompareDocument, charts: Charts): string[] {
   const on = (data: string) => {
     const found = document.data.find(({ name }) => name === data);
     return {
-      on: found === undefined ? data : nameOf(found),
+      on: found === undefined ? data : dataName(found),
       ...(found?.entropy === undefined ? {} : { entropy: found.entropy }),
     };
   };
@@ -117,25 +106,22 @@ function section(title: string, groups: readonly unknown[], format: () => string
 }
 
 function part(title: string, content: string): string {
-  return `<hr>\n<h1>${escapeHtml(title)}</h1>\n${content}`;
-}
-
-function nameOf(data: DataSpec): string {
-  return data.kind === 'text'
-    ? data.name
-    : `the synthetic language of ${data.vocabulary} tokens${data.seed === 0 ? '' : `, seed ${data.seed}`}`;
+  return `<hr>\n<h2>${escapeHtml(title)}</h2>\n${content}`;
 }
 
 function formatSetting(document: CompareDocument): string {
-  const { machine, versions, notes, command, commit, date, seconds, workers, data } = document;
-  const list = (values: object): string =>
-    Object.entries(values)
-      .map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(String(value))}</dd>`)
-      .join('');
-  const about = data.map((one) => `<dt>data</dt><dd>${escapeHtml(JSON.stringify(one))}</dd>`).join('');
-  return `<hr>
-<h1>Where and how</h1>
-<p>Made with <code>${escapeHtml(command)}</code>. The same command makes the same losses, bit for bit, on a CPU of this kind; finished runs are not repeated.</p>
-<dl>${list({ date, commit: commit ?? 'no checkout', duration: `${time(seconds)}, all workers together`, workers, ...machine, ...versions })}${about}</dl>
-${notes.length === 0 ? '' : `<ul>${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>`}`;
+  const { notes, command, seconds, workers, data } = document;
+  const [date, commit, ...rest] = settingList(document);
+  return part(
+    'Where and how',
+    `<p>Made with <code>${escapeHtml(command)}</code>. The same command makes the same losses, bit for bit, on a CPU of this kind; finished runs are not repeated.</p>
+${formatList([
+  date!,
+  commit!,
+  ['duration', `${time(seconds)}, all ${workers} workers together`],
+  ...rest,
+  ...data.map((one) => ['data', describeData(one)] as const),
+])}
+${formatNotes(notes)}`,
+  );
 }

@@ -10,7 +10,6 @@ import { type PeerGroup, passesOf, peerGroups } from './select.js';
 const OWN_COLOR = 'var(--fused)';
 /** Of peers, in the order that a document has them. */
 const PEER_COLORS = ['var(--composed)', 'var(--stock)', 'var(--third)'] as const;
-const HALF = 520;
 
 /** A figure for each shape and dtype at which other libraries were measured beside the fused ops. */
 export function peerFigures(document: BenchDocument, charts: Charts): Figure[] {
@@ -33,11 +32,13 @@ export function peerFigures(document: BenchDocument, charts: Charts): Figure[] {
       legend,
       panels: passesOf(members.map(({ own }) => own)).map((pass) => ({
         title: passName(pass),
-        svg: drawPass(
-          members.filter(({ own }) => own.pass === pass),
-          variants,
-          charts,
-        ),
+        draw: (width) =>
+          drawPass(
+            members.filter(({ own }) => own.pass === pass),
+            variants,
+            charts,
+            width,
+          ),
       })),
     };
   });
@@ -47,7 +48,12 @@ function titleOf({ own }: PeerGroup): string {
   return `Against PyTorch: ${shapeName(own)} ${own.dtype}`;
 }
 
-function drawPass(groups: readonly PeerGroup[], variants: readonly PeerVariant[], charts: Charts): string {
+function drawPass(
+  groups: readonly PeerGroup[],
+  variants: readonly PeerVariant[],
+  charts: Charts,
+  width: number,
+): string {
   const dots = groups.flatMap(({ own, peers }) =>
     [...peers, own].map(({ variant, ms_p50 }) => ({
       name: opName(own),
@@ -56,7 +62,7 @@ function drawPass(groups: readonly PeerGroup[], variants: readonly PeerVariant[]
     })),
   );
   const texts = groups.map(({ own, speed }) => ({ name: opName(own), text: times(speed) }));
-  return drawDots(charts, dots, HALF, texts);
+  return drawDots(charts, dots, width, texts);
 }
 
 function colorOf(variant: Variant, variants: readonly PeerVariant[]): string {

@@ -14,7 +14,6 @@ const OWN_COLOR = 'var(--fused)';
 const PEER_COLORS = ['composed', 'stock', 'third', 'fourth', 'fifth', 'sixth'].map(
   (name) => `var(--${name})`,
 );
-const HALF = 520;
 
 /** A document's rows that stand under a roofline: on a GPU, of an op that was measured at several widths. */
 export function rooflineRows({ results }: BenchDocument): CopyRow[] {
@@ -44,11 +43,13 @@ export function rooflineFigures(document: BenchDocument, charts: Charts): Figure
       ],
       panels: unique(members.map(panelOf)).map((title) => ({
         title,
-        svg: draw(
-          members.filter((row) => panelOf(row) === title),
-          variants,
-          charts,
-        ),
+        draw: (width) =>
+          drawPanel(
+            members.filter((row) => panelOf(row) === title),
+            variants,
+            charts,
+            width,
+          ),
       })),
     };
   });
@@ -58,7 +59,12 @@ function panelOf({ pass, dtype }: Row): string {
   return `${passName(pass)}, ${dtype}`;
 }
 
-function draw(rows: readonly CopyRow[], variants: readonly PeerVariant[], { plot, draw }: Charts): string {
+function drawPanel(
+  rows: readonly CopyRow[],
+  variants: readonly PeerVariant[],
+  { plot, draw }: Charts,
+  width: number,
+): string {
   const widths = unique(rows.map(({ cols }) => cols)).sort((a, b) => a - b);
   const marks = rows.map((row) => ({
     cols: String(row.cols),
@@ -69,7 +75,7 @@ function draw(rows: readonly CopyRow[], variants: readonly PeerVariant[], { plot
   marks.sort((a, b) => Number(a.cols) - Number(b.cols));
   const target = rows.find((row) => row.target !== undefined)?.target;
   return draw({
-    width: HALF,
+    width,
     height: 260,
     marginTop: 16,
     marginBottom: 56,
@@ -132,7 +138,7 @@ export function missesOf(document: BenchDocument): Miss[] {
 export function formatMisses(document: BenchDocument): string {
   if (rooflineRows(document).length === 0) return '';
   const misses = missesOf(document);
-  const title = '<h2>Under the target, or slower than a peer</h2>';
+  const title = '<h3>Under the target, or slower than a peer</h3>';
   if (misses.length === 0) return `${title}\n<p class="muted">None.</p>`;
   const body = misses.map(({ own, target, faster }) => {
     const cells = [
@@ -148,7 +154,7 @@ export function formatMisses(document: BenchDocument): string {
   });
   const titles = ['', 'shape', 'median', 'of copy', 'target', 'faster', "ours at its time's"];
   return `${title}
-<div class="scroll"><table><thead><tr>${titles.map((name) => `<th>${escapeHtml(name)}</th>`).join('')}</tr></thead>
+<div class="scroll" tabindex="0"><table><thead><tr>${titles.map((name) => `<th>${escapeHtml(name)}</th>`).join('')}</tr></thead>
 <tbody>
 ${body.join('\n')}
 </tbody></table></div>`;

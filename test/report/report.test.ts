@@ -86,8 +86,8 @@ describe('the report', () => {
     ]);
     const [forward] = figures[0]!.panels;
     for (const text of ['PolyNorm', 'SiLU', '5.2×', '0.80×'])
-      expect(forward!.svg).toContain(`>${text}</text>`);
-    expect(forward!.svg.match(/<circle /g)).toHaveLength(5);
+      expect(forward!.draw(520)).toContain(`>${text}</text>`);
+    expect(forward!.draw(520).match(/<circle /g)).toHaveLength(5);
     const names = figures[0]!.legend.map(({ name }) => name);
     expect(names).toEqual(['fused: this package', 'PyTorch compiled', 'PyTorch eager']);
     expect(new Set(figures[0]!.legend.map(({ color }) => color)).size).toBe(3);

@@ -44,7 +44,8 @@ describe('the roofline', () => {
         'PyTorch eager',
         'PyTorch eager f32',
       ]);
-      for (const { svg } of panels) {
+      for (const { draw } of panels) {
+        const svg = draw(520);
         expect(svg.match(/<circle /g)).toHaveLength(2 * legend.length);
         for (const width of ['64', '200']) expect(svg).toContain(`>${width}</text>`);
       }
@@ -58,8 +59,8 @@ describe('the roofline', () => {
     const [figure] = figuresOf(documentOf(rows()), charts);
     expect(figure!.legend.map(({ name }) => name)).toEqual(['fused: this package', 'Liger']);
     const [panel] = figure!.panels;
-    expect(panel!.svg.match(/<circle /g)).toHaveLength(6);
-    expect(panel!.svg).toContain('stroke-dasharray="4,3"');
+    expect(panel!.draw(520).match(/<circle /g)).toHaveLength(6);
+    expect(panel!.draw(520)).toContain('stroke-dasharray="4,3"');
   });
 
   test('is for GPUs and several widths', () => {

@@ -1,3 +1,4 @@
+import { labelOf } from '../../activations/labels.js';
 import { variants } from '../../activations/variants.js';
 import { type Group, lossesOf } from '../../paper/groups.js';
 import { type Interval, meanInterval, type SeedValue } from '../../paper/statistics.js';
@@ -8,8 +9,6 @@ import { drawIntervals } from './intervals.js';
 import { drawLines, type Series } from './lines.js';
 import { loss } from './numbers.js';
 import { colorOf, seriesColor } from './palette.js';
-
-const HALF = 520;
 
 /** What was varied, a panel each: final losses with their intervals. */
 export function formatAblations(groups: readonly Group[], charts: Charts): string {
@@ -26,8 +25,8 @@ export function formatAblations(groups: readonly Group[], charts: Charts): strin
       return [{ name: group.label, value: mean, low, high, color, text: `${loss(mean)}${lost}` }];
     });
     if (rows.length === 0) return [];
-    const svg = drawIntervals(charts, rows, { width: HALF, axis: 'final held-out loss, nats a token' });
-    return [{ title: name, svg }];
+    const axis = 'final held-out loss, nats a token';
+    return [{ title: name, draw: (width: number) => drawIntervals(charts, rows, { width, axis }) }];
   });
   const on = groups[0]?.data ?? '';
   const seeds = Math.max(0, ...groups.map(({ runs }) => runs.length));
@@ -86,28 +85,29 @@ export function formatOverflow(rows: readonly OverflowRow[], charts: Charts): st
   const shown = rows.filter(({ dtype }) => dtype === 'f16');
   const orders = [...new Set(shown.map(({ order }) => order))];
   const panels = activations.map((activation) => ({
-    title: `${activation}, f16`,
-    svg: drawLines(
-      charts,
-      (['eager', 'fused'] as const).flatMap((method) =>
-        orders.map((order): Series => {
-          const of = shown.filter(
-            (row) => row.activation === activation && row.method === method && row.order === order,
-          );
-          const points = of.map(({ sigma, nonFinite, count }) => ({ x: sigma, y: nonFinite / count }));
-          const drawn = method === 'fused' ? 'dashed' : 'line';
-          return { name: `order ${order}, ${method}`, color: seriesColor(order - 1), points, drawn };
-        }),
+    title: `${labelOf(activation)}, f16`,
+    draw: (width: number) =>
+      drawLines(
+        charts,
+        (['eager', 'fused'] as const).flatMap((method) =>
+          orders.map((order): Series => {
+            const of = shown.filter(
+              (row) => row.activation === activation && row.method === method && row.order === order,
+            );
+            const points = of.map(({ sigma, nonFinite, count }) => ({ x: sigma, y: nonFinite / count }));
+            const drawn = method === 'fused' ? 'dashed' : 'line';
+            return { name: `order ${order}, ${method}`, color: seriesColor(order - 1), points, drawn };
+          }),
+        ),
+        {
+          width,
+          height: 260,
+          x: 'standard deviation of the input',
+          y: 'share of outputs that are not finite',
+          logX: true,
+          domain: [-0.02, 1.02],
+        },
       ),
-      {
-        width: HALF,
-        height: 260,
-        x: 'standard deviation of the input',
-        y: 'share of outputs that are not finite',
-        logX: true,
-        domain: [-0.02, 1.02],
-      },
-    ),
   }));
   const lost = (method: OverflowRow['method'], dtype: OverflowRow['dtype']): number =>
     rows.filter((row) => row.method === method && row.dtype === dtype && row.nonFinite > 0).length;

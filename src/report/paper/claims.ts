@@ -7,7 +7,7 @@ import type { TheoryResult } from '../../paper/theory/index.js';
 import type { CompareDocument } from '../../paper/types.js';
 import { escapeHtml } from '../parts.js';
 import { loss, signed, withEnds } from './numbers.js';
-import { type Column, formatTable } from './table.js';
+import { type Column, formatTable, type Mark } from './table.js';
 
 /** Judgements that belong together. */
 export interface JudgedSet {
@@ -38,7 +38,7 @@ export function judgedSets(
 /** The claims with their verdicts. */
 export function formatClaims(sets: readonly JudgedSet[]): string {
   const tables = sets.map(
-    ({ on, judgements }) => `<h3>${escapeHtml(on)}</h3>
+    ({ on, judgements }) => `<h3>Claims: ${escapeHtml(on)}</h3>
 ${formatTable<Judgement>(COLUMNS, judgements)}`,
   );
   const used = new Set(CLAIMS.flatMap(({ published: { source } }) => source));
@@ -74,9 +74,19 @@ function publishedText(id: string): string {
   return `${value === null ? 'the direction' : signed(value, 3)} [${source.join(' ')}]`;
 }
 
+/** A sign and a colour for each verdict, so that they differ in more than their text. */
+const MARKS: Readonly<Record<Verdict, { readonly sign: string; readonly mark: Mark }>> = {
+  reproduced: { sign: '✔', mark: 'good' },
+  'not reproduced': { sign: '✖', mark: 'bad' },
+  'not testable here': { sign: '–', mark: 'open' },
+};
+
 const COLUMNS: readonly Column<Judgement>[] = [
   { title: 'claim', wrap: true, cell: ({ text }) => text },
-  { title: 'verdict', cell: ({ verdict }) => ({ text: verdict, strong: verdict !== 'not testable here' }) },
+  {
+    title: 'verdict',
+    cell: ({ verdict }) => ({ text: `${MARKS[verdict].sign} ${verdict}`, ...MARKS[verdict] }),
+  },
   { title: 'published', align: 'right', cell: ({ id }) => publishedText(id) },
   { title: 'found', align: 'right', cell: ({ finding }) => (finding === null ? '' : withEnds(finding)) },
   { title: 'seeds', align: 'right', cell: ({ finding }) => (finding === null ? '' : String(finding.n)) },

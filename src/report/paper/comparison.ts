@@ -23,8 +23,6 @@ import { loss, plusMinus, probability, share, signed, withEnds } from './numbers
 import { colorOf } from './palette.js';
 import { type Column, formatTable } from './table.js';
 
-const HALF = 520;
-
 /** A group of runs and what is known of it against the reference. */
 interface Row {
   readonly group: Group;
@@ -64,9 +62,9 @@ export function formatComparison(
   const figures = [curveFigure(rows, charts, options), differenceFigure(rows, charts, options)];
   return `${figures.map(formatFigure).join('\n')}
 ${formatTable(LOSSES, rows)}
-<h3>Tokens to SwiGLU’s final training loss, and the time of a step</h3>
+<h4>Tokens to SwiGLU’s final training loss, and the time of a step</h4>
 ${formatTable(SPEED, rows)}
-<h3>Beside the loss</h3>
+<h4>Beside the loss</h4>
 ${formatTable(QUALITY, rows)}
 <p class="muted">Cloze and choice are made from the held-out tokens: the last word of a passage (of the synthetic language, the last token), and which of four ways a passage goes on, by
 length-normalised log-likelihood; chance is 25 %.${oracleNote(rows)} Detectable is the smallest difference that a paired t test finds in four of five cases.</p>
@@ -116,7 +114,7 @@ function curveFigure(rows: readonly Row[], charts: Charts, { on, entropy }: Comp
     const domain = domainOf(series, entropy);
     return {
       title: over === 'tokens' ? 'by tokens' : 'by the wall clock',
-      svg: drawLines(charts, series, { width: HALF, height: 340, ...axes, domain, marks }),
+      draw: (width: number) => drawLines(charts, series, { width, height: 340, ...axes, domain, marks }),
     };
   });
   return {
@@ -171,7 +169,7 @@ function differenceFigure(rows: readonly Row[], charts: Charts, { on }: Comparis
     legend: [],
     panels: panels.map(({ title, rows: drawn, ...how }) => ({
       title,
-      svg: drawIntervals(charts, drawn, { width: HALF, ...how }),
+      draw: (width: number) => drawIntervals(charts, drawn, { width, ...how }),
     })),
   };
 }

@@ -10,8 +10,6 @@ import { share } from './numbers.js';
 import { colorOf } from './palette.js';
 import { type Column, formatTable } from './table.js';
 
-const HALF = 520;
-
 /** As the rest of the report has it. */
 function nameOf(activation: string): string {
   return DENSE[activation] ?? labelOf(activation);
@@ -21,7 +19,7 @@ function nameOf(activation: string): string {
 export function formatCost(cost: CostResult, charts: Charts): string {
   const { notes, publishedSource } = cost;
   return `${formatMeasured(cost, charts)}
-<h2>Arithmetic</h2>
+<h3>Arithmetic</h3>
 <p class="muted">Operations of the formula as it is written, and of this package’s kernels (Horner’s rule, coefficients folded with the norms). Share · H is what the paper’s ratios are: the
 activation’s operations over those of its network’s matrices, times the width H, whatever H. Published: ${escapeHtml(publishedSource)}.</p>
 ${formatTable<FlopsRow>(FLOPS, cost.flopsOfPaper)}
@@ -72,7 +70,7 @@ function formatMeasured(
     legend: [],
     panels: panels.map(({ title, drawn, axis }) => ({
       title,
-      svg: drawBars(charts, drawn, { width: HALF, axis }),
+      draw: (width: number) => drawBars(charts, drawn, { width, axis }),
     })),
   });
   return `${figure}\n${formatTable<TrainRow>(STEPS, steps)}`;
@@ -113,7 +111,7 @@ function formatMemory({ memory, memoryShape, stepMemory }: CostResult): string {
     cell: (row: { activation: string }) => nameOf(row.activation),
   };
   const least = (row: StepMemoryRow): string => share(1 - row.peakBytes.recompute / row.peakBytes.tape);
-  return `<h2>Memory</h2>
+  return `<h3>Memory</h3>
 <p class="muted">Kept from forward to backward, in bytes an element of the hidden width, float32, inputs included; measured at ${rows} × ${cols}. The tape keeps every intermediate of a
 composition; with recompute its input alone; the fused kernels keep no more than that.</p>
 ${formatTable<MemoryRow>(
@@ -133,7 +131,7 @@ ${formatTable<MemoryRow>(
 ${
   stepMemory.length === 0
     ? ''
-    : `<h3>Of a whole training step, at most at once</h3>
+    : `<h4>Of a whole training step, at most at once</h4>
 ${formatTable<StepMemoryRow>(
   [
     activation,

@@ -12,9 +12,6 @@ import { share } from './numbers.js';
 import { colorOf, seriesColor } from './palette.js';
 import { type Column, formatTable } from './table.js';
 
-const THIRD = 340;
-const HALF = 520;
-
 /** What is learned inside the models of the dense comparison, on the data named `on`. */
 export function formatDynamics(groups: readonly Group[], charts: Charts, on: string): string {
   const seen = groups.filter(({ runs }) => runs.some(({ result }) => dynamicsOf(result) !== undefined));
@@ -66,7 +63,7 @@ function coefficientPanels({ label, runs }: Group, charts: Charts): Figure['pane
     const axes = { x: 'tokens', y: 'coefficient', domain: domainOf(series) };
     return {
       title: `${label}, layer ${layer}`,
-      svg: drawLines(charts, series, { width: HALF, height: 260, ...axes }),
+      draw: (width: number) => drawLines(charts, series, { width, height: 260, ...axes }),
     };
   });
 }
@@ -114,12 +111,14 @@ function rankFigure(groups: readonly Group[], charts: Charts): Figure | undefine
       return [
         {
           title: matrix,
-          svg: drawIntervals(charts, rankRows(series), { width: HALF, axis: 'effective rank' }),
+          draw: (width: number) => drawIntervals(charts, rankRows(series), { width, axis: 'effective rank' }),
         },
       ];
     const dotted = series.flatMap((line): Series[] => [line, { ...line, drawn: 'points' }]);
     const axes = { x: 'layer', y: 'effective rank', wholeX: true };
-    return [{ title: matrix, svg: drawLines(charts, dotted, { width: THIRD, height: 260, ...axes }) }];
+    return [
+      { title: matrix, draw: (width: number) => drawLines(charts, dotted, { width, height: 260, ...axes }) },
+    ];
   });
   if (panels.length === 0) return undefined;
   const most = layersOf(groups[0]!)[0]![0]!.effectiveRank.up_proj!.most;
@@ -128,7 +127,7 @@ function rankFigure(groups: readonly Group[], charts: Charts): Figure | undefine
     caption:
       `exp of the entropy of the normalised singular values (Roy and Vetterli 2007); at most ${most} here. Mean over seeds with its 95 % t interval. ` +
       'Published, as a figure: PolyCom raises it.',
-    narrow: !few,
+    size: few ? 'half' : 'narrow',
     legend: groups.map(({ label, activation }) => ({ name: label, color: colorOf(activation) })),
     panels,
   };
@@ -155,7 +154,10 @@ function similarityFigure(groups: readonly Group[], charts: Charts): Figure | un
     const mean = maps[0]!.map((row, i) => row.map((_, j) => meanOf(maps.map((map) => map[i]![j]!))));
     const names = mean.map((_, i) => (i === 0 ? 'emb' : String(i - 1)));
     return [
-      { title: `${group.label}: ${meanApart(mean).toFixed(3)}`, svg: drawHeat(charts, mean, names, THIRD) },
+      {
+        title: `${group.label}: ${meanApart(mean).toFixed(3)}`,
+        draw: (width: number) => drawHeat(charts, mean, names, width),
+      },
     ];
   });
   if (panels.length === 0) return undefined;
@@ -164,7 +166,7 @@ function similarityFigure(groups: readonly Group[], charts: Charts): Figure | un
     caption:
       'Cosine between the residual streams behind two layers, mean over tokens and seeds; emb is the embedding. Behind a name: the mean of all ' +
       'pairs of different ones. Published, as a figure: PolyCom lowers it.',
-    narrow: true,
+    size: 'narrow',
     legend: [],
     panels,
   };
@@ -202,7 +204,7 @@ function statisticsTable(groups: readonly Group[], on: string): string {
     cell: ({ seeds }) => format(meanOf(seeds.map(value))),
   });
   const two = (value: number): string => value.toFixed(2);
-  return `<h3>What activations take and give, on ${escapeHtml(on)}</h3>
+  return `<h4>What activations take and give, on ${escapeHtml(on)}</h4>
 <p class="muted">Of held-out tokens after training, means over seeds. Of gated ones the argument is the gate, and what it gives is the product. A dead unit is 0 for
 every token.</p>
 ${formatTable<StatisticsRow>(

@@ -1,4 +1,12 @@
-import { CHART_STYLE, markLine, textWidth, type ValueOptions, valueAxis } from '../bars.js';
+import {
+  CHART_STYLE,
+  layOutNames,
+  markLine,
+  nameAxis,
+  textWidth,
+  type ValueOptions,
+  valueAxis,
+} from '../bars.js';
 import type { Charts } from '../charts.js';
 
 /** A value with its interval, on a line of its own. */
@@ -20,23 +28,28 @@ export function drawIntervals(
 ): string {
   const { width, mark } = options;
   const names = rows.map(({ name }) => name);
+  const layout = layOutNames(names, width);
+  const named = nameAxis(plot, names, layout);
   const ends = rows.filter(({ low, high }) => low !== null && high !== null);
   const values = [...rows.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value])];
   if (mark !== undefined) values.push(mark.at);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const room = (most - least || Math.abs(most) || 1) * 0.04;
+  const marginLeft = layout.marginLeft + 2;
+  const marginRight = textWidth(rows.map(({ text }) => text)) + 20;
   return draw({
     width,
-    height: rows.length * 24 + 64,
+    height: rows.length * (24 + layout.extraHeight) + 64,
     marginTop: 22,
     marginBottom: 38,
-    marginLeft: textWidth(names) + 14,
-    marginRight: textWidth(rows.map(({ text }) => text)) + 20,
+    marginLeft,
+    marginRight,
     style: CHART_STYLE,
-    x: valueAxis([least - room, most + room], options),
-    y: { domain: names, label: null, tickSize: 0 },
+    x: valueAxis([least - room, most + room], options, width - marginLeft - marginRight),
+    y: named.y,
     marks: [
       ...(mark === undefined ? [] : markLine(plot, mark, -14)),
+      ...named.marks,
       plot.ruleY(ends, { x1: 'low', x2: 'high', y: 'name', stroke: 'color', strokeWidth: 2.5 }),
       plot.dot(rows, {
         x: 'value',

@@ -37,6 +37,9 @@ export interface LineOptions {
 
 type Plot = Charts['plot'];
 
+/** A chart that is narrower has room for fewer ticks. */
+const NARROW = 400;
+
 /** Lines with bands over a common axis. */
 export function drawLines({ plot, draw }: Charts, series: readonly Series[], options: LineOptions): string {
   const { width, height = 300, x, y, logX = false, logY = false, domain, marks = [], wholeX } = options;
@@ -48,7 +51,10 @@ export function drawLines({ plot, draw }: Charts, series: readonly Series[], opt
   );
   const ticks = wholeX
     ? { ticks: xs, tickFormat: String, inset: 14 }
-    : { ...ticksOf(xs, logX), ...(series.some(({ drawn }) => drawn === 'points') ? { inset: 8 } : {}) };
+    : {
+        ...ticksOf(xs, logX, width < NARROW ? 3 : 5),
+        ...(series.some(({ drawn }) => drawn === 'points') ? { inset: 8 } : {}),
+      };
   const largest = Math.max(...xs);
   return draw({
     width,
@@ -104,8 +110,8 @@ function marksOf(plot: Plot, { color, points, drawn = 'line' }: Series) {
 }
 
 /** Few enough not to run into each other: of a logarithmic axis, powers of ten, or 1, 2 and 5 times them. */
-function ticksOf(values: readonly number[], logarithmic: boolean) {
-  if (!logarithmic) return { ticks: 5, tickFormat: shortNumber };
+function ticksOf(values: readonly number[], logarithmic: boolean, count: number = 5) {
+  if (!logarithmic) return { ticks: count, tickFormat: shortNumber };
   const [from, to] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
   const steps = to - from < 1.7 ? [1, 2, 5] : [1];
   const every = Math.max(1, Math.ceil((to - from) / 6));

@@ -23,7 +23,7 @@ export function formatSets(groups: readonly Group[]): string {
     return sets.flatMap((set) => rowOf(data, set, reference, candidate));
   });
   if (rows.length === 0) return '';
-  return `<h3>By kind of held-out tokens</h3>
+  return `<h4>By kind of held-out tokens</h4>
 ${formatTable(
   [
     { title: 'kind', cell: ({ name }) => name },

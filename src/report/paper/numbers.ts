@@ -14,7 +14,8 @@ export function signed(value: number, digits: number = 4): string {
 
 /** A share in percent, with one digit: `37.1 %`. */
 export function share(value: number): string {
-  return `${(100 * value).toFixed(1)} %`;
+  const text = Math.abs(100 * value).toFixed(1);
+  return `${value < 0 && Number(text) !== 0 ? '−' : ''}${text} %`;
 }
 
 /** A mean with the half of its interval: `2.1234 ± 0.0056`. */

@@ -7,8 +7,6 @@ import { loss, withEnds } from './numbers.js';
 import { colorOf } from './palette.js';
 import { formatTable } from './table.js';
 
-const HALF = 520;
-
 interface Row {
   readonly label: string;
   readonly activation: string;
@@ -36,20 +34,21 @@ export function formatScaling(groups: readonly Group[], charts: Charts): string 
     return [{ label, activation: sizes[0]!.activation, scaling: fitScaling(points) }];
   });
   if (rows.length === 0)
-    return '<h2>Scaling</h2>\n<p>There are fewer than four sizes whose runs came to an end.</p>';
+    return '<h3>Scaling</h3>\n<p>There are fewer than four sizes whose runs came to an end.</p>';
   const panels = (['offsetLaw', 'powerLaw'] as const).map((law) => ({
     title: law === 'offsetLaw' ? 'L = E + A N^−α' : 'L = A N^−α',
-    svg: drawLines(
-      charts,
-      rows.flatMap(({ label, activation, scaling }): Series[] => {
-        const color = colorOf(activation);
-        return [
-          { name: label, color, points: scaling[law].curve },
-          { name: label, color, points: scaling.sizes, drawn: 'points' },
-        ];
-      }),
-      { width: HALF, height: 320, x: 'parameters', y: 'final held-out loss, nats a token', logX: true },
-    ),
+    draw: (width: number) =>
+      drawLines(
+        charts,
+        rows.flatMap(({ label, activation, scaling }): Series[] => {
+          const color = colorOf(activation);
+          return [
+            { name: label, color, points: scaling[law].curve },
+            { name: label, color, points: scaling.sizes, drawn: 'points' },
+          ];
+        }),
+        { width, height: 320, x: 'parameters', y: 'final held-out loss, nats a token', logX: true },
+      ),
   }));
   const figure = formatFigure({
     title: 'Loss over the size',

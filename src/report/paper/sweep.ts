@@ -7,8 +7,6 @@ import { drawLines, type Series } from './lines.js';
 import { colorOf } from './palette.js';
 import { formatTable } from './table.js';
 
-const HALF = 520;
-
 /** The learning rates that were swept for each activation, and the ones that were chosen. */
 export function formatSweep(groups: readonly Group[], rates: readonly Rate[], charts: Charts): string {
   const labels = [...new Set(groups.map(({ label }) => label))];
@@ -29,7 +27,10 @@ export function formatSweep(groups: readonly Group[], rates: readonly Rate[], ch
           ];
     });
     const axes = { x: 'learning rate', y: 'final held-out loss, nats a token', logX: true };
-    return { title: data, svg: drawLines(charts, series, { width: HALF, height: 300, ...axes }) };
+    return {
+      title: data,
+      draw: (width: number) => drawLines(charts, series, { width, height: 300, ...axes }),
+    };
   });
   const figure = formatFigure({
     title: 'What was swept',

@@ -1,7 +1,10 @@
 import { escapeHtml } from '../parts.js';
 
-/** A cell: text, or one that stands out. */
-export type Cell = string | { readonly text: string; readonly strong: boolean };
+/** A verdict's look. */
+export type Mark = 'good' | 'bad' | 'open';
+
+/** A cell: text, one that stands out, or a verdict. */
+export type Cell = string | { readonly text: string; readonly strong?: boolean; readonly mark?: Mark };
 
 /** A column of a table. */
 export interface Column<Row> {
@@ -22,7 +25,7 @@ export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly
     const cells = used.map((column) => `<td${side(column)}>${formatCell(column.cell(row))}</td>`);
     return `<tr>${cells.join('')}</tr>`;
   });
-  return `<div class="scroll"><table><thead><tr>${head}</tr></thead>
+  return `<div class="scroll" tabindex="0"><table><thead><tr>${head}</tr></thead>
 <tbody>
 ${body.join('\n')}
 </tbody></table></div>`;
@@ -34,5 +37,7 @@ function textOf(cell: Cell): string {
 
 function formatCell(cell: Cell): string {
   const text = escapeHtml(textOf(cell));
-  return typeof cell === 'object' && cell.strong ? `<b>${text}</b>` : text;
+  if (typeof cell === 'string') return text;
+  if (cell.mark !== undefined) return `<span class="verdict ${cell.mark}">${text}</span>`;
+  return cell.strong ? `<b>${text}</b>` : text;
 }

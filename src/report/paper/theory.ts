@@ -1,3 +1,4 @@
+import { labelOf } from '../../activations/labels.js';
 import type { SizeComparison, SobolevRate, TheoryResult, TrainedRow } from '../../paper/theory/index.js';
 import type { Charts } from '../charts.js';
 import { formatFigure } from '../parts.js';
@@ -7,8 +8,6 @@ import { withEnds } from './numbers.js';
 import { colorOf } from './palette.js';
 import { formatTable } from './table.js';
 
-const HALF = 520;
-const THIRD = 340;
 const LEGEND = [
   { name: 'PolyReLU', color: colorOf('polyrelu') },
   { name: 'ReLU', color: colorOf('relu') },
@@ -25,7 +24,7 @@ export function formatTheory(theory: TheoryResult, charts: Charts): string {
 }
 
 function formatExact({ exact }: TheoryResult): string {
-  return `<h2>ReLU, ReLU² and polynomials as exact PolyReLU networks</h2>
+  return `<h3>ReLU, ReLU² and polynomials as exact PolyReLU networks</h3>
 <p class="muted">Lemma 1 and Theorem 1: a network of the same size, its weights written down and not trained, in f64. Exact is an error of rounding, about 1e-16
 of the sum of the absolute terms.</p>
 ${formatTable(
@@ -62,14 +61,17 @@ function formatSizes(sizes: readonly SizeComparison[], charts: Charts): string {
       },
     ];
     const axes = { x: 'largest error on [−1, 1]', y: 'units', logX: true };
-    return { title: name, svg: drawLines(charts, series, { width: THIRD, height: 280, ...axes }) };
+    return {
+      title: name,
+      draw: (width: number) => drawLines(charts, series, { width, height: 280, ...axes }),
+    };
   });
   const figure = formatFigure({
     title: 'Size for an error: products',
     caption:
       'ReLU networks by the sawtooth construction (Yarotsky 2017), whose error of x² is exactly 2^(−2m−2) after m teeth; PolyReLU is exact with a size that does ' +
       'not grow. Dashed: the least that any ReLU network needs, by its number of linear pieces.',
-    narrow: true,
+    size: 'narrow',
     legend: [...LEGEND, { name: 'least of any ReLU network', color: 'var(--muted)' }],
     panels,
   });
@@ -116,7 +118,7 @@ function formatSobolev(rates: readonly SobolevRate[], charts: Charts): string {
     const axes = { x: 'parameters', y: 'largest error', logX: true, logY: true };
     return {
       title: `n = ${rate.n}, d = ${rate.d}`,
-      svg: drawLines(charts, series, { width: THIRD, height: 280, ...axes }),
+      draw: (width: number) => drawLines(charts, series, { width, height: 280, ...axes }),
     };
   });
   const figure = formatFigure({
@@ -124,7 +126,7 @@ function formatSobolev(rates: readonly SobolevRate[], charts: Charts): string {
     caption:
       'The constructive network (a partition of unity times local polynomials) on targets of the unit ball of W^(n,∞) in d dimensions: the worst error of any target on a ' +
       'fine grid. Training error would hide the rate. Dashed: the predicted slope −n/d, through the first point. ReLU’s products cost a factor log(1/ε) more.',
-    narrow: true,
+    size: 'narrow',
     legend: [...LEGEND, { name: 'predicted', color: 'var(--muted)' }],
     panels,
   });
@@ -160,18 +162,28 @@ function formatTrained(rows: readonly TrainedRow[], charts: Charts): string {
   const targets = [...new Set(rows.map(({ target }) => target))];
   const panels = targets.map((target) => ({
     title: target,
-    svg: drawIntervals(
-      charts,
-      rows
-        .filter((row) => row.target === target)
-        .map((row, place) => {
-          const { mean, low, high } = row.logError;
-          const name = severalHidden(rows) ? `${row.activation}, ${row.hidden} units` : row.activation;
-          const color = colorOf(row.activation, place);
-          return { name, value: mean, low, high, color, text: `${two(mean)}${row.rateAtBorder ? ' *' : ''}` };
-        }),
-      { width: HALF, axis: 'log10 of the largest error' },
-    ),
+    draw: (width: number) =>
+      drawIntervals(
+        charts,
+        rows
+          .filter((row) => row.target === target)
+          .map((row, place) => {
+            const { mean, low, high } = row.logError;
+            const name = severalHidden(rows)
+              ? `${labelOf(row.activation)}, ${row.hidden} units`
+              : labelOf(row.activation);
+            const color = colorOf(row.activation, place);
+            return {
+              name,
+              value: mean,
+              low,
+              high,
+              color,
+              text: `${two(mean)}${row.rateAtBorder ? ' *' : ''}`,
+            };
+          }),
+        { width, axis: 'log10 of the largest error' },
+      ),
   }));
   return formatFigure({
     title: 'What training gets',

@@ -1,16 +1,11 @@
 import { findingsOf } from '../../paper/findings.js';
 import type { CompareDocument } from '../../paper/types.js';
-import { escapeHtml } from '../parts.js';
 import { countVerdicts, type JudgedSet } from './claims.js';
 import { share, signed } from './numbers.js';
 
 /** What it comes to, in a handful of figures. */
-export function formatTiles(document: CompareDocument, judged: readonly JudgedSet[]): string {
-  const tiles = [...lossTiles(document), ...verdictTiles(judged)].map(
-    ({ value, text }) =>
-      `<div class="tile"><b>${escapeHtml(value)}</b><span>${escapeHtml(text)}</span></div>`,
-  );
-  return `<div class="tiles">\n${tiles.join('\n')}\n</div>`;
+export function tilesOf(document: CompareDocument, judged: readonly JudgedSet[]): Tile[] {
+  return [...lossTiles(document, judged), ...verdictTiles(judged)];
 }
 
 interface Tile {
@@ -18,7 +13,7 @@ interface Tile {
   readonly text: string;
 }
 
-function lossTiles(document: CompareDocument): Tile[] {
+function lossTiles(document: CompareDocument, judged: readonly JudgedSet[]): Tile[] {
   const data = document.data[0]?.name;
   if (data === undefined) return [];
   const findings = findingsOf(document, data);
@@ -26,8 +21,14 @@ function lossTiles(document: CompareDocument): Tile[] {
     const found = findings[id];
     if (found === undefined) return [];
     const { mean, low, high } = found;
-    const ends = low === null || high === null ? '' : `, 95 %: ${format(low)} to ${format(high)}`;
-    return [{ value: format(mean), text: `${text} on ${data}${ends}; published ${format(published)}` }];
+    const ends = low === null || high === null ? '' : ` [${format(low)}, ${format(high)}]`;
+    const verdict = judged[0]?.judgements.find((one) => one.id === id)?.verdict;
+    const parts = [
+      `${text} on ${data}${ends}`,
+      `published ${format(published)}`,
+      ...(verdict ? [verdict] : []),
+    ];
+    return [{ value: format(mean), text: parts.join('; ') }];
   };
   const nats = (value: number): string => signed(value, 3);
   return [

@@ -1,0 +1,71 @@
+import type { Machine } from '../bench/types.js';
+import type { CompareDocument, DataSpec } from '../paper/types.js';
+
+type Entry = readonly [name: string, value: string];
+
+/** What a page says of where and how it was measured. */
+export interface Setting {
+  /** ISO 8601. */
+  readonly date: string;
+  readonly commit?: string | undefined;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** The fields of a machine for people, in the order in which they are read, each with its unit. */
+const MACHINE: Readonly<Record<keyof Machine, readonly [name: string, unit: string]>> = {
+  cpu: ['CPU', ''],
+  cpus: ['cores', ''],
+  simd: ['instruction set', ''],
+  cache_mb: ['cache of the CPU', ' MiB'],
+  memory_gb: ['memory', ' GB'],
+  os: ['system', ''],
+  gpu: ['GPU', ''],
+  gpu_driver: ['driver of the GPU', ''],
+  gpu_memory_gb: ['memory of the GPU', ' GB'],
+  gpu_l2_mb: ['L2 cache of the GPU', ' MiB'],
+  gpu_sms: ['multiprocessors of the GPU', ''],
+  tf_allocator: ["TensorFlow's CPU allocator", ''],
+  tf_onednn: ['oneDNN in TensorFlow', ''],
+};
+
+const VERSIONS: Readonly<Record<string, string>> = {
+  node: 'Node.js',
+  tensorflow: 'TensorFlow',
+  tfjs: 'TensorFlow.js',
+  pytorch: 'PyTorch',
+  python: 'Python',
+  cuda: 'CUDA',
+  triton: 'Triton',
+};
+
+/** When, at which commit, on what and with what: names and values for people. */
+export function settingList({ date, commit, machine, versions }: Setting): Entry[] {
+  const known = Object.entries(MACHINE).flatMap(([key, [name, unit]]): Entry[] => {
+    const value = machine[key as keyof Machine];
+    return value === undefined ? [] : [[name, `${value}${unit}`]];
+  });
+  return [
+    ['date', `${date.slice(0, 16).replace('T', ' ')} UTC`],
+    ['commit', commit ?? 'no checkout'],
+    ...known,
+    ...Object.entries(versions).map(([name, version]): Entry => [VERSIONS[name] ?? name, version]),
+  ];
+}
+
+/** The name of data for people. */
+export function dataName(data: DataSpec): string {
+  if (data.kind === 'text') return data.name;
+  return `the synthetic language of ${data.vocabulary} tokens${data.seed === 0 ? '' : `, seed ${data.seed}`}`;
+}
+
+/** What is known of data, for people. */
+export function describeData(data: CompareDocument['data'][number]): string {
+  const count = (value: number): string => value.toLocaleString('en-US');
+  if (data.kind === 'text') {
+    const { tokenizer, vocabulary, hash } = data;
+    return `${data.name}: a vocabulary of ${count(vocabulary)} (${tokenizer}); SHA-256 of the tokens ${hash.slice(0, 16)}…`;
+  }
+  const entropy = data.entropy === undefined ? '' : `, entropy ${data.entropy.toFixed(4)} nats a token`;
+  return `${dataName(data)}: ${count(data.length)} tokens${entropy}`;
+}
