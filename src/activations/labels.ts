@@ -15,7 +15,16 @@ const LABELS: Readonly<Record<string, string>> = {
   swiglu: 'SwiGLU',
 };
 
+/** Whether there is an activation of that name. */
+export function isActivation(name: string): boolean {
+  return labelled(name) !== undefined;
+}
+
 /** The name of an activation for people: `ReLU²` of `relu2`. A name that is none of an activation is returned as it is. */
 export function labelOf(name: string): string {
-  return LABELS[name] ?? variants.find((variant) => variant.name === name)?.label ?? name;
+  return labelled(name) ?? name;
+}
+
+function labelled(name: string): string | undefined {
+  return LABELS[name] ?? variants.find((variant) => variant.name === name)?.label;
 }

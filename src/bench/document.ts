@@ -1,4 +1,4 @@
-import { labelOf } from '../activations/labels.js';
+import { isActivation, labelOf } from '../activations/labels.js';
 import { PolycomError } from '../errors.js';
 import { readTextSync } from '../text.js';
 import { shapeName } from './shapes.js';
@@ -104,7 +104,7 @@ export function peerName(variant: PeerVariant): string {
 
 /** The op of a row for people: `PolyNorm`, `ReLU²`; of a stock op, with its library: `tf.relu`. */
 export function opName({ op, label, variant }: Row): string {
-  return variant === 'stock' ? label : labelOf(op);
+  return variant === 'stock' || !isActivation(op) ? label : labelOf(op);
 }
 
 /** A contender for people: `PolyNorm, fused`. */

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCommand } from '../../src/command.js';
+import { findChromium, openPage } from '../chromium.js';
 import { collector, PAGES } from './pages.js';
 import { Project } from './project.js';
 
@@ -19,13 +19,6 @@ let expected: Values;
 const chromium = await findChromium();
 if (chromium === undefined) console.warn('skipped: the entries in a browser: there is no chromium');
 afterAll(() => project.remove());
-
-async function findChromium(): Promise<string | undefined> {
-  for (const program of ['chromium', 'chromium-browser', 'google-chrome']) {
-    if ((await runCommand(program, ['--version'])).status === 0) return program;
-  }
-  return undefined;
-}
 
 /** Bundles a module of the project for a browser; returns the script. */
 async function bundle(file: string): Promise<string> {
@@ -100,17 +93,7 @@ describe.skipIf(chromium === undefined)('in a browser', () => {
 const show = (values) => { document.body.textContent = JSON.stringify(values); };
 page.collect().then(show, (error) => show({ failure: String(error) }));</script>`;
       const page = project.write(`${backend}.html`, html);
-      const { stdout, stderr } = await runCommand(chromium!, [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu-sandbox',
-        '--use-angle=swiftshader',
-        '--enable-unsafe-swiftshader',
-        '--disable-background-networking',
-        `--user-data-dir=${join(project.folder, 'profile')}`,
-        '--dump-dom',
-        pathToFileURL(page).href,
-      ]);
+      const { stdout, stderr } = await openPage(chromium!, page, project.folder);
       const [, json] = /<body>(.*?)<\/body>/s.exec(stdout) ?? [];
       expect(json, stderr).toBeDefined();
       expect(distance(JSON.parse(json!) as Values, expected)).toBeLessThan(bound);

@@ -1,3 +1,4 @@
+import { labelOf } from '../../src/activations/labels.js';
 import { activationOf } from '../../src/model/activation.js';
 import { configOf, parameterCounts } from '../../src/model/config.js';
 import { idOf } from '../../src/paper/specs.js';
@@ -104,7 +105,7 @@ export function runOf(labels: RunLabels, more: Partial<RunSpec['config']> = {}, 
 
 /** The labels of a run. */
 export function labelsOf(activation: string, seed: number, more: Partial<RunLabels> = {}): RunLabels {
-  return { data: 'invented', activation, seed, label: activation, ...more };
+  return { data: 'invented', activation, seed, label: labelOf(activation), ...more };
 }
 
 /** A document with some runs of each experiment; every number in it is invented. */

@@ -45,13 +45,15 @@ const cost: CostResult = {
   notes: ['nothing was <measured>'],
 };
 
-const titles = (page: string) => [...page.matchAll(/<h1>(.*?)<\/h1>/g)].map(([, title]) => title);
+const titles = (page: string) =>
+  [...page.matchAll(/<h[12][^>]*>(?:<a [^>]*>)?(.*?)(?:<\/a>)?<\/h[12]>/g)].map(([, title]) => title);
 
 describe('the report of the paper’s experiments', () => {
   test('has every part, every claim with its verdict, and the setting', () => {
     const page = paperReport({ document, theory, cost }, charts);
     expect(titles(page)).toEqual([
       "PolyCom: the paper's experiments, reproduced at a size that fits",
+      'What was claimed, and what came out',
       'Dense models',
       'Mixture of experts',
       'Ablations',
@@ -66,7 +68,8 @@ describe('the report of the paper’s experiments', () => {
       text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
     for (const { text } of CLAIMS) expect(page).toContain(`>${escaped(text)}</td>`);
     for (const part of [
-      '<b>reproduced</b>',
+      '<span class="verdict good">✔ reproduced</span>',
+      '<span class="verdict open">– not testable here</span>',
       'not testable here',
       'A &lt;fast&gt; CPU, 2 CPUs',
       'commit 0123456789ab',
@@ -74,7 +77,7 @@ describe('the report of the paper’s experiments', () => {
       '6 min',
       '<li>a note &amp; more</li>',
       'nothing was &lt;measured&gt;',
-      'polynorm, published',
+      'PolyNorm, published',
       'invented: verse',
       'at the border of what was swept',
     ]) {
@@ -89,7 +92,7 @@ describe('the report of the paper’s experiments', () => {
     });
     const page = paperReport({ document: { ...document, experiments } }, charts);
     for (const title of ['Similarity between layers', 'What activations take and give']) {
-      const found = [...page.matchAll(new RegExp(`${title}, on ([^<]*)<`, 'g'))].map(([, on]) => on);
+      const found = [...page.matchAll(new RegExp(`${title}, on ([^<]*)</a></h`, 'g'))].map(([, on]) => on);
       expect(found).toEqual(['the synthetic language of 64 tokens', 'other']);
     }
   });
@@ -98,7 +101,7 @@ describe('the report of the paper’s experiments', () => {
     const page = paperReport({ document, theory, cost }, charts);
     const fetched = page
       .replaceAll('http://www.w3.org/', '')
-      .match(/https?:|<script|<link|<img|@import|url\((?!#)|\bsrc=/g);
+      .match(/https?:|<script|<link|<img|@import|url\((?!#)|\bsrc=|\bhref="(?!#)/g);
     expect(fetched).toBeNull();
     expect(page).toContain('@media (prefers-color-scheme: dark)');
     expect(page).not.toMatch(/NaN|undefined|Infinity|null/);
@@ -113,6 +116,7 @@ describe('the report of the paper’s experiments', () => {
     });
     expect(titles(paperReport({ document: only('dense') }, charts))).toEqual([
       "PolyCom: the paper's experiments, reproduced at a size that fits",
+      'What was claimed, and what came out',
       'Dense models',
       'Dynamics',
       'Where and how',
@@ -137,7 +141,7 @@ describe('the report of the paper’s experiments', () => {
       return { ...run, result: { ...result, diverged: { step: 2, message: 'NaN' } } };
     });
     const page = paperReport({ document: { ...document, experiments, runs } }, charts);
-    expect(page).toContain('Runs that diverged, and are in no mean: relu 1 of 1.');
+    expect(page).toContain('Runs that diverged, and are in no mean: ReLU 1 of 1.');
     expect(page).not.toMatch(/undefined|Infinity/);
   });
 });

@@ -36,7 +36,7 @@ describe('the roofline', () => {
     const figures = figuresOf(document, charts);
     expect(figures.map(({ title, panels }) => [title, panels.map((panel) => panel.title)])).toEqual([
       ['Roofline: PolyNorm', ['forward, bf16', 'backward, bf16', 'forward, f32', 'backward, f32']],
-      ['Roofline: PolyNorm × up', ['forward, bf16', 'backward, bf16']],
+      ['Roofline: PolyNormGLU', ['forward, bf16', 'backward, bf16']],
     ]);
     for (const { legend, panels } of figures) {
       expect(legend.map(({ name }) => name)).toEqual([
