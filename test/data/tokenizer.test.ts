@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { byteTokenizer } from '../../src/data/bytes.js';
 import { numberTokenizer } from '../../src/data/numbers.js';
+import { byteCounter } from '../../src/data/text-bytes.js';
 import { loadTokenizer, streamText, type Tokenizer } from '../../src/data/tokenizer.js';
+import { BEGIN, END, sentencePieceJson, THE } from '../generate/sentencepiece.js';
 import { bpeJson } from './bpe.js';
 import { expectError, fresh, write } from './harness.js';
 
@@ -278,4 +280,88 @@ describe('an absurd tokenizer.json is refused at once', () => {
     await expectError(() => loadTokenizer(path), message);
     expect(performance.now() - start).toBeLessThan(2000);
   });
+});
+
+/** Tokenizers that decode in different ways; each gives back the text it encoded. */
+async function decoders(): Promise<[name: string, tokenizer: Tokenizer][]> {
+  if (library === undefined) return [['bytes', byteTokenizer]];
+  const piece = sentencePieceJson() as { decoder: object; added_tokens: object[] };
+  const load = async (name: string, json: object): Promise<[string, Tokenizer]> => [
+    name,
+    await loadTokenizer(write(`decoders-${name}/tokenizer.json`, JSON.stringify(json))),
+  ];
+  const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: false };
+  const added = { ...piece.added_tokens[0], id: 296, content: '<tag>', special: false };
+  return [
+    ['bytes', byteTokenizer],
+    await load('bpe', bpeJson()),
+    await load('sentencepiece', piece),
+    await load('metaspace', {
+      ...piece,
+      decoder: { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, metaspace] },
+    }),
+    await load('added', { ...piece, added_tokens: [...piece.added_tokens, added] }),
+  ];
+}
+
+describe.each(await decoders())('in its place (%s)', (name, tokenizer) => {
+  const words = fc.string({
+    unit: fc.constantFrom(
+      'the',
+      ' the',
+      ' was',
+      'é',
+      '😀',
+      '漢字',
+      ' ',
+      '\n',
+      ...(name === 'added' ? ['<tag>'] : []),
+    ),
+    minLength: 1,
+  });
+
+  test('what tokens go on with joins what they follow, wherever that ends', () => {
+    fc.assert(
+      fc.property(words, fc.nat(), (text, at) => {
+        const ids = [...tokenizer.encode(text)];
+        const cut = at % (ids.length + 1);
+        const stream = streamText(tokenizer, ids.slice(0, cut));
+        const rest =
+          ids
+            .slice(cut)
+            .map((id) => stream.push(id))
+            .join('') + stream.end();
+        // Of a character that the cut parts, nothing was said before it.
+        const before = streamText(tokenizer);
+        const said = ids
+          .slice(0, cut)
+          .map((id) => before.push(id))
+          .join('');
+        expect(said + rest).toBe(tokenizer.decode(ids));
+      }),
+    );
+  });
+
+  test('the bytes of its tokens add up to those of the text', () => {
+    fc.assert(
+      fc.property(words, (text) => {
+        const ids = [...tokenizer.encode(text)];
+        const bytes = ids.map((id, i) => byteCounter(tokenizer)(id, i === 0));
+        expect(bytes.reduce((sum, count) => sum + count, 0)).toBe(Buffer.byteLength(tokenizer.decode(ids)));
+        expect(Math.min(...bytes)).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+});
+
+test('special tokens have no bytes, and no text that a space would stand before', async (context) => {
+  needsLibrary(context);
+  const tokenizer = await loadTokenizer(write('special/tokenizer.json', JSON.stringify(sentencePieceJson())));
+  expect([0, BEGIN, END].map((id) => byteCounter(tokenizer)(id, false))).toEqual([0, 0, 0]);
+  expect([byteCounter(tokenizer)(THE, false), byteCounter(tokenizer)(THE, true)]).toEqual([4, 3]);
+  const goesOn = (before: number[]) => streamText(tokenizer, before).push(THE);
+  expect([[], [BEGIN], [BEGIN, END]].map(goesOn)).toEqual(['the', 'the', 'the']);
+  expect([[THE], [THE, END], [THE, END, END, BEGIN], [THE, 9999]].map(goesOn)).toEqual(Array(4).fill(' the'));
+  const stream = streamText(tokenizer, [BEGIN]);
+  expect([THE, END, THE, END, END, THE].map((id) => stream.push(id)).join('')).toBe('the the the');
 });

@@ -5,6 +5,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { TextPrinter } from '../../src/cli/printer.js';
 import { NO_TENSORFLOW, polycom } from '../cli/harness.js';
 import { configs, exported, place, trained } from './folders.js';
+import { sentencePieceLlama } from './sentencepiece.js';
+
+const library = await import('@huggingface/tokenizers').catch(() => undefined);
+if (library === undefined)
+  console.warn('skipped: a LLaMA with its own tokenizer: no @huggingface/tokenizers');
 
 let run = '';
 let llama = '';
@@ -141,7 +146,7 @@ test.each([
   [['--model', 'x', '--temperature', 'hot'], /--temperature <number>.*expected a number/],
   [
     ['--model', 'x', '--temperature', '-1'],
-    /^polycom: generate: temperature is -1; expected a number, 0 or more/,
+    /^polycom: generate: --temperature is -1; expected a number, 0 or more/,
   ],
   [['--model', 'x', '--top-p', '2'], /--top-p is 2; expected a number above 0, at most 1/],
 ])('generate %j fails with the reason', (args, message) => {
@@ -185,3 +190,31 @@ describe('texts that come at once', () => {
     expect(shown).toEqual(['\n']);
   });
 });
+
+test.skipIf(library === undefined)(
+  'a text goes on with the space between words, and a stop text finds it',
+  async () => {
+    const model = await sentencePieceLlama('the', 'the');
+    const args = [
+      '--model',
+      model,
+      '--temperature',
+      '0',
+      '--ignore-end',
+      '--quiet',
+      '--json',
+      '--tokens',
+      '3',
+    ];
+    const textOf = (...more: string[]) => documentOf(generate(...args, ...more)).texts[0]!;
+    // Python's tokenizers decode [1, 259, 274, 273, 262, 264, 288, 288, 288] to `once the the the`.
+    expect(textOf('--prompt', 'once')).toMatchObject({ text: ' the the the', tokens: 3 });
+    expect(textOf('--prompt', 'once', '--stop', ' the')).toMatchObject({
+      text: '',
+      tokens: 1,
+      reason: 'stop',
+    });
+    expect(textOf('--prompt', '')).toMatchObject({ text: 'the the the' });
+    expect(textOf('--prompt', '<s>once')).toMatchObject({ text: ' the the the' });
+  },
+);

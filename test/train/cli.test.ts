@@ -3,6 +3,10 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { NO_TENSORFLOW, polycom, Workshop } from '../cli/harness.js';
+import { sentencePieceLlama } from '../generate/sentencepiece.js';
+
+const library = await import('@huggingface/tokenizers').catch(() => undefined);
+if (library === undefined) console.warn('skipped: eval of a LLaMA: no @huggingface/tokenizers');
 
 const shop = new Workshop();
 afterAll(() => rmSync(shop.folder, { recursive: true }));
@@ -48,6 +52,59 @@ test('train, the same command again, more steps, and eval', () => {
     /step-00000006 on 32 tokens: loss 5\.\d+ nats a token, perplexity .*, .* bits a byte\n$/,
   );
 });
+
+test('an evaluation that cannot be is said at the start, also where nothing else is', () => {
+  const short = shop.write('short.txt', 'a line\n'.repeat(40));
+  const args = [
+    'train',
+    '--data',
+    short,
+    '--out',
+    shop.path('short'),
+    ...small,
+    '--steps',
+    '2',
+    '--json',
+    '--quiet',
+  ];
+  const { status, stdout, stderr } = polycom([...args, '--eval-every', '1'], env);
+  expect(status, stderr).toBe(0);
+  expect(stderr).toMatch(
+    /^polycom: 15 tokens are held out, and a window of 16 wants 17: nothing is evaluated\n {2}remedy: .*--held-out.*--time/m,
+  );
+  expect(stderr.split('nothing is evaluated')).toHaveLength(2);
+  expect(JSON.parse(stdout)).toMatchObject({ step: 2, heldout: null });
+  const without = polycom([...args, '--steps', '3', '--eval-every', '0'], env);
+  expect(without.stderr).not.toContain('held out');
+  expect(JSON.parse(without.stdout)).toMatchObject({ step: 3, heldout: null });
+});
+
+test.skipIf(library === undefined)(
+  'eval says what stood before each window, and can leave it out',
+  async () => {
+    const model = await sentencePieceLlama('eval', 'waves');
+    const text = shop.write('llama.txt', 'the was the\nété the 漢字 was 😀 the\nonce the was the was\n');
+    const args = ['eval', '--model', model, '--data', text, '--on', 'all', '--backend', 'cpu'];
+    const evaluated = (...more: string[]) => polycom([...args, ...more], env);
+    expect(evaluated('--time', '16').stdout).toMatch(
+      / tokens, each window behind the begin token 1: loss 5\./,
+    );
+    expect(evaluated('--time', '16', '--no-begin').stdout).toMatch(
+      / tokens, without the begin token 1 before each window: loss 5\./,
+    );
+    const of = (...more: string[]) =>
+      JSON.parse(evaluated('--json', ...more).stdout) as Record<string, unknown>;
+    const [begun, without, forced] = [
+      of('--time', '16'),
+      of('--time', '16', '--no-begin'),
+      of('--time', '16', '--begin', '1'),
+    ];
+    expect([begun!.begin, without!.begin, forced!.begin]).toEqual([[1], [], [1]]);
+    expect(forced!.loss).toBe(begun!.loss);
+    expect(without!.loss).not.toBe(begun!.loss);
+    expect(evaluated('--time', '65').stderr).toMatch(/time is 65; expected at most 63: .*\n.*--time 63/);
+  },
+);
 
 test('a config file has the options, and the command line goes before it', () => {
   const out = shop.path('configured');
