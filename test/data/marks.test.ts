@@ -203,17 +203,22 @@ if (wheel === undefined)
     'skipped: tokenizers of DeepSeek and Anthropic: pip download --no-deps litellm, and name the wheel in POLYCOM_TEST_LITELLM',
   );
 
+/** The tokenizer.json of that name in the wheel. */
+function shipped(name: string): Buffer {
+  const inside = `litellm/litellm_core_utils/tokenizers/${name}_tokenizer.json`;
+  const script =
+    'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))';
+  const { status, stdout } = spawnSync('python3', ['-c', script, wheel!, inside], { maxBuffer: 1 << 26 });
+  expect(status).toBe(0);
+  return stdout;
+}
+
 describe.skipIf(wheel === undefined || library === undefined)('the tokenizer that ships with', () => {
   test.each([
     ['deepseek', '<｜end▁of▁sentence｜>', 1],
     ['anthropic', '<EOT>', 0],
   ])('%s ends a text where it is told to', async (name, end, id) => {
-    const inside = `litellm/litellm_core_utils/tokenizers/${name}_tokenizer.json`;
-    const script =
-      'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))';
-    const { status, stdout } = spawnSync('python3', ['-c', script, wheel!, inside], { maxBuffer: 1 << 26 });
-    expect(status).toBe(0);
-    const path = write(`${name}/tokenizer.json`, stdout);
+    const path = write(`${name}/tokenizer.json`, shipped(name));
     expect((await loadTokenizer(path)).endOfText).toBeUndefined();
     const tokenizer = await loadTokenizer(path, { endOfText: end });
     expect(tokenizer.endOfText).toBe(id);
@@ -227,4 +232,33 @@ describe.skipIf(wheel === undefined || library === undefined)('the tokenizer tha
     expect([...readAll(source)]).toEqual(stories.flatMap((story) => [...tokenizer.encode(story), id]));
     source.close();
   });
+
+  test.each(['deepseek', 'anthropic'])(
+    '%s gives a long text the tokens that it has in Python',
+    async (name) => {
+      const path = write(`${name}/tokenizer.json`, shipped(name));
+      const tokenizer = await loadTokenizer(path);
+      const text = Array.from(
+        { length: 12_000 },
+        (_, i) => `${i} of a book, 漢字 it's\r\n${i % 3 ? '' : '\r\n  '}`,
+      ).join('');
+      const file = write(`${name}-book.txt`, text);
+      const script = `import sys, json, tokenizers
+text = open(sys.argv[2], newline='', encoding='utf8').read()
+print(json.dumps(tokenizers.Tokenizer.from_file(sys.argv[1]).encode(text, add_special_tokens=False).ids))`;
+      const python = spawnSync('python3', ['-c', script, path, file], {
+        encoding: 'utf8',
+        maxBuffer: 1 << 26,
+      });
+      const expected =
+        python.status === 0 ? (JSON.parse(python.stdout) as number[]) : [...tokenizer.encode(text)];
+      if (python.status !== 0) console.warn('python3 lacks tokenizers: compared with the whole text in Node');
+      const out = fresh();
+      await prepareShards(file, out, { tokenizer, heldOut: 0 });
+      const source = openShards(out, 'train');
+      expect(text.length).toBeGreaterThan(2 ** 18);
+      expect([...readAll(source)]).toEqual(expected);
+      source.close();
+    },
+  );
 });
