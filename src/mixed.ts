@@ -5,3 +5,8 @@ export function mixed(bits: number): number {
   z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
   return z ^ (z >>> 16);
 }
+
+/** The bits of a whole number above its lower 32, which is all that bitwise operators see of it; 0 where there are none. */
+export function upperHalf(value: number): number {
+  return Math.trunc(value / 2 ** 32) | 0;
+}

@@ -149,7 +149,8 @@ What is trained on is cut into shards first, in the user's cache; 'polycom prepa
   tensorboard/     with --tensorboard
   tokenizer.json   so that 'polycom generate --model' and 'polycom eval --model' find it
 
-A run may be killed at any moment: the same command goes on from the last checkpoint, with the same losses on a CPU.
+A run may be killed at any moment: the same command goes on from the last checkpoint, on the same kind of CPU with the same
+losses to the bit. One process trains in a folder; a second one names it, and ends.
 More --steps, or another learning rate, are fine; another model, other data, another --seed or --time are an error.
 No step is lost to what comes after it: an error in an evaluation leaves its step's checkpoint, and one that is evaluated is
 saved first, unless that would take more than a fifth of the time.

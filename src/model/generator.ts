@@ -1,10 +1,10 @@
-import { mixed } from '../mixed.js';
+import { mixed, upperHalf } from '../mixed.js';
 
 /**
  * A generator of normally distributed numbers that repeats itself for a seed: xoshiro128** (Blackman and Vigna 2018,
  * arXiv 1805.01407) under the polar form of Box and Muller's method (Marsaglia and Bray 1964).
  *
- * @param seed any whole number of 32 bits
+ * @param seed any whole number
  * @param stream another sequence for the same seed
  */
 export function normalGenerator(
@@ -31,7 +31,9 @@ export function normalGenerator(
 /** 32 bits a call. */
 function xoshiro(seed: number, stream: number): () => number {
   const mix = splitmix(seed ^ Math.imul(stream + 1, 0x9e3779b9));
-  let [s0, s1, s2, s3] = [mix(), mix(), mix(), mix() | 1]; // not all 0
+  const upper = upperHalf(seed);
+  const more = upper === 0 ? () => 0 : splitmix(upper);
+  let [s0, s1, s2, s3] = [mix(), mix() ^ more(), mix() ^ more(), (mix() ^ more()) | 1]; // not all 0
   return () => {
     const product = Math.imul(s1, 5);
     const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;

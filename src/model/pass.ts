@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { dropoutOp } from '../fused/dropout.js';
 import { dropout } from '../fused/index.js';
 import { runBackward, runForward } from '../fused/run.js';
-import { mixed } from '../mixed.js';
+import { mixed, upperHalf } from '../mixed.js';
 import type { ModelConfig } from './config.js';
 
 /** The keys and values of the tokens that a model has read, which the tokens to come look back at. */
@@ -39,7 +39,7 @@ export interface Pass {
   readonly start: tf.Tensor1D;
   /** cos and sin by position: [positions, headWidth], of every position that is met. */
   readonly table: tf.Tensor2D;
-  /** Which run this is, of those that drop: two words of 32 bits. None where nothing is dropped. */
+  /** Which run this is, of those that drop: a whole number, and one of 32 bits. None where nothing is dropped. */
   readonly drops?: { readonly seed: number; readonly step: number };
   readonly cache?: KeyValueCache;
   readonly observer?: Observer;
@@ -73,5 +73,7 @@ export function dropBackward(dy: tf.Tensor, site: number, { config, drops }: Pas
 }
 
 function seedOf(site: number, { seed, step }: { seed: number; step: number }): tf.Tensor1D {
-  return tf.tensor1d(Int32Array.of(mixed(seed) ^ mixed(Math.imul(site + 1, 0x9e3779b9)), step), 'int32');
+  const place = mixed(Math.imul(site + 1, 0x9e3779b9));
+  const upper = Math.imul(mixed(upperHalf(seed)), 0x85ebca77); // 0 for a seed of 32 bits
+  return tf.tensor1d(Int32Array.of(mixed(seed) ^ upper ^ place, step), 'int32');
 }

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { parameterCounts } from '../model/config.js';
+import { findNative } from '../native/library.js';
+import { sayOnce } from '../notice.js';
 import { packageVersion } from '../package.js';
 import type { Evaluation } from './evaluate.js';
 import { type Peak, utilisation } from './flops.js';
@@ -15,13 +17,32 @@ export function startRecord({ step, model, settings, identity, saved }: Trainer,
     time: new Date().toISOString(),
     ...(saved === undefined ? {} : { resumed_from: saved.folder }),
     version: packageVersion,
-    backend: tf.getBackend(),
+    ...arithmetic(),
     parameters: parameterCounts(model.config),
     model: model.config,
     data: identity,
     settings,
     ...(peak === undefined ? {} : { peak }),
   };
+}
+
+/** What decides the last bit of the losses beside the settings: the backend, and the SIMD level of the fused kernels. */
+function arithmetic(): { readonly backend: string; readonly simd?: string } {
+  const backend = tf.getBackend();
+  const native = backend === 'tensorflow' ? findNative() : undefined;
+  return { backend, ...(native?.found ? { simd: native.build.simd } : {}) };
+}
+
+/** Says that a run goes on with other arithmetic than the process before had, by the lines with which both began. */
+export function sayOtherArithmetic(before: LogRecord | undefined, now: LogRecord): void {
+  const changed = ['backend', 'simd'].filter(
+    (name) => before?.[name] !== undefined && before[name] !== now[name],
+  );
+  if (changed.length === 0) return;
+  const what = changed.map((name) => `${name} ${before![name]} to ${now[name] ?? 'none'}`).join(', ');
+  sayOnce(
+    `from step ${now.step} on with other arithmetic: ${what}; the losses are no longer the same to the last bit`,
+  );
 }
 
 /** A step in the log. The losses are exact: they can be compared bit for bit. */

@@ -10,7 +10,7 @@ import { alone, LOCK } from './alone.js';
 import type { Evaluation } from './evaluate.js';
 import type { Peak } from './flops.js';
 import { RunLog } from './log.js';
-import { startRecord } from './records.js';
+import { sayOtherArithmetic, startRecord } from './records.js';
 import { type SomeSettings, settingsOf, type TrainSettings } from './settings.js';
 import { changedSettings, type TrainState } from './state.js';
 import { isUnjudged, takeSteps } from './steps.js';
@@ -68,8 +68,8 @@ const OURS = /^(log\.jsonl|tokenizer(_config)?\.json|tensorboard|\.aside-.*|step
 
 /**
  * Trains a model: takes steps until there are as many as wanted, writes `log.jsonl`, evaluates and saves as the settings
- * say, and at the end. The same call again, after a kill at any moment, goes on from the last checkpoint; on a CPU it then
- * has the very losses of a run that was never killed.
+ * say, and at the end. The same call again, after a kill at any moment, goes on from the last checkpoint; on the
+ * same kind of CPU it then has the very losses of a run that was never killed.
  *
  * @throws {PolycomError} `INVALID_ARGUMENT` for settings, data and checkpoints that do not fit; `NOT_FINITE` where
  *   training diverged; `FILE_ERROR` where the system refuses
@@ -88,7 +88,11 @@ async function trainAlone(run: TrainRun, settings: TrainSettings): Promise<Train
     const log = await RunLog.open(join(out, LOG_FILE), trainer.step);
     try {
       await data.tokenizer.save?.(out);
-      if (trainer.step < settings.steps || isUnjudged(trainer, log)) log.write(startRecord(trainer, peak));
+      if (trainer.step < settings.steps || isUnjudged(trainer, log)) {
+        const start = startRecord(trainer, peak);
+        sayOtherArithmetic(log.started, start);
+        log.write(start);
+      }
       sayIfNothingIsEvaluated(trainer);
       run.onStart?.(trainer);
       const result = await takeSteps(trainer, log, run);

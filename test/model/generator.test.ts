@@ -1,7 +1,11 @@
+import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
+import { dropout } from '../../src/fused/index.js';
+import { mixed } from '../../src/mixed.js';
 import { configOf } from '../../src/model/config.js';
 import { normalGenerator } from '../../src/model/generator.js';
 import { initialValues } from '../../src/model/parameters.js';
+import { drop, type Pass } from '../../src/model/pass.js';
 import { parameterShapes } from '../../src/model/shapes.js';
 
 test('the numbers are normal', () => {
@@ -35,11 +39,43 @@ test('seeds and streams are independent, and each repeats itself', () => {
     [2, 1],
     [0, 0],
     [-1, 2],
+    [2 ** 32 + 1, 2],
+    [2 ** 33 + 1, 2],
+    [2 ** 52 + 1, 2],
   ] as const) {
     const other = drawn(seed, stream);
     const correlation = base.reduce((sum, value, i) => sum + value * other[i]!, 0) / base.length;
     expect(Math.abs(correlation)).toBeLessThan(0.05);
   }
+});
+
+test('seeds of 32 bits give the numbers that they always gave', () => {
+  // As printed before seeds had more bits.
+  const known: [number, number[]][] = [
+    [1, [2.2801320552825928, 1.6129783391952515, 1.3693909645080566]],
+    [2 ** 31 + 7, [-0.8962255120277405, 0.18771937489509583, -0.2284368872642517]],
+    [2 ** 32 - 1, [0.12412571161985397, -1.4204357862472534, 0.8455091118812561]],
+    [-3, [-0.7033133506774902, -0.20715516805648804, 0.010317111387848854]],
+  ];
+  for (const [seed, numbers] of known) {
+    const values = new Float32Array(3);
+    normalGenerator(seed, 2)(values, 1);
+    expect(Array.from(values)).toEqual(numbers);
+  }
+});
+
+test('dropout tells seeds apart by all their bits, and those of 32 bits drop as they always did', () => {
+  const config = configOf('tiny', { dropout: 0.5 });
+  const x = tf.ones([1000]);
+  const dropped = (seed: number) => {
+    const pass = { config, drops: { seed, step: 3 } } as unknown as Pass;
+    return Array.from(drop(x, 2, pass).dataSync());
+  };
+  const key = mixed(5) ^ mixed(Math.imul(3, 0x9e3779b9));
+  const expected = dropout(x, tf.tensor1d([key, 3], 'int32'), { rate: 0.5 });
+  expect(dropped(5)).toEqual(Array.from(expected.dataSync()));
+  const others = [0, 5, 2 ** 32, 5 * 2 ** 32, 2 ** 32 + 5, 2 ** 33 + 5].map((seed) => dropped(seed).join());
+  expect(new Set(others).size).toBe(others.length);
 });
 
 test('a model begins as its configuration says', () => {

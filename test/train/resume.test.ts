@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ModelConfig } from '../../src/model/index.js';
+import { tensorflowStatus } from '../../src/tensorflow/index.js';
 import { type SomeSettings, type TrainRun, train } from '../../src/train/index.js';
 import { backends, freshFolder, logOf, resultsOf, smallData, smallModel, smallSettings } from './harness.js';
 
@@ -50,6 +51,36 @@ describe.each(backends)('on %s', (backend) => {
       }
     },
   );
+});
+
+describe('going on with other arithmetic is said', () => {
+  test.each(backends)('than %s', async (backend) => {
+    await tf.setBackend(backend);
+    const out = freshFolder();
+    await train(await runOf(out, MODELS.dense!));
+    const [start] = logOf(out, 'start');
+    const isFused = backend === 'tensorflow' && tensorflowStatus.fused;
+    expect(start!.backend).toBe(backend);
+    if (isFused) expect(start!.simd).toMatch(/^(baseline|avx2|avx512|neon|sve)/);
+    else expect(start!.simd).toBeUndefined();
+    const log = join(out, 'log.jsonl');
+    const other = { ...start, backend: 'another', simd: 'an older one' };
+    writeFileSync(log, readFileSync(log, 'utf8').replace(/^.*\n/, `${JSON.stringify(other)}\n`));
+    const said: string[] = [];
+    const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+    vi.stubEnv('POLYCOM_QUIET', '');
+    await train(await runOf(out, MODELS.dense!, { settings: { ...settings, steps: 9 } })).finally(() => {
+      write.mockRestore();
+      vi.unstubAllEnvs();
+    });
+    const simd = isFused ? start!.simd : 'none';
+    expect(said.join('')).toContain(
+      `polycom: from step 8 on with other arithmetic: backend another to ${backend}, simd an older one to ${simd}; `,
+    );
+    // The next one goes on with the same.
+    await train(await runOf(out, MODELS.dense!, { settings: { ...settings, steps: 10 } }));
+    expect(logOf(out, 'start').map(({ simd }) => simd)).toEqual(['an older one', start!.simd, start!.simd]);
+  });
 });
 
 describe('going on', () => {
