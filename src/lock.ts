@@ -1,4 +1,14 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,8 +22,15 @@ export interface Holder {
   readonly began: string;
 }
 
-/** The entries of this process. */
-const own = new Set<string>();
+/** The entries of this process, with what keeps each of them fresh. */
+const own = new Map<string, NodeJS.Timeout>();
+/** An entry is written to so often, in milliseconds. */
+const BEAT_MS = 15_000;
+/**
+ * Milliseconds without a beat after which a process on another machine counts as dead. A container that is begun anew
+ * has another host name, and must not wait for ever for the one that was killed.
+ */
+const SILENT_MS = 300_000;
 /** Milliseconds after which waiting for a lock is worth a word. */
 const LONG_MS = 5000;
 
@@ -22,7 +39,8 @@ const LONG_MS = 5000;
  * entry of his own into it, by a name that no other has, and has the lock where he then sees no other that lives. An entry
  * is removed by its own process, or by any once that has died; so two that find a dead one's lock never both have it.
  *
- * Of a process on another machine, which may share the folder, it cannot be seen whether it lives: its entry counts.
+ * Of a process on another machine, which may share the folder, it cannot be seen whether it lives: its entry counts
+ * until it has not been written to for five minutes, by the clock of the file system.
  *
  * @param path of the lock; the folder around it is there
  * @param patience milliseconds to wait: one that has just been killed, or its child, may need a moment
@@ -43,7 +61,7 @@ export async function takeLock(path: string, patience: number = 2000): Promise<(
 export async function holdingLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   let taken = await takeLock(path, LONG_MS);
   while (typeof taken !== 'function') {
-    sayOnce(`waiting for ${nameOf(taken)}, which has ${path}; if there is no such process, remove that`);
+    sayOnce(`waiting for ${nameOf(taken)}; ${remedyOf(taken, path)}`);
     taken = await takeLock(path, LONG_MS);
   }
   try {
@@ -58,16 +76,22 @@ export function nameOf({ pid, host }: Holder): string {
   return `process ${pid} on ${host}`;
 }
 
+/** What to do about a lock whose holder is not there. */
+export function remedyOf({ host }: Holder, path: string): string {
+  const wait = host === hostname() ? '' : `, or wait ${SILENT_MS / 60_000} minutes from its end`;
+  return `if there is no such process, remove ${path}${wait}`;
+}
+
 /** Puts an entry in and looks whether it is alone there: its name, or else who has the lock. */
 function attempt(path: string): string | Holder {
   const self = { pid: process.pid, host: hostname(), began: beginningOf(process.pid) ?? '' };
   const name = [self.host, self.pid, self.began, Math.random().toString(36).slice(2)].map(escaped).join();
   while (!put(path, name));
-  own.add(name);
+  own.set(name, setInterval(beat, BEAT_MS, join(path, name)).unref());
   for (const other of readdirSync(path)) {
     const holder = other === name ? undefined : holderOf(other);
     if (holder === undefined) continue;
-    if (isLiving(holder, other)) {
+    if (holder.host === self.host ? isLiving(holder, other) : !isSilent(path, other, name)) {
       release(path, name);
       return holder;
     }
@@ -95,7 +119,28 @@ function put(path: string, name: string): boolean {
   }
 }
 
+/** Shows other machines that this process lives. */
+function beat(entry: string): void {
+  try {
+    // Not a time of this machine's clock; and what has been removed is not made again.
+    writeFileSync(entry, '.', { flag: 'r+' });
+  } catch {
+    // The folder has gone, or the file server does not answer: the next beat may come through.
+  }
+}
+
+/** Whether an entry is older than one that was just made by more than beats can be apart. */
+function isSilent(path: string, other: string, fresh: string): boolean {
+  try {
+    const [last, now] = [other, fresh].map((name) => statSync(join(path, name)).mtimeMs);
+    return now! - last! > SILENT_MS;
+  } catch {
+    return true; // it has been given back meanwhile
+  }
+}
+
 function release(path: string, name: string): void {
+  clearInterval(own.get(name));
   own.delete(name);
   rmSync(join(path, name), { force: true });
   try {
@@ -116,8 +161,8 @@ function holderOf(name: string): Holder | undefined {
   return { host: decodeURIComponent(host!), pid: Number(pid), began: decodeURIComponent(began!) };
 }
 
-function isLiving({ host, pid, began }: Holder, name: string): boolean {
-  if (host !== hostname()) return true;
+/** Whether a process of this machine lives. */
+function isLiving({ pid, began }: Holder, name: string): boolean {
   if (pid === process.pid) return own.has(name);
   try {
     process.kill(pid, 0);

@@ -7,13 +7,15 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, expect, test } from 'vitest';
-import { holdingLock, takeLock } from '../src/lock.js';
+import { afterAll, expect, test, vi } from 'vitest';
+import { type Holder, holdingLock, remedyOf, takeLock } from '../src/lock.js';
 import { packageFolder } from '../src/package.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'polycom-lock-'));
@@ -90,7 +92,7 @@ test('a dead process is told from one that has its number now', async () => {
   expect(await holdingLock(path, () => Promise.resolve('in'))).toBe('in');
 });
 
-test('a process on another machine counts, and a file that is no entry does not', async () => {
+test('a process on another machine counts for as long as it is heard of, and a file that is no entry does not', async () => {
   mkdirSync(path);
   writeFileSync(join(path, '.nfs000000000000001'), '');
   const taken = await takeLock(path, 0);
@@ -98,8 +100,36 @@ test('a process on another machine counts, and a file that is no entry does not'
   (taken as () => void)();
   rmSync(path, { recursive: true });
   enter('another, machine', 2147483646);
-  expect(await takeLock(path, 0)).toMatchObject({ pid: 2147483646, host: 'another, machine' });
-  rmSync(path, { recursive: true });
+  const holder = await takeLock(path, 0);
+  expect(holder).toMatchObject({ pid: 2147483646, host: 'another, machine' });
+  expect(remedyOf(holder as Holder, path)).toMatch(/remove .*lock, or wait 5 minutes/);
+  // A container that was killed comes back under another name: its entry is not written to any more.
+  const [entry] = readdirSync(path);
+  const ago = (minutes: number): void => {
+    const time = Date.now() / 1000 - 60 * minutes;
+    utimesSync(join(path, entry!), time, time);
+  };
+  ago(4);
+  expect(await takeLock(path, 0)).toMatchObject({ host: 'another, machine' });
+  ago(6);
+  const free = await takeLock(path, 0);
+  expect(free).toBeTypeOf('function');
+  expect(readdirSync(path)).toHaveLength(1);
+  (free as () => void)();
+});
+
+test('who holds a lock is heard of again and again', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const taken = (await takeLock(path, 0)) as () => void;
+  const [entry] = readdirSync(path);
+  const file = join(path, entry!);
+  utimesSync(file, 1, 1);
+  vi.advanceTimersByTime(20_000);
+  expect(Date.now() - statSync(file).mtimeMs).toBeLessThan(60_000);
+  taken();
+  vi.advanceTimersByTime(60_000);
+  expect(existsSync(path)).toBe(false);
+  vi.useRealTimers();
 });
 
 test('processes that come upon a dead one together have it one after the other', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { typed, writeAside } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
 import { makeFolder } from '../folder.js';
-import { nameOf, takeLock } from '../lock.js';
+import { nameOf, remedyOf, takeLock } from '../lock.js';
 import { canonical, idOf } from './specs.js';
 import type { RunResult, RunSpec } from './types.js';
 
@@ -67,7 +67,7 @@ export class RunStore {
     const unlock = await typed(path, 'write', () => takeLock(path));
     if (typeof unlock !== 'function') {
       throw new PolycomError('INVALID_ARGUMENT', `${nameOf(unlock)} works in ${this.folder} already`, {
-        remedy: `wait for it, end it, or name another folder; if there is no such process, remove ${path}`,
+        remedy: `wait for it, end it, or name another folder; ${remedyOf(unlock, path)}`,
       });
     }
     try {

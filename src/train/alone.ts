@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { typed } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
 import { makeFolder } from '../folder.js';
-import { nameOf, takeLock } from '../lock.js';
+import { nameOf, remedyOf, takeLock } from '../lock.js';
 
 /** Stands in a run's folder while a process trains there. `.lock` files are nobody's to commit. */
 export const LOCK = 'train.lock';
@@ -22,7 +22,7 @@ export async function alone<T>(out: string, work: () => Promise<T>): Promise<T> 
   const taken = await typed(path, 'write', () => takeLock(path));
   if (typeof taken !== 'function') {
     throw new PolycomError('INVALID_ARGUMENT', `${nameOf(taken)} trains in ${out} already`, {
-      remedy: `wait for it, end it, or train into another folder; if there is no such process, remove ${path}`,
+      remedy: `wait for it, end it, or train into another folder; ${remedyOf(taken, path)}`,
     });
   }
   try {
