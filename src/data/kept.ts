@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { cacheDirectory } from '../cache.js';
+import { makeFolder } from '../folder.js';
 import { asideFolder, isWriting } from '../store.js';
 import type { InputFile } from './inputs.js';
 
@@ -36,7 +37,7 @@ export async function markInUse(folder: string): Promise<() => void> {
   const owner = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const mark = join(dirname(folder), `.use-${basename(folder)}.${owner}`);
   try {
-    await mkdir(dirname(folder), { recursive: true });
+    makeFolder(dirname(folder));
     await writeFile(mark, '');
   } catch {
     return () => undefined;

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { expect, test } from 'vitest';
+import { basename, dirname, join } from 'node:path';
+import { expect, test, vi } from 'vitest';
 import { byteTokenizer } from '../../src/data/bytes.js';
 import { type Data, openData } from '../../src/data/open.js';
-import { fresh, readAll, write } from './harness.js';
+import { expectError, folder, fresh, readAll, write } from './harness.js';
 
 const lines = (word: string): string => Array.from({ length: 400 }, (_, i) => `${word} ${i}\n`).join('');
 const textOf = ({ train, heldOut }: Data): string =>
@@ -90,4 +90,18 @@ test('the mark of a process that was killed counts for nothing, that of one that
   await edits('c');
   expect(existsSync(directory!)).toBe(false);
   expect(existsSync(mark!)).toBe(false);
+});
+
+test('a cache that cannot be made is an error, not a wait', async () => {
+  const path = write('kept/nowhere.txt', lines('a'));
+  vi.stubEnv('POLYCOM_CACHE', join(write('kept/file', ''), 'cache'));
+  try {
+    await expectError(() => openData(path), /cannot .*kept\/file|kept\/file.*cannot/, 'FILE_ERROR');
+    if (existsSync('/proc/self')) {
+      vi.stubEnv('POLYCOM_CACHE', '/proc/none');
+      await expectError(() => openData(path), /\/proc/, 'FILE_ERROR');
+    }
+  } finally {
+    vi.stubEnv('POLYCOM_CACHE', join(folder, 'cache'));
+  }
 });
