@@ -9,15 +9,26 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs a program to its end, without a shell. Never rejects: a missing program is a result too. */
+/**
+ * Runs a program to its end, without a shell. Never rejects: a missing program is a result too.
+ *
+ * @param signal ends the program, and all that it has started, which leaves the terminal's signals to this process
+ */
 export function runCommand(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
   onOutput: (text: string) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const detached = signal !== undefined;
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached });
+    const end = (): void => {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
+    };
+    if (signal?.aborted) end();
+    signal?.addEventListener('abort', end);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -32,8 +43,9 @@ export function runCommand(
       const missing = error.code === 'ENOENT';
       resolve({ status: undefined, missing, stdout, stderr: stderr + error.message });
     });
-    child.on('close', (status, signal) => {
-      if (signal !== null) stderr += `\nended by ${signal}`;
+    child.on('close', (status, killer) => {
+      signal?.removeEventListener('abort', end);
+      if (killer !== null) stderr += `\nended by ${killer}`;
       resolve({ status: status ?? undefined, missing: false, stdout, stderr });
     });
   });

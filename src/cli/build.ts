@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type BuildResult, buildNative } from '../native/build.js';
+import { compileProgress } from './compile-progress.js';
+import { StopSignals } from './stop-signals.js';
 
 interface BuildCommandOptions {
   readonly cuda: boolean;
@@ -20,18 +22,33 @@ export function registerBuild(program: Command): void {
 }
 
 const HELP = `
-Needs cmake 3.22, a C++17 compiler (CXX names another than c++), and make or ninja. An nvcc (on PATH, or through
+Needs cmake 3.22, g++ 11 or clang 14 or newer (CXX names another than c++), and make or ninja. An nvcc (on PATH, or through
 CUDACXX, CUDA_PATH or CUDA_HOME) adds CUDA. It fetches nothing, and does nothing where the library is up to date.
 The cache is POLYCOM_CACHE, else $XDG_CACHE_HOME/polycom, else ~/.cache/polycom.`;
 
 async function run({ cuda, requireCuda, architectures }: BuildCommandOptions): Promise<void> {
-  const say = (text: string): void => void process.stderr.write(text);
-  const result = await buildNative({
-    cuda: requireCuda ? 'on' : cuda ? 'auto' : 'off',
-    architectures,
-    onStart: (line) => say(`${line}\n`),
-    onOutput: say,
-  });
+  const stop = new StopSignals('what is compiled is kept; the same command goes on from there');
+  const shown = compileProgress(process.stderr);
+  try {
+    const result = await buildNative({
+      cuda: requireCuda ? 'on' : cuda ? 'auto' : 'off',
+      architectures,
+      signal: stop.signal,
+      onStart: shown.onStart,
+      onProgress: shown.onProgress,
+    });
+    shown.end();
+    report(result, cuda);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    process.exitCode = stop.exitCode;
+  } finally {
+    shown.end();
+    stop.end();
+  }
+}
+
+function report(result: BuildResult, cuda: boolean): void {
   process.stdout.write(`${summary(result)}\n${kernels(result, cuda)}\n`);
 }
 

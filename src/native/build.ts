@@ -1,14 +1,16 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { copyFile, rm } from 'node:fs/promises';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../folder.js';
 import { holdingLock } from '../lock.js';
-import { packageFolder, packageVersion } from '../package.js';
+import { packageVersion } from '../package.js';
 import { distrust, readStored, store } from '../store.js';
+import { aboutSeconds, type BuildProgress, estimatedSeconds, followBuild } from './build-progress.js';
 import { type CudaChoice, checkTools, runCmake } from './cmake.js';
 import { addonFile, builtLibraryFolder, libraryFile } from './find.js';
-import { findTool } from './tools.js';
+import { clearObjects, isConfigured, withObjects } from './objects.js';
+import { architecturesOf, flagsOf, type Recipe, recipeOf, sameRecipe, sameSettings } from './recipe.js';
 
 /** What building the native library may be told. */
 export interface BuildOptions {
@@ -23,8 +25,12 @@ export interface BuildOptions {
   readonly strict?: boolean | undefined;
   /** The folder for CMake's files and, in `Release`, the library and the addon: one in the user's cache by default. */
   readonly folder?: string | undefined;
-  /** Called before compiling, when there is something to compile, with a line that says what. */
+  /** Ends the compilers. What they have made is kept, and the next build of the same goes on from there. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before compiling, when there is something to compile, with a line that says what and how long it takes. */
   readonly onStart?: ((line: string) => void) | undefined;
+  /** Called for each file that has been compiled. */
+  readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
   /** Called with what CMake and the compilers print. */
   readonly onOutput?: ((text: string) => void) | undefined;
 }
@@ -33,18 +39,11 @@ export interface BuildOptions {
 export interface BuildResult {
   readonly library: string;
   readonly action: 'built' | 'up to date';
-  /** Whether it holds CUDA kernels, and for which architectures; unknown for a build that CMake did not configure. */
+  /** Whether it holds CUDA kernels, and for which architectures; unknown where a kept folder was up to date. */
   readonly cuda?: CudaChoice;
   /** The nvcc that was found, if one was looked for: `/usr/local/bin/nvcc 13.0.88`. */
   readonly nvcc?: string;
   readonly seconds: number;
-}
-
-/** Everything that a build depends on. */
-interface Recipe {
-  readonly sources: string;
-  readonly flags: string;
-  readonly nvcc: string;
 }
 
 /** What the manifest of a library in the cache says. */
@@ -55,9 +54,9 @@ interface StoredBuild {
 
 /**
  * Compiles the native library, and the addon beside it, from this package's sources with cmake-js, unless that has
- * been done.
+ * been done. A build that was broken off goes on where it was.
  *
- * @throws {PolycomError} `BUILD_FAILED`, naming the missing tools or showing the compiler's last lines; `FILE_ERROR`
+ * @throws {PolycomError} `BUILD_FAILED`, naming the missing tools or showing the compiler's first errors; `FILE_ERROR`
  *   where the system refuses to write
  */
 export async function buildNative(options: BuildOptions = {}): Promise<BuildResult> {
@@ -74,113 +73,127 @@ const PRODUCTS: readonly string[] = [libraryFile, addonFile];
 
 type Made = Pick<BuildResult, 'library' | 'action' | 'cuda'>;
 
-/** Compiles in a folder of its own and moves the result into place: others may build at the same time. */
+/** Compiles in a folder of the recipe's own and moves the result into place: others may build at the same time. */
 async function buildInCache(recipe: Recipe, options: BuildOptions): Promise<Made> {
   const folder = builtLibraryFolder();
   const library = join(folder, libraryFile);
-  const before = await readStored<StoredBuild>(folder);
-  if (before !== undefined && sameRecipe(before.about.recipe, recipe)) {
-    return { library, action: 'up to date', ...pickCuda(before.about.cuda) };
-  }
-  await start(recipe, options, folder);
-  const fill = async (aside: string): Promise<StoredBuild> => {
-    const objects = join(aside, 'build');
-    const cuda = await runCmake('rebuild', objects, flagsOf(options), options.onOutput);
-    for (const file of PRODUCTS) await copyFile(join(objects, 'Release', file), join(aside, file));
-    await rm(objects, { recursive: true });
-    const present = await readStored<StoredBuild>(folder);
-    if (present !== undefined && !sameRecipe(present.about.recipe, recipe)) await distrust(folder);
-    return { recipe, ...pickCuda(cuda) };
+  const current = async (): Promise<Made | undefined> => {
+    const found = await readStored<StoredBuild>(folder);
+    if (found === undefined || !sameRecipe(found.about.recipe, recipe)) return undefined;
+    return { library, action: 'up to date', ...pickCuda(found.about.cuda) };
   };
-  const { about } = await store(folder, fill);
-  return { library, action: 'built', ...pickCuda(about.cuda) };
+  const compileAndStore = async (objects: string): Promise<Made> => {
+    // Another process may have built it while this one waited.
+    const already = await current();
+    if (already !== undefined) return already;
+    const cuda = await compileIn(objects, folder, recipe, options);
+    const fill = async (aside: string): Promise<StoredBuild> => {
+      for (const file of PRODUCTS) await copyFile(join(objects, 'Release', file), join(aside, file));
+      const present = await readStored<StoredBuild>(folder);
+      if (present !== undefined && !sameRecipe(present.about.recipe, recipe)) await distrust(folder);
+      return { recipe, cuda };
+    };
+    const { about } = await store(folder, fill);
+    return { library, action: 'built', ...pickCuda(about.cuda) };
+  };
+  const before = await current();
+  if (before !== undefined) return before;
+  return withObjects(dirname(folder), recipe, compileAndStore);
 }
 
 /** Compiles what has changed since the last time, in a folder that is kept. Builds in it wait for each other. */
 function buildInFolder(recipe: Recipe, options: BuildOptions): Promise<Made> {
   const folder = options.folder!;
   makeFolder(dirname(folder));
-  return holdingLock(`${folder}.lock`, () => compileChanges(folder, recipe, options));
+  return holdingLock(`${folder}.lock`, async () => {
+    const library = join(folder, 'Release', libraryFile);
+    const before = readStamp(folder);
+    const complete = PRODUCTS.every((file) => existsSync(join(folder, 'Release', file)));
+    if (before !== undefined && sameRecipe(before, recipe) && complete) {
+      return { library, action: 'up to date' };
+    }
+    return { library, action: 'built', cuda: await compileIn(folder, folder, recipe, options) };
+  });
 }
 
-async function compileChanges(folder: string, recipe: Recipe, options: BuildOptions): Promise<Made> {
-  const library = join(folder, 'Release', libraryFile);
-  const stamp = join(folder, 'polycom-build.json');
-  const before = readStamp(stamp);
-  const complete = PRODUCTS.every((file) => existsSync(join(folder, 'Release', file)));
-  if (before !== undefined && sameRecipe(before, recipe) && complete)
-    return { library, action: 'up to date' };
-  await start(recipe, options, folder);
-  // cmake-js configures once and then ignores what has changed since: that needs its `rebuild`.
-  const command = before?.flags === recipe.flags && before.nvcc === recipe.nvcc ? 'compile' : 'rebuild';
-  const cuda = await runCmake(command, folder, flagsOf(options), options.onOutput);
-  writeFileSync(stamp, JSON.stringify(recipe));
-  return { library, action: 'built', ...pickCuda(cuda) };
-}
-
-async function start({ nvcc }: Recipe, options: BuildOptions, folder: string): Promise<void> {
+/**
+ * Compiles in a folder what is not compiled there yet.
+ *
+ * @param target where the result is said to go
+ */
+async function compileIn(
+  folder: string,
+  target: string,
+  recipe: Recipe,
+  options: BuildOptions,
+): Promise<CudaChoice> {
   await checkTools();
-  const kernels = nvcc === '' ? 'CPU kernels' : `CPU kernels, and CUDA kernels with ${nvcc}`;
-  options.onStart?.(`compiling libpolycom ${packageVersion} (${kernels}) into ${folder}`);
-}
-
-async function recipeOf(options: BuildOptions): Promise<Recipe> {
-  const { cuda = 'auto' } = options;
-  const folders = cuda === 'emulated' ? ['native', 'test/native/emulator'] : ['native'];
-  return {
-    sources: sourcesDigest(folders),
-    flags: flagsOf(options).join(' '),
-    // An nvcc that comes, goes or changes makes another library.
-    nvcc: cuda === 'auto' || cuda === 'on' ? await nvccFound() : '',
+  const before = readStamp(folder);
+  const goesOn = before !== undefined && sameSettings(before, recipe) && isConfigured(folder);
+  options.onStart?.(startLine(recipe, options, target, goesOn));
+  if (!goesOn) {
+    // CMake configures once and then ignores what has changed since.
+    await clearObjects(folder);
+    makeFolder(folder);
+  }
+  writeStamp(folder, { ...recipe, sources: '' });
+  let compiled = 0;
+  const follow = followBuild((progress) => {
+    compiled++;
+    options.onProgress?.(progress);
+  });
+  const onOutput = (text: string): void => {
+    follow(text);
+    options.onOutput?.(text);
   };
+  try {
+    const choice = await runCmake(folder, flagsOf(options), {
+      onOutput,
+      signal: options.signal,
+      remedy: remedyOf(recipe, options),
+    });
+    writeStamp(folder, recipe);
+    return choice;
+  } catch (error) {
+    // What a killed compiler left may be what fails: the next build begins anew.
+    if (goesOn && compiled === 0 && !options.signal?.aborted) await clearObjects(folder);
+    throw error;
+  }
 }
 
-async function nvccFound(): Promise<string> {
-  const { program, version = '' } = await findTool('nvcc');
-  return program === undefined ? '' : `${program} ${version}`.trim();
+function startLine(recipe: Recipe, options: BuildOptions, target: string, goesOn: boolean): string {
+  const { nvcc } = recipe;
+  const kernels = nvcc === '' ? 'CPU kernels' : `CPU kernels, and CUDA kernels with ${nvcc}`;
+  const time = aboutSeconds(estimatedSeconds(nvcc === '' ? undefined : architecturesOf(options)));
+  const cpus = availableParallelism();
+  const long = `${time} on ${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}`;
+  const when = goesOn ? `what is compiled already is kept; the whole takes ${long}` : long;
+  return `compiling libpolycom ${packageVersion} (${kernels}) into ${target}: ${when}`;
 }
 
-function flagsOf({
-  cuda = 'auto',
-  architectures = process.env.CUDAARCHS ?? 'all',
-  strict = false,
-}: BuildOptions): string[] {
-  const flags = [`--CDPOLYCOM_CUDA=${cuda.toUpperCase()}`];
-  if (strict) flags.push('--CDPOLYCOM_WERROR=ON');
-  if (architectures !== 'all') flags.push(`--CDCMAKE_CUDA_ARCHITECTURES=${architectures}`);
-  return flags;
-}
-
-function sameRecipe(a: Recipe, b: Recipe): boolean {
-  return a.sources === b.sources && a.flags === b.flags && a.nvcc === b.nvcc;
+/** What to do where it does not compile: never what was asked for already. */
+function remedyOf({ nvcc }: Recipe, { cuda }: BuildOptions): string {
+  if (nvcc !== '') return 'read the first error above; without CUDA: npx polycom build --no-cuda';
+  if (cuda === 'on')
+    return 'install the CUDA toolkit, or name its nvcc in CUDACXX, or its folder in CUDA_PATH';
+  return 'read the first error above, or name another compiler in the variable CXX';
 }
 
 function pickCuda(cuda: CudaChoice | undefined): { cuda?: CudaChoice } {
   return cuda === undefined ? {} : { cuda };
 }
 
-/**
- * A digest of everything that the library is compiled from: the files of these folders, and what steers CMake. Of
- * package.json that is the version and the Node-API's: a changed dependency or script compiles nothing anew.
- */
-function sourcesDigest(folders: readonly string[]): string {
-  const sources = folders.flatMap((folder) =>
-    readdirSync(join(packageFolder, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(packageFolder.length)),
-  );
-  const digest = createHash('sha256');
-  for (const path of [...sources.sort(), 'CMakeLists.txt']) {
-    digest.update(path).update(readFileSync(join(packageFolder, path)));
-  }
-  const { version, binary } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
-  return digest.update(JSON.stringify({ version, binary })).digest('hex');
-}
+const STAMP = 'polycom-build.json';
 
-function readStamp(path: string): Recipe | undefined {
+/** What a folder is configured for; its sources are those of the last build that came to its end. */
+function readStamp(folder: string): Recipe | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readFileSync(join(folder, STAMP), 'utf8'));
   } catch {
     return undefined;
   }
+}
+
+function writeStamp(folder: string, recipe: Recipe): void {
+  writeFileSync(join(folder, STAMP), JSON.stringify(recipe));
 }

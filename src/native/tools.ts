@@ -28,10 +28,10 @@ const WANTED: readonly Wanted[] = [
   },
   {
     name: 'compiler',
-    commands: () => [[...words(process.env.CXX ?? 'c++'), '--version']],
+    commands: () => [[...compilerCommand(), '--version']],
     use: `${BUILD} and polycom tf-link`,
     remedy:
-      'install a C++17 compiler (Debian and Ubuntu: apt-get install g++), or name one in the variable CXX',
+      'install g++ 11 or newer, or clang 14 or newer (Debian and Ubuntu: apt-get install g++), or name one in CXX',
   },
   {
     name: 'make',
@@ -85,6 +85,7 @@ function nvccPaths(): string[] {
   return [...folders.map((folder) => join(folder!, 'bin', 'nvcc')), 'nvcc'];
 }
 
-function words(command: string): string[] {
-  return command.trim().split(/\s+/);
+/** The C++ compiler that `CXX` names, in one word or several such as `ccache g++-12`; else `c++`. */
+export function compilerCommand(): readonly [string, ...string[]] {
+  return (process.env.CXX?.trim() || 'c++').split(/\s+/) as [string, ...string[]];
 }

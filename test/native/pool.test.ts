@@ -3,12 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compilerCommand } from '../../src/native/tools.js';
 import { packageFolder } from '../../src/package.js';
 import { native } from './harness.js';
 
-const compiler = process.env.CXX ?? 'c++';
+const [compiler, ...words] = compilerCommand();
 const able =
-  native !== undefined && process.platform === 'linux' && spawnSync(compiler, ['--version']).status === 0;
+  native !== undefined &&
+  process.platform === 'linux' &&
+  spawnSync(compiler, [...words, '--version']).status === 0;
 if (!able) console.warn('skipped: the tests of the thread pool: they need the library, Linux and a compiler');
 
 describe.skipIf(!able)('the thread pool', () => {
@@ -27,7 +30,15 @@ describe.skipIf(!able)('the thread pool', () => {
       '-pthread',
       `-I${join(packageFolder, 'native/include')}`,
     ];
-    execFileSync(compiler, [...flags, '-o', program, ...sources, path, `-Wl,-rpath,${dirname(path)}`]);
+    execFileSync(compiler, [
+      ...words,
+      ...flags,
+      '-o',
+      program,
+      ...sources,
+      path,
+      `-Wl,-rpath,${dirname(path)}`,
+    ]);
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 

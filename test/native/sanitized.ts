@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { lastLines, runCommand } from '../../src/command.js';
 import { holdingLock } from '../../src/lock.js';
+import { compilerCommand } from '../../src/native/tools.js';
 import { packageFolder } from '../../src/package.js';
 
 /** `address` sees undefined behaviour too, and has the CUDA kernels on the emulator. */
@@ -45,12 +46,12 @@ async function must(program: string, args: readonly string[]): Promise<void> {
 /** What a program with this sanitizer must be started with, as a program shows that does nothing; or why none runs. */
 async function prefixFor(sanitizer: Sanitizer): Promise<readonly string[] | string> {
   if ((await runCommand('cmake', ['--version'])).missing) return 'there is no cmake';
-  const compiler = process.env.CXX ?? 'c++';
+  const [compiler, ...words] = compilerCommand();
   const folder = mkdtempSync(join(tmpdir(), 'polycom-sanitizer-'));
   try {
     const [file, program] = [join(folder, 'empty.cpp'), join(folder, 'empty')];
     writeFileSync(file, 'int main() { return 0; }\n');
-    const compiled = await runCommand(compiler, [FLAGS[sanitizer].compiler, '-o', program, file]);
+    const compiled = await runCommand(compiler, [...words, FLAGS[sanitizer].compiler, '-o', program, file]);
     if (compiled.missing) return `there is no ${compiler}`;
     if (compiled.status !== 0) return lastLines(compiled);
     // The second: thread sanitizer of older compilers fails where addresses are too random.
