@@ -12,8 +12,8 @@ export function excerpt(value: unknown): string {
 }
 
 /** A name from outside, for a message: no longer than a line, and without what would move a terminal's cursor. */
-export function nameOf(name: string): string {
-  return cut(name.slice(0, MOST + 1).replace(/\p{Cc}/gu, '\ufffd'));
+export function nameOf(name: string, most: number = MOST): string {
+  return cut(name.slice(0, most + 1).replace(/\p{Cc}/gu, '\ufffd'), most);
 }
 
 /** A shape as messages show it: `[2, 3]`. */
@@ -21,8 +21,8 @@ export function shapeText(shape: readonly number[]): string {
   return cut(`[${shape.slice(0, MOST).join(', ')}]`);
 }
 
-function cut(text: string): string {
-  return text.length > MOST ? `${text.slice(0, MOST)}…` : text;
+function cut(text: string, most = MOST): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 /** The value as JSON; more than `room` characters of it are not made. */

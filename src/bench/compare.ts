@@ -1,3 +1,4 @@
+import { excerpt, nameOf } from '../excerpt.js';
 import { contenderName, groupRows, passName, rowKey } from './document.js';
 import { alignColumns, duration } from './format.js';
 import type { BenchDocument, Row } from './types.js';
@@ -50,9 +51,12 @@ function differences(name: 'machine' | 'versions', a: object, b: object): string
   const keys = [...new Set([...before.keys(), ...after.keys()])];
   return keys
     .filter((key) => before.get(key) !== after.get(key) && !(name === 'versions' && key === 'polycom'))
-    .map(
-      (key) => `${name} differ: ${key} is ${before.get(key) ?? 'absent'} and ${after.get(key) ?? 'absent'}`,
-    );
+    .map((key) => `${name} differ: ${nameOf(key)} is ${shown(before.get(key))} and ${shown(after.get(key))}`);
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'absent';
+  return typeof value === 'string' ? nameOf(value) : excerpt(value);
 }
 
 /** The comparison as a table for a terminal. */

@@ -1,5 +1,6 @@
 import { isActivation, labelOf } from '../activations/labels.js';
 import { PolycomError } from '../errors.js';
+import { excerpt, nameOf } from '../excerpt.js';
 import { readTextSync } from '../text.js';
 import { shapeName } from './shapes.js';
 import type { BenchDocument, PeerVariant, Row, RowIdentity, Variant } from './types.js';
@@ -38,29 +39,51 @@ export function parseDocument(text: string, name: string): BenchDocument {
 function wrongOf(value: unknown): string | undefined {
   if (!isRecord(value)) return 'not an object';
   const { schema, bench } = value;
-  if (schema === 1 && bench !== 'activations')
-    return `bench is ${JSON.stringify(bench)}; expected "activations"`;
+  if (schema === 1 && bench !== 'activations') return `bench is ${excerpt(bench)}; expected "activations"`;
   return wrongWithin(value, isRow);
 }
 
 /** What keeps an object from being a document whose results are of one kind, whichever benchmark's. */
 export function wrongWithin(
   value: Record<string, unknown>,
-  isResult: (row: unknown) => boolean,
+  isResult: (row: unknown) => row is object,
 ): string | undefined {
-  const { schema, results, machine, versions, notes } = value;
-  if (schema !== 1) return `schema is ${JSON.stringify(schema)}; expected 1`;
+  const { schema, results, machine, versions, notes, commit = '' } = value;
+  if (schema !== 1) return `schema is ${excerpt(schema)}; expected 1`;
   for (const name of ['date', 'command']) if (typeof value[name] !== 'string') return `${name} is no text`;
+  if (typeof commit !== 'string') return 'commit is no text';
   if (!isRecord(machine) || !isRecord(versions)) return 'machine or versions is missing';
+  const strange = [...Object.entries(machine), ...Object.entries(versions)].find(
+    ([, part]) => !isPlain(part),
+  );
+  if (strange !== undefined)
+    return `${nameOf(strange[0])} is ${excerpt(strange[1])}; expected a text or a number`;
   if (!Array.isArray(notes) || !notes.every((note) => typeof note === 'string')) return 'notes are no texts';
   if (!Array.isArray(results)) return 'results is no list';
-  const bad = results.findIndex((row) => !isResult(row));
+  const bad = results.findIndex((row) => !isResult(row) || !Object.entries(row).every(isField));
   return bad < 0 ? undefined : `result ${bad} is not a measurement`;
+}
+
+/** The fields of a result that are texts, where it has them: all others are numbers. */
+const TEXT_FIELDS: ReadonlySet<string> = new Set([
+  ...TEXTS,
+  ...['allocator', 'method', 'timing', 'failure', 'preset', 'activation', 'peak_named', 'phase'],
+]);
+
+function isField([name, value]: readonly [string, unknown]): boolean {
+  if (name === 'ok') return typeof value === 'boolean';
+  return TEXT_FIELDS.has(name) ? typeof value === 'string' : Number.isFinite(value);
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value === 'string' || Number.isFinite(value);
 }
 
 function isRow(row: unknown): row is Row {
   if (!isRecord(row) || typeof row.ok !== 'boolean') return false;
   if (!TEXTS.every((name) => typeof row[name] === 'string')) return false;
+  if (!Object.hasOwn(PASSES, row.pass as string) || !Object.hasOwn(HOSTS, row.backend as string))
+    return false;
   const numbers = ['rows', 'cols', ...(row.ok ? ['ms_p20', 'ms_p50', 'ms_p80', 'gb_per_s'] : [])];
   return numbers.every((name) => Number.isFinite(row[name]));
 }

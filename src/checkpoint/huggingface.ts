@@ -96,7 +96,10 @@ function checkTensors(
 
 function someOf(names: readonly string[]): string {
   const rest = names.length - 3;
-  return `${names.slice(0, 3).map(nameOf).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  return `${names
+    .slice(0, 3)
+    .map((name) => nameOf(name))
+    .join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }
 
 /**

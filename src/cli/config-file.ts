@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PolycomError } from '../errors.js';
+import { excerpt, nameOf } from '../excerpt.js';
 import { readTextSync } from '../text.js';
 
 /** `--config <file>`. */
@@ -24,7 +25,10 @@ export function readConfigFile(command: Command, path: string | undefined): void
   for (const [key, value] of Object.entries(readObject(path))) {
     const option = known.get(key);
     if (option === undefined) {
-      throw invalid(`${path}: there is no option '${key}'`, `the keys are: ${[...known.keys()].join(', ')}`);
+      throw invalid(
+        `${path}: there is no option '${nameOf(key)}'`,
+        `the keys are: ${[...known.keys()].join(', ')}`,
+      );
     }
     if (command.getOptionValueSource(key) === 'cli') continue;
     command.setOptionValueWithSource(key, parsed(path, key, option, value), 'config');
@@ -42,33 +46,44 @@ function readObject(path: string): object {
     });
   }
   if (isObject(json)) return json;
-  throw invalid(`${path} is no JSON object`);
+  throw invalid(`${path} is no JSON object`, 'see --help for the options, which are its keys');
 }
 
 /** A value as the command line would have it: flags are true or false, and what is given several times is a list. */
 function parsed(path: string, key: string, option: Option, value: unknown): unknown {
   if (option.isBoolean() || option.negate) {
     if (typeof value === 'boolean') return value;
-    throw invalid(`${path}: ${key} is ${JSON.stringify(value)}; expected true or false`);
+    throw invalid(`${path}: ${key} is ${excerpt(value)}; expected true or false`);
   }
-  const texts = option.flags.includes('=') && isObject(value) ? pairs(value) : [value].flat();
+  const texts =
+    option.flags.includes('=') && isObject(value) ? pairs(`${path}: ${key}.`, value) : [value].flat();
   if (texts.length === 0 || !texts.every((text) => typeof text === 'string' || typeof text === 'number')) {
-    throw invalid(`${path}: ${key} is ${JSON.stringify(value)}; expected a text, a number or a list of them`);
+    throw invalid(`${path}: ${key} is ${excerpt(value)}; expected a text, a number or a list of them`);
   }
   try {
     return texts.reduce<unknown>((before, text) => parse(option, String(text), before), undefined);
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;
-    throw invalid(`${path}: ${key} is ${JSON.stringify(value)}; ${error.message}`);
+    throw invalid(`${path}: ${key} is ${excerpt(value)}; ${error.message}`);
   }
 }
 
 /** An object as pairs: `{"experts": {"count": 8}}` as `experts.count=8`. */
-function pairs(value: object, prefix = ''): string[] {
-  return Object.entries(value).flatMap(([name, field]: [string, unknown]) =>
-    isObject(field) ? pairs(field, `${prefix}${name}.`) : [`${prefix}${name}=${JSON.stringify(field)}`],
-  );
+function pairs(where: string, value: object, prefix = '', depth = MOST_NESTED): string[] {
+  return Object.entries(value).flatMap(([key, field]: [string, unknown]) => {
+    const name = `${prefix}${key}`;
+    if (isObject(field) && depth > 0) return pairs(where, field, `${name}.`, depth - 1);
+    if (![field].flat().some((part) => typeof part === 'object' && part !== null)) {
+      return [`${name}=${JSON.stringify(field)}`];
+    }
+    throw invalid(
+      `${where}${nameOf(name)} is ${excerpt(field)}; expected a text, a number or a list of them`,
+    );
+  });
 }
+
+/** An option's fields may have fields of their own. */
+const MOST_NESTED = 2;
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

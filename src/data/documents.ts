@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { PolycomError } from '../errors.js';
+import { excerpt, nameOf } from '../excerpt.js';
 import { checkChunk, Utf8Decoder } from '../text.js';
 import type { InputFile } from './inputs.js';
 import { MarkSplitter, type Part } from './marks.js';
@@ -178,8 +179,8 @@ function parseLine(line: Buffer, where: string): unknown {
 
 function fieldsOf(row: unknown): string {
   if (typeof row !== 'object' || row === null || Array.isArray(row)) {
-    return `no object: ${JSON.stringify(row).slice(0, 40)}`;
+    return `no object: ${excerpt(row)}`;
   }
-  const names = Object.entries(row).map(([name, value]) => `${name} (${typeof value})`);
+  const names = Object.entries(row).map(([name, value]) => `${nameOf(name)} (${typeof value})`);
   return names.length === 0 ? 'no fields' : names.slice(0, 20).join(', ');
 }

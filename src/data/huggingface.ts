@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Tokenizer as Library } from '@huggingface/tokenizers';
 import { fileError } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
-import { excerpt } from '../excerpt.js';
+import { excerpt, nameOf } from '../excerpt.js';
 import { readText } from '../text.js';
 import { marksShown } from './marks.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -14,6 +14,8 @@ import { checkTokenizer } from './tokenizer-check.js';
 const ENDS = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos>'];
 
 const REMEDY = 'expected what save_pretrained of a fast tokenizer of transformers writes';
+/** The library puts whatever it found into its messages. */
+const LONGEST_REASON = 300;
 const ALONE = { add_special_tokens: false };
 const CLEAN = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
 /** Of letters, digits, marks and more than one writing. */
@@ -117,7 +119,7 @@ function using<T>(work: () => T, file: string): T {
   try {
     return work();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = nameOf(cause instanceof Error ? cause.message : String(cause), LONGEST_REASON);
     throw new PolycomError('INVALID_ARGUMENT', `${file} fails on a text: ${why}`, { remedy: REMEDY, cause });
   }
 }
@@ -126,7 +128,7 @@ function construct<T>(make: () => T, file: string): T {
   try {
     return make();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = nameOf(cause instanceof Error ? cause.message : String(cause), LONGEST_REASON);
     throw new PolycomError('INVALID_ARGUMENT', `${file} is not a tokenizer.json that can be used: ${why}`, {
       remedy: REMEDY,
       cause,

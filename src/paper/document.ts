@@ -1,5 +1,6 @@
 import { isRecord } from '../bench/document.js';
 import { PolycomError } from '../errors.js';
+import { excerpt } from '../excerpt.js';
 import { readTextSync } from '../text.js';
 import { experimentNames } from './experiments.js';
 import { idOf } from './specs.js';
@@ -38,8 +39,8 @@ export function checkCompareDocument(value: unknown, name: string): CompareDocum
 function wrongOf(value: unknown): string | undefined {
   if (!isRecord(value)) return 'not an object';
   const { schema, bench, machine, versions, notes, runs, experiments } = value;
-  if (schema !== 1) return `schema is ${JSON.stringify(schema)}; expected 1`;
-  if (bench !== 'compare') return `bench is ${JSON.stringify(bench)}; expected "compare"`;
+  if (schema !== 1) return `schema is ${excerpt(schema)}; expected 1`;
+  if (bench !== 'compare') return `bench is ${excerpt(bench)}; expected "compare"`;
   for (const name of ['date', 'command', 'scale']) {
     if (typeof value[name] !== 'string') return `${name} is no text`;
   }
@@ -71,8 +72,7 @@ function isRun(run: unknown): boolean {
 function wrongExperiment(experiment: unknown, ids: ReadonlySet<string>): string | undefined {
   if (!isRecord(experiment) || !Array.isArray(experiment.runs)) return 'an experiment has no runs';
   const { name, runs } = experiment;
-  if (!experimentNames.some((known) => known === name))
-    return `there is no experiment ${JSON.stringify(name)}`;
+  if (!experimentNames.some((known) => known === name)) return `there is no experiment ${excerpt(name)}`;
   const missing = runs.find((run) => !isRecord(run) || !isRecord(run.labels) || !ids.has(run.id as string));
   return missing === undefined ? undefined : `a run of ${name} is not among the runs`;
 }

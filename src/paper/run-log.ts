@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { round, summarise } from '../bench/statistics.js';
+import { invalidFile } from '../errors.js';
+import { nameOf } from '../excerpt.js';
 import type { LogRecord } from '../train/log.js';
 import type { RunResult } from './types.js';
 
@@ -28,7 +30,7 @@ export async function readCurves(log: string, steps: number): Promise<Curves> {
   const times: number[] = [];
   let [seconds, tokens, sum, count] = [0, 0, 0, 0];
   for await (const line of createInterface({ input: createReadStream(log) })) {
-    const record = JSON.parse(line) as LogRecord;
+    const record = recordOf(line, log);
     if (record.kind === 'start') continue;
     digest.update(`${record.step} ${record.loss}\n`);
     if (record.kind === 'step') {
@@ -63,6 +65,20 @@ export async function readCurves(log: string, steps: number): Promise<Curves> {
     digest: digest.digest('hex'),
     coefficients,
   };
+}
+
+function recordOf(line: string, log: string): LogRecord {
+  try {
+    const record = JSON.parse(line) as LogRecord | null;
+    if (Number.isSafeInteger(record?.step)) return record!;
+  } catch {
+    // Said below.
+  }
+  throw invalidFile(
+    log,
+    `a line of it is no record: ${nameOf(line)}`,
+    'delete its folder: the run is done again',
+  );
 }
 
 /** Seven significant digits: those of a float. The digest has them all. What is not finite is null in JSON. */

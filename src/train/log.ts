@@ -96,30 +96,41 @@ interface Before {
 /** Reads the whole lines before the first one that tells of a later step. */
 async function readUpTo(path: string, step: number): Promise<Before> {
   let before: Before = { length: 0, evaluated: 0 };
-  let rest = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    rest = Buffer.concat([rest, chunk as Buffer]);
-    let from = 0;
-    for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE, from)) {
-      const record = recordOf(rest.toString('utf8', from, end));
-      if (record !== undefined && record.step > step) return before;
-      before = {
-        ...before,
-        length: before.length + end + 1 - from,
-        ...(record?.kind === 'eval' ? { evaluated: record.step } : {}),
-        ...(record?.kind === 'start' ? { started: record } : {}),
-      };
-      from = end + 1;
-    }
-    rest = rest.subarray(from);
+  for await (const line of wholeLines(path)) {
+    const record = recordOf(line);
+    if (record !== undefined && record.step > step) return before;
+    before = {
+      ...before,
+      length: before.length + line.length,
+      ...(record?.kind === 'eval' ? { evaluated: record.step } : {}),
+      ...(record?.kind === 'start' ? { started: record } : {}),
+    };
   }
   return before;
 }
 
+/** The lines that end, with their ends. */
+async function* wholeLines(path: string): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    let rest = chunk as Buffer;
+    for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
+      yield Buffer.concat([...parts, rest.subarray(0, end + 1)]);
+      parts = [];
+      rest = rest.subarray(end + 1);
+    }
+    parts.push(rest);
+  }
+}
+
+/** No record of ours is as long: a line that is does not become a text. */
+const LONGEST_LINE = 1 << 24;
+
 /** The record of a line; nothing of one that is not ours. */
-function recordOf(line: string): LogRecord | undefined {
+function recordOf(line: Buffer): LogRecord | undefined {
+  if (line.length > LONGEST_LINE) return undefined;
   try {
-    const record = JSON.parse(line) as LogRecord | null;
+    const record = JSON.parse(line.toString()) as LogRecord | null;
     return typeof record?.step === 'number' ? record : undefined;
   } catch {
     return undefined;

@@ -18,7 +18,7 @@ export function isModelDocument(document: BenchDocument | ModelDocument): docume
  */
 export function readAnyDocument(file: string): BenchDocument | ModelDocument {
   const value = parsed(file);
-  if (!MODEL_BENCHES.includes(String(value?.bench))) return readDocument(file);
+  if (!MODEL_BENCHES.some((name) => name === value?.bench)) return readDocument(file);
   const wrong = wrongWithin(value!, isRow);
   if (wrong === undefined) return value as unknown as ModelDocument;
   throw new PolycomError('INVALID_ARGUMENT', `${file}: ${wrong}`, {
@@ -36,7 +36,7 @@ function parsed(file: string): Record<string, unknown> | undefined {
   }
 }
 
-function isRow(row: unknown): boolean {
+function isRow(row: unknown): row is object {
   if (!isRecord(row) || typeof row.ok !== 'boolean') return false;
   const texts = ['preset', 'activation', 'variant', 'backend'];
   const numbers = ['batch', 'parameters', ...(row.ok ? ['ms_p20', 'ms_p50', 'ms_p80', 'tok_per_s'] : [])];
