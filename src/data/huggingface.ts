@@ -44,7 +44,7 @@ export async function huggingFaceTokenizer(
   const { Tokenizer: Library } = await load(file);
   const found = await readConfig(join(dirname(file), 'tokenizer_config.json'));
   const read = found === undefined ? {} : parseConfig(found, file);
-  const isSaid = end === undefined || nameOf(read.eos_token) === end;
+  const isSaid = end === undefined || contentOf(read.eos_token) === end;
   const config = isSaid ? read : { ...read, eos_token: end };
   const configText = isSaid ? found : JSON.stringify(config);
   const library = construct(() => {
@@ -162,14 +162,14 @@ function checkModel(json: Record<string, unknown>, file: string): void {
 }
 
 /** A token of `tokenizer_config.json`: a text, or an object that has it. */
-function nameOf(token: unknown): string | undefined {
+function contentOf(token: unknown): string | undefined {
   if (typeof token === 'string') return token;
   const { content } = (token ?? {}) as { content?: unknown };
   return typeof content === 'string' ? content : undefined;
 }
 
 function endOf(library: Library, config: Record<string, unknown>): number | undefined {
-  const named = nameOf(config.eos_token);
+  const named = contentOf(config.eos_token);
   const special = new Map(
     [...library.get_added_tokens_decoder()].map(([id, { content }]) => [content, id] as const),
   );
