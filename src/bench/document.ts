@@ -53,30 +53,26 @@ export function wrongWithin(
   for (const name of ['date', 'command']) if (typeof value[name] !== 'string') return `${name} is no text`;
   if (typeof commit !== 'string') return 'commit is no text';
   if (!isRecord(machine) || !isRecord(versions)) return 'machine or versions is missing';
-  const strange = [...Object.entries(machine), ...Object.entries(versions)].find(
-    ([, part]) => !isPlain(part),
-  );
+  const version = Object.entries(versions).find(([, part]) => typeof part !== 'string');
+  const strange = version ?? Object.entries(machine).find((entry) => !isField(entry));
   if (strange !== undefined)
-    return `${nameOf(strange[0])} is ${excerpt(strange[1])}; expected a text or a number`;
+    return `${nameOf(strange[0])} is ${excerpt(strange[1])}, which no benchmark wrote`;
   if (!Array.isArray(notes) || !notes.every((note) => typeof note === 'string')) return 'notes are no texts';
   if (!Array.isArray(results)) return 'results is no list';
   const bad = results.findIndex((row) => !isResult(row) || !Object.entries(row).every(isField));
   return bad < 0 ? undefined : `result ${bad} is not a measurement`;
 }
 
-/** The fields of a result that are texts, where it has them: all others are numbers. */
+/** The fields of a result or a machine that are texts, where it has them: all others are numbers. */
 const TEXT_FIELDS: ReadonlySet<string> = new Set([
   ...TEXTS,
   ...['allocator', 'method', 'timing', 'failure', 'preset', 'activation', 'peak_named', 'phase'],
+  ...['cpu', 'os', 'simd', 'gpu', 'gpu_driver', 'tf_allocator', 'tf_onednn'],
 ]);
 
 function isField([name, value]: readonly [string, unknown]): boolean {
   if (name === 'ok') return typeof value === 'boolean';
   return TEXT_FIELDS.has(name) ? typeof value === 'string' : Number.isFinite(value);
-}
-
-function isPlain(value: unknown): boolean {
-  return typeof value === 'string' || Number.isFinite(value);
 }
 
 function isRow(row: unknown): row is Row {
