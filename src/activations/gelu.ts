@@ -3,6 +3,7 @@ import { asTensor, checkChoice, type Input } from '../op/check.js';
 import { elementwiseReference } from '../op/reference.js';
 import { runOp } from '../op/run.js';
 import type { FusedOp, Scalars } from '../op/types.js';
+import { checkNames, type Names } from '../options.js';
 import { erfc } from './erf.js';
 import { logistic } from './silu.js';
 
@@ -55,8 +56,12 @@ export interface GeluOptions {
   readonly approximate?: GeluApproximation;
 }
 
+const OPTIONS: Names<GeluOptions> = { approximate: true };
+
 /** The options as the op's scalars. */
-export function geluScalars(op: string, { approximate = 'none' }: GeluOptions): Scalars {
+export function geluScalars(op: string, options: GeluOptions): Scalars {
+  checkNames(op, options, OPTIONS);
+  const { approximate = 'none' } = options;
   return { approximate: checkChoice(op, 'approximate', approximate, APPROXIMATIONS) };
 }
 

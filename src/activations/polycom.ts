@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../errors.js';
 import { asTensor, checkEpsilon, type Input, invalid } from '../op/check.js';
+import { checkNames, type Names } from '../options.js';
 import { coefficientInputs } from './coefficients.js';
 import { type ElementwiseInner, inners } from './inner.js';
 import { polynomialOf, powers, typeOne, typeTwo } from './polynomial.js';
@@ -101,11 +102,14 @@ export function polyReluNorm<T extends tf.Tensor>(
   }) as T;
 }
 
+const OPTIONS: Names<PolyComOptions> = { inner: true, type: true, slope: true, epsilon: true };
+
 function checkOptions(options: PolyComOptions): PolyComOptions {
   const fail = (message: string): never => {
     throw new PolycomError('INVALID_ARGUMENT', message, { op: 'polyCom' });
   };
   if (options == null) return fail('options are missing; expected { inner, type }');
+  checkNames('polyCom', options, OPTIONS);
   const { inner, type, slope, epsilon } = options;
   if (type !== 'I' && type !== 'II') fail(`type is ${String(type)}; expected 'I' or 'II'`);
   if (epsilon !== undefined) checkEpsilon('polyCom', epsilon);

@@ -3,6 +3,7 @@ import { checkChoice, checkEpsilon, type Input, invalid } from '../op/check.js';
 import { Sums } from '../op/reference.js';
 import { runOp } from '../op/run.js';
 import type { FusedOp, Reference, Scalars } from '../op/types.js';
+import { checkNames, type Names } from '../options.js';
 import { ascending, coefficientInputs } from './coefficients.js';
 
 /** How PolyNorm normalises a power: by its root mean square (the official code), or by its L2 norm (the paper's Eq. 3). */
@@ -124,8 +125,12 @@ export interface PolyNormOptions {
   readonly norm?: Norm;
 }
 
+const OPTIONS: Names<PolyNormOptions> = { epsilon: true, norm: true };
+
 /** The options as the op's scalars. */
-export function polyNormScalars(op: string, { epsilon = 1e-6, norm = 'rms' }: PolyNormOptions): Scalars {
+export function polyNormScalars(op: string, options: PolyNormOptions): Scalars {
+  checkNames(op, options, OPTIONS);
+  const { epsilon = 1e-6, norm = 'rms' } = options;
   checkEpsilon(op, epsilon);
   return { epsilon, norm: checkChoice(op, 'norm', norm, NORMS) };
 }

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../errors.js';
 import { asTensor, type Input, invalid } from '../op/check.js';
 import type { Scalars } from '../op/types.js';
+import { checkNames, type Names } from '../options.js';
 import { backward, forward } from './attention-reference.js';
 import { attentionSamples } from './attention-samples.js';
 import { runFused } from './run.js';
@@ -62,6 +63,8 @@ export interface AttentionOptions {
   readonly scale?: number;
 }
 
+const OPTIONS: Names<AttentionOptions> = { scale: true };
+
 /**
  * Causal attention, of grouped queries where k and v have fewer heads than q (Ainslie et al. 2023, arXiv 2305.13245):
  * y = softmax(scale · q kᵀ) v. Query t of batch b sees the keys 0 to start[b] + t, as far as there are any; head h of
@@ -80,8 +83,10 @@ export function attention(
   k: tf.Tensor4D | Input,
   v: tf.Tensor4D | Input,
   start: tf.Tensor1D | readonly number[],
-  { scale = 0 }: AttentionOptions = {},
+  options: AttentionOptions = {},
 ): tf.Tensor4D {
+  checkNames('attention', options, OPTIONS);
+  const { scale = 0 } = options;
   return tf.tidy('attention', () => {
     if (!Number.isFinite(Math.fround(scale))) {
       throw new PolycomError('INVALID_ARGUMENT', `scale is ${scale}; expected a finite number`, {

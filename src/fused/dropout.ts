@@ -3,6 +3,7 @@ import { PolycomError } from '../errors.js';
 import { asIntegers, asTensor, type Input, invalid } from '../op/check.js';
 import { Sums } from '../op/reference.js';
 import type { Scalars } from '../op/types.js';
+import { checkNames, type Names } from '../options.js';
 import { dropoutMask } from './philox.js';
 import { runFused } from './run.js';
 import { randomTensor } from './sample.js';
@@ -65,6 +66,14 @@ export const dropoutOp: TransformerOp = {
   samples,
 };
 
+/** What dropout is told. */
+export interface DropoutOptions {
+  /** The share of zeros: from 0 up to, without, 1. */
+  readonly rate: number;
+}
+
+const OPTIONS: Names<DropoutOptions> = { rate: true };
+
 /**
  * Dropout: each element is, with probability `rate`, multiplied by 0, else by 1 / (1 - rate). Which ones, the seed and
  * the element's index alone decide, on every device, so that the gradient needs no mask, and a seed gives the same
@@ -72,15 +81,12 @@ export const dropoutOp: TransformerOp = {
  *
  * @param x float32, any shape
  * @param seed int32 [2]: any two numbers
- * @param options `rate`: from 0 up to, without, 1
  * @returns a tensor of x's shape
  * @throws {PolycomError} `INVALID_ARGUMENT` for a shape, dtype or rate that does not fit
  */
-export function dropout<T extends tf.Tensor>(
-  x: T | Input,
-  seed: Input,
-  { rate }: { readonly rate: number },
-): T {
+export function dropout<T extends tf.Tensor>(x: T | Input, seed: Input, options: DropoutOptions): T {
+  checkNames('dropout', options, OPTIONS);
+  const { rate } = options;
   return tf.tidy('dropout', () => {
     if (!(rate >= 0 && Math.fround(rate) < 1)) {
       throw new PolycomError('INVALID_ARGUMENT', `rate is ${rate}; expected 0 or more, and less than 1`, {

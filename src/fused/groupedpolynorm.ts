@@ -4,6 +4,7 @@ import { composedPowers, type PolyNormOptions, polyNormScalars } from '../activa
 import { PolycomError } from '../errors.js';
 import { asIntegers, asTensor, type Input, invalid } from '../op/check.js';
 import type { Scalars } from '../op/types.js';
+import { checkNames, type Names } from '../options.js';
 import { groupedBackward, groupedForward } from './groupedpolynorm-reference.js';
 import { groupedSamples } from './groupedpolynorm-samples.js';
 import { runFused } from './run.js';
@@ -110,6 +111,15 @@ export interface GroupedPolyNormOptions extends PolyNormOptions {
   readonly outputScale?: number;
 }
 
+const OPTIONS: Names<GroupedPolyNormOptions> = {
+  epsilon: true,
+  norm: true,
+  shift: true,
+  inputClamp: true,
+  biasClamp: true,
+  outputScale: true,
+};
+
 /**
  * PolyNorm of a mixture's experts, each with coefficients of its own, and with the clamps and the scale of Motif 3:
  * y = outputScale (b + Σ_p w_p v^p / sqrt(mean(v^2p) + ε)), v = x + shift. One fused kernel forward and one backward
@@ -200,10 +210,9 @@ function checkShapes(
     throw invalid(op, 'shift must be [cols], x [..., cols]', tensors);
 }
 
-function scalarsOf(
-  op: string,
-  { inputClamp, biasClamp, outputScale = 1, ...norm }: GroupedPolyNormOptions,
-): Scalars {
+function scalarsOf(op: string, options: GroupedPolyNormOptions): Scalars {
+  checkNames(op, options, OPTIONS);
+  const { shift: _, inputClamp, biasClamp, outputScale = 1, ...norm } = options;
   const limit = (name: string, value: number | undefined): number => {
     if (value === undefined) return 0;
     if (value > 0 && Math.fround(value) > 0 && Number.isFinite(Math.fround(value))) return value;

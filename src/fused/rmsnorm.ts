@@ -3,6 +3,7 @@ import { asTensor, checkEpsilon, type Input, invalid } from '../op/check.js';
 import { nestedGradients } from '../op/nested.js';
 import { Sums } from '../op/reference.js';
 import type { Scalars } from '../op/types.js';
+import { checkNames, type Names } from '../options.js';
 import { runFused } from './run.js';
 import { randomTensor } from './sample.js';
 import type { OpSample, TransformerOp, Values } from './types.js';
@@ -145,20 +146,25 @@ function added(x: Values, residual: Values): Sums {
   return sum;
 }
 
+/** What RMSNorm may be told. */
+export interface RmsNormOptions {
+  /** Inside the root; 1e-5 by default. */
+  readonly epsilon?: number;
+}
+
+const OPTIONS: Names<RmsNormOptions> = { epsilon: true };
+
 /**
  * RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467): y = x / √(mean(x²) + ε) · weight over the last axis.
  *
  * @param x float32 [..., cols]
  * @param weight float32 [cols]
- * @param options `epsilon`: 1e-5 by default
  * @returns a tensor of x's shape
  * @throws {PolycomError} `INVALID_ARGUMENT` for shapes, dtypes or an epsilon that do not fit
  */
-export function rmsNorm<T extends tf.Tensor>(
-  x: T | Input,
-  weight: Input,
-  { epsilon = EPSILON }: { readonly epsilon?: number } = {},
-): T {
+export function rmsNorm<T extends tf.Tensor>(x: T | Input, weight: Input, options: RmsNormOptions = {}): T {
+  checkNames('rmsNorm', options, OPTIONS);
+  const { epsilon = EPSILON } = options;
   return tf.tidy('rmsNorm', () => {
     checkEpsilon('rmsNorm', epsilon);
     const tensors = { x: asTensor('rmsNorm', 'x', x), weight: asTensor('rmsNorm', 'weight', weight) };

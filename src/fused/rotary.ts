@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../errors.js';
 import { asIntegers, asTensor, type Input, invalid } from '../op/check.js';
 import { Sums } from '../op/reference.js';
+import { checkNames, type Names } from '../options.js';
 import { runFused } from './run.js';
 import { randomIntegers, randomTensor } from './sample.js';
 import type { OpSample, TransformerOp, Values } from './types.js';
@@ -145,6 +146,8 @@ export interface RotaryTableOptions {
   readonly base?: number;
 }
 
+const OPTIONS: Names<RotaryTableOptions> = { positions: true, width: true, base: true };
+
 /**
  * The table of {@link rotary}: row p is [cos | sin] of the angles p · base^(-2 i / width), i from 0 to width / 2 - 1,
  * computed in f64.
@@ -153,7 +156,9 @@ export interface RotaryTableOptions {
  * @throws {PolycomError} `INVALID_ARGUMENT` for sizes that are not whole, an odd width, or a base that is not positive;
  *   `OUT_OF_MEMORY` for a table that this process cannot hold
  */
-export function rotaryTable({ positions, width, base = BASE }: RotaryTableOptions): tf.Tensor2D {
+export function rotaryTable(options: RotaryTableOptions): tf.Tensor2D {
+  checkNames('rotaryTable', options, OPTIONS);
+  const { positions, width, base = BASE } = options;
   const whole = [positions, width].every((size) => Number.isSafeInteger(size) && size >= 0);
   if (!whole || width % 2 !== 0) {
     throw new PolycomError(

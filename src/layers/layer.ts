@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { InputSpec, initializers, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { MAX_ORDER } from '../activations/coefficients.js';
 import { PolycomError } from '../errors.js';
+import { checkNames, type Names } from '../options.js';
 import {
   type Constraint,
   constraintOf,
@@ -30,6 +31,31 @@ export interface PolyComLayerArgs extends LayerArgs {
   /** None by default. */
   biasRegularizer?: Identifier<Regularizer> | null;
   biasConstraint?: Identifier<Constraint> | null;
+}
+
+/** What every layer of this package may be told. */
+export const LAYER_ARGS: Names<PolyComLayerArgs> = {
+  inputShape: true,
+  batchInputShape: true,
+  batchSize: true,
+  dtype: true,
+  name: true,
+  trainable: true,
+  weights: true,
+  inputDType: true,
+  order: true,
+  weightInitializer: true,
+  weightRegularizer: true,
+  weightConstraint: true,
+  biasInitializer: true,
+  biasRegularizer: true,
+  biasConstraint: true,
+};
+
+/** Checks a layer's configuration, also as tfjs-layers gives it while it reads a saved model: with `customObjects`. */
+export function checkArgs<T extends PolyComLayerArgs>(op: string, args: T, names: Names<T>): void {
+  const { customObjects: _, ...own } = args as T & { readonly customObjects?: unknown };
+  checkNames(op, own as unknown as T, names);
 }
 
 const DEFAULT_ORDER = 3;

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Norm, polyNorm, polyNormScalars } from '../activations/polynorm.js';
-import { PolyComLayer, type PolyComLayerArgs } from './layer.js';
+import type { Names } from '../options.js';
+import { checkArgs, LAYER_ARGS, PolyComLayer, type PolyComLayerArgs } from './layer.js';
 
 /** The configuration of a {@link PolyNormLayer}. */
 export interface PolyNormLayerArgs extends PolyComLayerArgs {
@@ -10,6 +11,8 @@ export interface PolyNormLayerArgs extends PolyComLayerArgs {
   norm?: Norm;
 }
 
+const ARGS: Names<PolyNormLayerArgs> = { ...LAYER_ARGS, epsilon: true, norm: true };
+
 /** PolyNorm over the last axis as a layer of tfjs-layers; `PolyNorm` in a saved model. */
 export class PolyNormLayer extends PolyComLayer {
   static readonly className: string = 'PolyNorm';
@@ -17,10 +20,11 @@ export class PolyNormLayer extends PolyComLayer {
   readonly norm: Norm;
 
   constructor(args: PolyNormLayerArgs = {}) {
+    checkArgs('PolyNorm', args, ARGS);
     super(args);
     this.epsilon = args.epsilon ?? 1e-6;
     this.norm = args.norm ?? 'rms';
-    polyNormScalars('PolyNorm', this); // checks them
+    polyNormScalars('PolyNorm', { epsilon: this.epsilon, norm: this.norm }); // checks them
   }
 
   protected override activate(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {

@@ -1,10 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { polyRelu } from '../activations/polyrelu.js';
-import { PolyComLayer, type PolyComLayerArgs } from './layer.js';
+import { checkArgs, LAYER_ARGS, PolyComLayer, type PolyComLayerArgs } from './layer.js';
 
 /** PolyReLU as a layer of tfjs-layers; `PolyReLU` in a saved model. */
 export class PolyReluLayer extends PolyComLayer {
   static readonly className: string = 'PolyReLU';
+
+  constructor(args: PolyComLayerArgs = {}) {
+    checkArgs('PolyReLU', args, LAYER_ARGS);
+    super(args);
+  }
 
   protected override activate(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {
     return polyRelu(x, weight, bias);

@@ -125,6 +125,7 @@ export function runActivationBackward(
 
 /** The activation's scalars: those of the options that it has a use of, the defaults of the others. */
 function scalarsOf({ scalars }: Activation, { activationOptions = {} }: ModelConfig): Scalars {
-  const given = polyNormScalars('activation', activationOptions);
+  const { init: _, ...norm } = activationOptions;
+  const given = polyNormScalars('activation', norm);
   return Object.fromEntries(scalars.map((name) => [name, given[name] ?? scalarValues(name)[0]!]));
 }

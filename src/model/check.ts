@@ -1,6 +1,7 @@
 import { MAX_ORDER } from '../activations/coefficients.js';
 import { PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
+import { excerpt } from '../excerpt.js';
+import { unknownName } from '../options.js';
 import {
   type ActivationOptions,
   activationNames,
@@ -143,7 +144,7 @@ function checkFields<T extends object>(prefix: string, given: T, fields: Fields<
   const table = fields as Readonly<Record<string, Field>>;
   for (const name of Object.keys(values)) {
     if (!Object.hasOwn(table, name)) {
-      throw invalid(`there is no field ${prefix}${nameOf(name)}; expected ${Object.keys(table).join(', ')}`);
+      throw unknownName(OP, 'field', name, Object.keys(table), prefix);
     }
   }
   for (const [name, { expected, holds }] of Object.entries(table)) {
@@ -152,6 +153,8 @@ function checkFields<T extends object>(prefix: string, given: T, fields: Fields<
   }
 }
 
+const OP = 'model configuration';
+
 function invalid(message: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', message, { op: 'model configuration' });
+  return new PolycomError('INVALID_ARGUMENT', message, { op: OP });
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { embedding, rotaryTable } from '../fused/index.js';
+import { checkNames, type Names } from '../options.js';
 import { inTensorflow } from '../tensorflow-error.js';
 import { block } from './block.js';
 import { handwrittenBlock } from './block-gradient.js';
@@ -36,6 +37,15 @@ export interface LossOptions {
   /** The number of the step, which chooses what dropout drops. Without one nothing is dropped. */
   readonly step?: number;
 }
+
+const LOSS_OPTIONS: Names<LossOptions> = { memory: true, recompute: true, step: true };
+
+/** What a model may be told as it is made. */
+interface SeedOptions {
+  readonly seed?: number;
+}
+
+const SEED_OPTIONS: Names<SeedOptions> = { seed: true };
 
 /** The loss and what it is made of (a type, as tf.tidy takes no interface); `balance` and `z` of a mixture alone, the means over layers. */
 export type Losses = {
@@ -81,7 +91,9 @@ export class Transformer {
    * @param options.seed of its values and of its dropout; 0 by default
    * @throws {PolycomError} `INVALID_ARGUMENT` for a configuration that {@link checkConfig} refuses
    */
-  static create(config: ModelConfig, { seed = 0 }: { readonly seed?: number } = {}): Transformer {
+  static create(config: ModelConfig, options: SeedOptions = {}): Transformer {
+    checkNames('Transformer.create', options, SEED_OPTIONS);
+    const { seed = 0 } = options;
     return inTensorflow(() => new Transformer(config, seed, initialValues(checkConfig(config), seed)));
   }
 
@@ -92,11 +104,9 @@ export class Transformer {
    * @param options.seed of its dropout; 0 by default
    * @throws {PolycomError} `INVALID_ARGUMENT` for such a configuration, or values of the wrong number
    */
-  static from(
-    config: ModelConfig,
-    source: ParameterSource,
-    { seed = 0 }: { readonly seed?: number } = {},
-  ): Transformer {
+  static from(config: ModelConfig, source: ParameterSource, options: SeedOptions = {}): Transformer {
+    checkNames('Transformer.from', options, SEED_OPTIONS);
+    const { seed = 0 } = options;
     return inTensorflow(() => new Transformer(checkConfig(config), seed, source));
   }
 
@@ -171,6 +181,7 @@ export class Transformer {
    * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape; `OUT_OF_MEMORY` where the batch is too large
    */
   loss(tokens: tf.Tensor2D, targets: tf.Tensor2D, options: LossOptions = {}): Losses {
+    checkNames('model', options, LOSS_OPTIONS);
     checkTokens(tokens, this.config);
     checkTargets(targets, tokens);
     return tidied(() => {
