@@ -1,13 +1,26 @@
 /** A misspelt option is an error wherever the public functions take options, also in JavaScript. */
 import '@tensorflow/tfjs-backend-cpu';
+import { existsSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { exportHuggingFace, loadCheckpoint, saveCheckpoint } from '../src/checkpoint/index.js';
+import {
+  Batches,
+  byteTokenizer,
+  openData,
+  prepareShards,
+  syntheticLanguage,
+  windowsInOrder,
+} from '../src/data/index.js';
 import { PolycomError } from '../src/errors.js';
 import * as fused from '../src/fused/index.js';
+import { complete, exportModel, loadModel, sampleToken } from '../src/generate/index.js';
 import * as ops from '../src/index.js';
 import { polyNormLayer, polyReluLayer } from '../src/layers/index.js';
 import { configOf, Transformer } from '../src/model/index.js';
 import { checkNames } from '../src/options.js';
+import { AdamW, evaluate, learningRateAt, settingsOf, train } from '../src/train/index.js';
+import { native } from './native/harness.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -15,6 +28,7 @@ beforeAll(async () => {
 
 const x = [[1, -2]];
 const weight = [0.5, 0.3, 0.2];
+const tokens = syntheticLanguage({ vocabulary: 8, length: 64 });
 const config = configOf('tiny', { layers: 1, width: 16, hidden: 24, vocabulary: 8 });
 
 /** A call with an option as it is spelt, and one with the option misspelt. */
@@ -85,7 +99,89 @@ const calls: Readonly<Record<string, readonly [call: Call, right: object, wrong:
     { recomputes: true },
     'recompute',
   ],
+  AdamW: [(o) => new AdamW(new Map(), o), { clip: 1 }, { weightdecays: 0 }, 'weightDecay'],
+  'AdamW.apply': [
+    (o) => new AdamW(new Map()).apply(new Map(), o),
+    { learningRate: 1 },
+    { learningRates: 1 },
+    'learningRate',
+  ],
+  evaluate: [
+    (o) => evaluate(Transformer.create(config), tokens, o),
+    { batch: 1, time: 4, batches: 1 },
+    { batch: 1, time: 4, batchess: 1 },
+    'batches',
+  ],
+  learningRateAt: [
+    (o) => learningRateAt(o, 1),
+    { peak: 1, floor: 0, warmup: 0, steps: 2, decay: 'linear' },
+    { peak: 1, floor: 0, warmups: 0, steps: 2, decay: 'linear' },
+    'warmup',
+  ],
+  settingsOf: [(o) => settingsOf(o, 8), { steps: 2 }, { step: 2 }, 'steps'],
+  sampleToken: [
+    (o) => sampleToken([0, 1], [], o, () => 0.5),
+    { temperature: 1 },
+    { temprature: 1 },
+    'temperature',
+  ],
+  complete: [
+    (o) => complete(Transformer.create(config), byteTokenizer, [], o),
+    { topK: 1 },
+    { topk: 1 },
+    'topK',
+  ],
+  syntheticLanguage: [
+    (o) => syntheticLanguage(o),
+    { vocabulary: 8, length: 9 },
+    { vocabularys: 8 },
+    'vocabulary',
+  ],
+  openData: [
+    (o) => openData('synthetic', o),
+    { synthetic: { vocabulary: 8, length: 64 } },
+    { heldout: 0.1 },
+    'heldOut',
+  ],
+  Batches: [(o) => new Batches(tokens, o), { batch: 1, time: 4 }, { batch: 1, time: 4, sed: 1 }, 'seed'],
+  windowsInOrder: [
+    (o) => [...windowsInOrder(tokens, o)],
+    { batch: 1, time: 4, limit: 1 },
+    { batch: 1, time: 4, limits: 1 },
+    'limit',
+  ],
 };
+
+/** Calls that take files, or a library: these fail before they look for any. */
+const refused: Readonly<Record<string, readonly [call: Call, wrong: object, meant: string]>> = {
+  train: [train, { config, out: 'nowhere', dta: tokens }, 'data'],
+  prepareShards: [(o) => prepareShards('nowhere', 'nowhere', o), { tokeniser: byteTokenizer }, 'tokenizer'],
+  loadModel: [(o) => loadModel('nowhere', o), { tokeniser: 'bytes' }, 'tokenizer'],
+  exportModel: [(o) => exportModel('nowhere', 'nowhere', o), { dtpye: 'f16' }, 'dtype'],
+  saveCheckpoint: [(o) => saveCheckpoint('nowhere', 1, {} as never, o), { keeps: 1 }, 'keep'],
+  loadCheckpoint: [(o) => loadCheckpoint('nowhere', o), { optimiser: true }, 'optimizer'],
+  exportHuggingFace: [
+    (o) => exportHuggingFace(new Map(), config, 'nowhere', o),
+    { endOftext: 1 },
+    'endOfText',
+  ],
+};
+
+test.each(Object.entries(refused))('%s takes its options alone', async (_name, [call, wrong, meant]) => {
+  const failure = await (async () => await call(wrong as never))().catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 'INVALID_ARGUMENT', remedy: `did you mean ${meant}?` });
+  expect(existsSync('nowhere')).toBe(false);
+});
+
+test.skipIf(native === undefined)('so do queues and their calls', () => {
+  const create = (options: object) => () => native!.createQueue(options);
+  expect(create({ thread: 1 })).toThrow(/no option thread; expected device, index, threads\n.*mean threads/);
+  const queue = create({ device: 'cpu', threads: 1 })();
+  const inputs = [{ data: Float32Array.of(1, -2), shape: [2] }];
+  expect(() => queue.call('relu_forward', { inputs, output: 1 } as never)).toThrow(/did you mean outputs/);
+  expect(queue.call('relu_forward', { inputs, outputs: 1 })[0]!.data).toEqual(Float32Array.of(1, 0));
+  queue.dispose();
+});
 
 describe.each(Object.entries(calls))('%s', (_name, [call, right, wrong, meant]) => {
   test('takes its options, and no others', async () => {

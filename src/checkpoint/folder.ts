@@ -4,6 +4,7 @@ import { invalidFile, PolycomError } from '../errors.js';
 import { makeFolder } from '../folder.js';
 import { decodeHalves, encodeHalves, type HalfDtype } from '../native/dtype.js';
 import { sayOnce } from '../notice.js';
+import { checkNames } from '../options.js';
 import { asideFolder, removeLeftovers } from '../store.js';
 import { type FileSum, syncFolder, typed } from './files.js';
 import { readJson, writeJson } from './json.js';
@@ -65,6 +66,7 @@ export async function saveCheckpoint(
   checkpoint: Checkpoint,
   options: { readonly keep?: number } = {},
 ): Promise<string> {
+  checkNames('saveCheckpoint', options, { keep: true });
   const { keep = DEFAULT_KEEP } = options;
   checkWhole('step', step, 0);
   checkWhole('keep', keep, 1);
@@ -110,6 +112,7 @@ export async function loadCheckpoint(
   path: string,
   options: { readonly optimizer?: boolean } = {},
 ): Promise<LoadedCheckpoint> {
+  checkNames('loadCheckpoint', options, { optimizer: true });
   const { optimizer = true } = options;
   if (STEP_FOLDER.test(basename(resolve(path)))) return await loadFolder(path, optimizer);
   const problems: string[] = [];

@@ -10,6 +10,7 @@ import {
   isLlamaForm,
   toHuggingFace,
 } from '../model/huggingface.js';
+import { checkNames, type Names } from '../options.js';
 import { packageFolder } from '../package.js';
 import { typed, writeAside } from './files.js';
 import { type FloatTensor, writeFloats } from './folder.js';
@@ -102,6 +103,8 @@ function someOf(names: readonly string[]): string {
     .join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }
 
+const OPTIONS: Names<HuggingFaceOptions> = { endOfText: true, beginOfText: true, dtype: true };
+
 /**
  * Writes a model into a folder that PyTorch's transformers loads: a gated dense model of SiLU, GELU or ReLU without
  * QK-norm and dropout as a plain `LlamaForCausalLM`; any other with its modelling file, for `trust_remote_code=True`.
@@ -117,6 +120,7 @@ export async function exportHuggingFace(
   folder: string,
   options: HuggingFaceOptions = {},
 ): Promise<void> {
+  checkNames('exportHuggingFace', options, OPTIONS);
   checkParameters(model, config);
   makeFolder(folder);
   if (!isLlamaForm(config)) await copyPython(folder);

@@ -179,7 +179,7 @@ async function run(_: unknown, command: Command): Promise<void> {
   const peak = options.peak === 'measure' ? await measureMatmulPeak() : options.peak;
   const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options));
   const stop = new StopSignals(undefined, saveSignal === undefined ? [] : [saveSignal]);
-  const progress = trainProgress(process.stderr, quiet, peak);
+  const { end, ...progress } = trainProgress(process.stderr, quiet, peak);
   try {
     const result = await train({
       config: modelOf(options, data),
@@ -191,7 +191,7 @@ async function run(_: unknown, command: Command): Promise<void> {
       ...(peak === undefined ? {} : { peak }),
       tensorboard,
       ...progress,
-    }).finally(progress.end);
+    }).finally(end);
     const { steps = 1000 } = options;
     process.stdout.write(
       json ? `${JSON.stringify(documentOf(out, result))}\n` : summary(out, result, steps, data),

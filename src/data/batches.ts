@@ -1,4 +1,5 @@
 import { PolycomError } from '../errors.js';
+import { checkNames, type Names } from '../options.js';
 import { hash, permutation } from './random.js';
 import type { TokenSource } from './shards.js';
 
@@ -25,6 +26,8 @@ export interface BatchesOptions {
   readonly seed?: number;
 }
 
+const OPTIONS: Names<BatchesOptions> = { batch: true, time: true, seed: true };
+
 /**
  * Batches without end. An epoch cuts the tokens into windows that do not overlap, from an offset of its own, and gives
  * them in an order of its own; a batch may span two epochs. Seed and state say everything about what comes next, and
@@ -39,7 +42,9 @@ export class Batches {
   #epoch!: Epoch;
 
   /** @throws {PolycomError} `INVALID_ARGUMENT` where the tokens do not fill one window and its last target */
-  constructor(source: TokenSource, { batch, time, seed = 0 }: BatchesOptions) {
+  constructor(source: TokenSource, options: BatchesOptions) {
+    checkNames('Batches', options, OPTIONS);
+    const { batch, time, seed = 0 } = options;
     checkWindows(source, batch, time);
     if (!Number.isSafeInteger(seed)) {
       throw new PolycomError('INVALID_ARGUMENT', `seed ${seed}; expected a whole number`);
@@ -103,16 +108,22 @@ interface Epoch {
   readonly order: (window: number) => number;
 }
 
+/** Which windows {@link windowsInOrder} gives. */
+export interface WindowsOptions extends Omit<BatchesOptions, 'seed'> {
+  /** Most windows, evenly spread over the tokens; all of them by default. */
+  readonly limit?: number;
+}
+
+const WINDOWS_OPTIONS: Names<WindowsOptions> = { batch: true, time: true, limit: true };
+
 /**
  * Every window of the tokens once, in order: what an evaluation sees. The last batch may have fewer rows.
  *
- * @param limit most windows, evenly spread over the tokens; all of them by default
  * @throws {PolycomError} `INVALID_ARGUMENT` where the tokens do not fill one window and its last target
  */
-export function* windowsInOrder(
-  source: TokenSource,
-  { batch, time, limit = Number.POSITIVE_INFINITY }: { batch: number; time: number; limit?: number },
-): Generator<Batch> {
+export function* windowsInOrder(source: TokenSource, options: WindowsOptions): Generator<Batch> {
+  checkNames('windowsInOrder', options, WINDOWS_OPTIONS);
+  const { batch, time, limit = Number.POSITIVE_INFINITY } = options;
   checkWindows(source, batch, time);
   const windows = Math.floor((source.length - 1) / time);
   const count = Math.min(windows, limit);

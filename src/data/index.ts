@@ -4,6 +4,7 @@ export {
   Batches,
   type BatchesOptions,
   type BatchesState,
+  type WindowsOptions,
   windowsInOrder,
 } from './batches.js';
 export { byteTokenizer } from './bytes.js';

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PolycomError } from '../errors.js';
+import { checkNames, type Names } from '../options.js';
 import { findInputs } from './inputs.js';
 import { keptFolder, markInUse, removeEarlier } from './kept.js';
 import { numberTokenizer } from './numbers.js';
@@ -20,6 +21,18 @@ export interface OpenDataOptions extends Omit<PrepareOptions, 'tokenizer'> {
   /** Of the language, where the data is `synthetic`. */
   readonly synthetic?: Omit<SyntheticOptions, 'side'>;
 }
+
+const OPTIONS: Names<OpenDataOptions> = {
+  tokenizer: true,
+  heldOut: true,
+  field: true,
+  shardTokens: true,
+  onProgress: true,
+  endOfText: true,
+  splitAt: true,
+  directory: true,
+  synthetic: true,
+};
 
 /** Data to train with. Nothing of `heldOut` is in `train`. */
 export interface Data {
@@ -47,12 +60,18 @@ export async function openData(
   path: string | readonly string[],
   options: OpenDataOptions = {},
 ): Promise<Data> {
+  checkNames('openData', options, OPTIONS);
   if (path === 'synthetic') return openSynthetic(options);
   if (typeof path === 'string' && looksPrepared(path)) return openPrepared(path, options);
   const tokenizer = await tokenizerOf(options.tokenizer ?? 'bytes', options);
   if (options.directory === undefined) return openKept(path, tokenizer, options);
-  await prepareShards(path, options.directory, { ...options, tokenizer });
+  await prepareShards(path, options.directory, prepareOptions(options, tokenizer));
   return openFolder(options.directory, tokenizer);
+}
+
+function prepareOptions(options: OpenDataOptions, tokenizer: Tokenizer): PrepareOptions {
+  const { directory: _, endOfText: __, synthetic: ___, ...rest } = options;
+  return { ...rest, tokenizer };
 }
 
 /** Opens the shards that the cache keeps of a text. */
@@ -66,7 +85,7 @@ async function openKept(
   const folder = keptFolder([paths, tokenizer.name, options.heldOut, options.field, options.splitAt], files);
   const release = await markInUse(folder);
   try {
-    await prepareShards(path, folder, { ...options, tokenizer });
+    await prepareShards(path, folder, prepareOptions(options, tokenizer));
     const data = openFolder(folder, tokenizer);
     await removeEarlier(folder);
     const close = (): void => {

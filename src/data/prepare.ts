@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { PolycomError } from '../errors.js';
 import { fileError } from '../file-error.js';
 import { sayOnce } from '../notice.js';
+import { checkNames, type Names } from '../options.js';
 import { isIntact, readStored, store } from '../store.js';
 import { documentsOf } from './documents.js';
 import { findInputs, type Inputs } from './inputs.js';
@@ -27,6 +28,15 @@ export interface PrepareOptions {
   /** Is told, now and then, how many of how many bytes have been read. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+const OPTIONS: Names<PrepareOptions> = {
+  tokenizer: true,
+  heldOut: true,
+  field: true,
+  shardTokens: true,
+  splitAt: true,
+  onProgress: true,
+};
 
 const SHARD_TOKENS = 2 ** 26;
 /** The files that such a folder has. */
@@ -78,6 +88,7 @@ type Optional = 'onProgress' | 'splitAt';
 type Settings = Required<Omit<PrepareOptions, Optional>> & Pick<PrepareOptions, Optional>;
 
 function checkOptions(options: PrepareOptions): Settings {
+  checkNames('prepareShards', options, OPTIONS);
   const { tokenizer, heldOut = 0.05, field = 'text', shardTokens = SHARD_TOKENS, ...rest } = options;
   if (!(heldOut >= 0 && heldOut < 1)) {
     throw new PolycomError('INVALID_ARGUMENT', `a held-out share of ${heldOut}; expected 0 to below 1`);

@@ -1,4 +1,5 @@
 import { PolycomError } from '../errors.js';
+import { checkNames, type Names } from '../options.js';
 import { uniform } from './random.js';
 import { checkRange, type Side, type TokenSource } from './shards.js';
 
@@ -13,6 +14,8 @@ export interface SyntheticOptions {
   /** Which text of the language: the two are independent; `train`. */
   readonly side?: Side;
 }
+
+const OPTIONS: Names<SyntheticOptions> = { seed: true, vocabulary: true, length: true, side: true };
 
 /** A text of the synthetic language. */
 export interface SyntheticSource extends TokenSource {
@@ -40,6 +43,7 @@ export interface SyntheticSource extends TokenSource {
  * @throws {PolycomError} `INVALID_ARGUMENT` where an option is out of range
  */
 export function syntheticLanguage(options: SyntheticOptions = {}): SyntheticSource {
+  checkNames('syntheticLanguage', options, OPTIONS);
   const { seed = 0, vocabulary = 64, length = 2 ** 22, side = 'train' } = options;
   checkWhole('vocabulary', vocabulary, 4, 1024);
   checkWhole('length', length, 1, 2 ** 32);

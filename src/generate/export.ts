@@ -8,6 +8,7 @@ import { TOKENIZER_FILE } from '../data/tokenizer.js';
 import { PolycomError } from '../errors.js';
 import { parameterShapes } from '../model/config.js';
 import { type HuggingFaceOptions, isLlamaForm } from '../model/huggingface.js';
+import { checkNames, type Names } from '../options.js';
 import { bordersOf } from './borders.js';
 import { readModel, tokenizerOf } from './load.js';
 
@@ -18,6 +19,8 @@ export interface ExportOptions extends Pick<HuggingFaceOptions, 'dtype'> {
   /** Whether a folder that holds something may be written into; `false` by default. */
   readonly overwrite?: boolean;
 }
+
+const OPTIONS: Names<ExportOptions> = { dtype: true, tokenizer: true, overwrite: true };
 
 /** An export. */
 export interface ExportedModel {
@@ -47,8 +50,10 @@ const TOKENIZER_CONFIG = 'tokenizer_config.json';
 export async function exportModel(
   path: string,
   out: string,
-  { tokenizer: named, overwrite = false, dtype }: ExportOptions = {},
+  options: ExportOptions = {},
 ): Promise<ExportedModel> {
+  checkNames('exportModel', options, OPTIONS);
+  const { tokenizer: named, overwrite = false, dtype } = options;
   if (!overwrite) await checkEmpty(out);
   const { config, folder, step, take } = await readModel(path);
   const tokenizer = await tokenizerOf(path, folder, named);

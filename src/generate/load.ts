@@ -8,6 +8,7 @@ import { invalidFile, PolycomError } from '../errors.js';
 import { checkConfig, type ModelConfig } from '../model/config.js';
 import { fromHuggingFace } from '../model/huggingface.js';
 import { Transformer } from '../model/transformer.js';
+import { checkNames, type Names } from '../options.js';
 import { type Borders, bordersOf } from './borders.js';
 
 /** A model that was read from a folder, with what turns text into its tokens. */
@@ -31,19 +32,24 @@ export interface StoredModel {
 /** What is in each step's folder and in no other. */
 const STATE = 'state.json';
 
+/** How a model is loaded. */
+export interface LoadOptions {
+  /** `bytes`, or the path of a `tokenizer.json`; by default the one that lies in the folder. */
+  readonly tokenizer?: string;
+}
+
+const OPTIONS: Names<LoadOptions> = { tokenizer: true };
+
 /**
  * Reads a model onto the active backend: of a training run (its newest checkpoint), of one of its `step-*` folders, or of
  * a folder in Hugging Face's form, an export of ours or a LLaMA.
  *
  * @param path the folder
- * @param options.tokenizer `bytes`, or the path of a `tokenizer.json`; by default the one that lies in the folder
  * @throws {PolycomError} `FILE_ERROR` where there is no model, `INVALID_FILE` where it is damaged, `UNSUPPORTED` for a
  *   model of another kind, `INVALID_ARGUMENT` for a tokenizer that is missing or not the model's
  */
-export async function loadModel(
-  path: string,
-  options: { readonly tokenizer?: string } = {},
-): Promise<LoadedModel> {
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  checkNames('loadModel', options, OPTIONS);
   const stored = await readModel(path);
   const { config, folder, step } = stored;
   const tokenizer = await tokenizerOf(path, folder, options.tokenizer);

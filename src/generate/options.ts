@@ -1,5 +1,6 @@
 import { PolycomError } from '../errors.js';
 import { excerpt } from '../excerpt.js';
+import { unknownName } from '../options.js';
 import type { SamplingOptions } from './sampling.js';
 
 /** How texts are generated. */
@@ -82,7 +83,7 @@ export function checkOptions(
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (!Object.hasOwn(RULES, name)) {
-      throw invalidOption(`there is no option ${name}; expected ${Object.keys(RULES).join(', ')}`);
+      throw unknownName('generate', 'option', name, Object.keys(RULES));
     }
     const { expected, holds } = RULES[name as keyof GenerateOptions];
     if (!holds(value)) throw invalidOption(`${written(name)} is ${excerpt(value)}; expected ${expected}`);

@@ -1,4 +1,5 @@
 import { PolycomError } from '../errors.js';
+import { checkNames, type Names } from '../options.js';
 
 /** How the next token is chosen from the model's logits. */
 export interface SamplingOptions {
@@ -11,6 +12,13 @@ export interface SamplingOptions {
   /** Above 1, tokens that the text already has are less likely; 1 by default. */
   readonly repetitionPenalty?: number;
 }
+
+const OPTIONS: Names<SamplingOptions> = {
+  temperature: true,
+  topK: true,
+  topP: true,
+  repetitionPenalty: true,
+};
 
 /**
  * Chooses a token, in f64 and in the order of Hugging Face's transformers: repetition penalty, temperature, top-k, top-p,
@@ -27,6 +35,7 @@ export function sampleToken(
   options: SamplingOptions,
   random: () => number,
 ): number {
+  checkNames('sampleToken', options, OPTIONS);
   const { temperature = 1, topK = logits.length, topP = 1, repetitionPenalty = 1 } = options;
   const scores = Float64Array.from(logits);
   penalise(scores, seen, repetitionPenalty);

@@ -1,6 +1,7 @@
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { PolycomError, type PolycomErrorCode } from '../errors.js';
 import { holdForever } from '../hold.js';
+import { checkNames, type Names } from '../options.js';
 import { type AddonLibrary, openAddon } from './addon.js';
 import { libraryCandidates } from './find.js';
 import { koffi, missingKoffi } from './koffi.js';
@@ -38,6 +39,18 @@ export interface NativeOp {
   readonly plan: OpFunction;
 }
 
+/** What a queue is made of. */
+export interface QueueOptions {
+  /** `cpu` by default. */
+  readonly device?: Device;
+  /** The CUDA device's ordinal; 0 by default. */
+  readonly index?: number;
+  /** CPU: the most threads that an op may use; by default every CPU the process may use. */
+  readonly threads?: number;
+}
+
+const QUEUE_OPTIONS: Names<QueueOptions> = { device: true, index: true, threads: true };
+
 /** The native library, loaded and checked. Get it with {@link findNative} or {@link loadNative}. */
 export class NativeLibrary {
   readonly found = true;
@@ -67,12 +80,10 @@ export class NativeLibrary {
   /**
    * A queue: a device and its order of work.
    *
-   * @param options.device `cpu` by default
-   * @param options.index the CUDA device's ordinal; 0 by default
-   * @param options.threads CPU: the most threads that an op may use; by default every CPU the process may use
    * @throws {PolycomError} `NO_DEVICE` where there is no such device
    */
-  createQueue(options: { device?: Device; index?: number; threads?: number } = {}): Queue {
+  createQueue(options: QueueOptions = {}): Queue {
+    checkNames('createQueue', options, QUEUE_OPTIONS);
     const { device = 'cpu', index = 0, threads = 0 } = options;
     if (!(device in DEVICE_NUMBER)) {
       throw new PolycomError('INVALID_ARGUMENT', `device '${device}'; expected 'cpu' or 'cuda'`);

@@ -1,6 +1,7 @@
 import { DeviceMemory, dropStaging, isPinned } from '../device/memory.js';
 import { DeviceTensor } from '../device/tensor.js';
 import { PolycomError } from '../errors.js';
+import { checkNames, type Names } from '../options.js';
 import { ArgumentBlock, allocate, allocateAligned, checkScalars, checkTensor } from './arguments.js';
 import type { NativeLibrary } from './library.js';
 import type { Device, IntegerTensor, Memory, NativeTensor } from './types.js';
@@ -17,6 +18,8 @@ export interface CallArguments<T extends NativeTensor = NativeTensor> {
   /** Memory on the queue's device, 16-byte aligned, for an op that needs some; allocated by default. */
   readonly workspace?: Memory;
 }
+
+const CALL: Names<CallArguments> = { inputs: true, outputs: true, scalars: true, workspace: true };
 
 /** An op with its arguments checked and encoded: call `run` as often as you like. */
 export interface PreparedCall<T extends NativeTensor = NativeTensor> {
@@ -64,6 +67,7 @@ export class Queue {
   prepare(name: string, call: CallArguments<DeviceTensor>): PreparedCall<DeviceTensor>;
   prepare(name: string, call: CallArguments): PreparedCall;
   prepare(name: string, call: CallArguments): PreparedCall {
+    checkNames(name, call, CALL);
     const { native } = this;
     const op = native.op(name);
     const { inputs, scalars = [], outputs: given = 1 } = call;

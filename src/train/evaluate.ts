@@ -9,6 +9,7 @@ import { PolycomError } from '../errors.js';
 import { sequencesAtOnce } from '../model/at-once.js';
 import type { ModelConfig } from '../model/config.js';
 import type { Transformer } from '../model/transformer.js';
+import { checkNames, type Names } from '../options.js';
 
 /** How well a model foretells tokens. */
 export interface Evaluation {
@@ -43,6 +44,15 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
+const OPTIONS: Names<EvaluateOptions> = {
+  batch: true,
+  time: true,
+  batches: true,
+  begin: true,
+  tokenizer: true,
+  signal: true,
+};
+
 /**
  * Evaluates a model on tokens: always on the same windows, in the same order, with nothing dropped. Neither the windows
  * at once nor the vocabulary decide what memory it takes.
@@ -53,8 +63,10 @@ export interface EvaluateOptions {
 export async function evaluate(
   model: Transformer,
   source: TokenSource,
-  { batch, time, batches = Number.POSITIVE_INFINITY, begin = [], tokenizer, signal }: EvaluateOptions,
+  options: EvaluateOptions,
 ): Promise<Evaluation> {
+  checkNames('evaluate', options, OPTIONS);
+  const { batch, time, batches = Number.POSITIVE_INFINITY, begin = [], tokenizer, signal } = options;
   const { config } = model;
   checkVocabulary(config, source);
   checkTime(config, time, begin);

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../errors.js';
 import { type AdamWTensors, adamWStep, squareSum } from '../fused/optimizer.js';
+import { checkNames, type Names } from '../options.js';
 import { inTensorflow } from '../tensorflow-error.js';
 
 /** What AdamW is told once. */
@@ -17,12 +18,22 @@ export interface AdamWOptions {
   readonly decays?: (name: string, parameter: tf.Tensor) => boolean;
 }
 
+const OPTIONS: Names<AdamWOptions> = {
+  betas: true,
+  epsilon: true,
+  weightDecay: true,
+  clip: true,
+  decays: true,
+};
+
 /** What a step is told. */
 export interface StepOptions {
   readonly learningRate: number;
   /** What gradients are multiplied by first, such as 1 / n for the mean of n: 1 by default. */
   readonly scale?: number;
 }
+
+const STEP_OPTIONS: Names<StepOptions> = { learningRate: true, scale: true };
 
 /** What a step did. */
 export interface StepResult {
@@ -66,6 +77,7 @@ export class AdamW {
 
   /** @throws {PolycomError} `INVALID_ARGUMENT` for options out of range */
   constructor(parameters: ReadonlyMap<string, tf.Variable>, options: AdamWOptions = {}) {
+    checkNames('AdamW', options, OPTIONS);
     this.#parameters = parameters;
     this.#options = {
       betas: [0.9, 0.95],
@@ -98,7 +110,9 @@ export class AdamW {
     return inTensorflow(() => this.#apply(gradients, options));
   }
 
-  #apply(gradients: ReadonlyMap<string, tf.Tensor>, { learningRate, scale = 1 }: StepOptions): StepResult {
+  #apply(gradients: ReadonlyMap<string, tf.Tensor>, options: StepOptions): StepResult {
+    checkNames('AdamW.apply', options, STEP_OPTIONS);
+    const { learningRate, scale = 1 } = options;
     const { betas, epsilon, weightDecay, clip, decays } = this.#options;
     if (this.#disposed) throw invalid('it has been disposed');
     checkNumber('learningRate', learningRate);

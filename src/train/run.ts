@@ -6,6 +6,7 @@ import { PolycomError } from '../errors.js';
 import { fileError } from '../file-error.js';
 import type { ModelConfig } from '../model/config.js';
 import { sayOnce } from '../notice.js';
+import { checkNames, type Names } from '../options.js';
 import { alone, LOCK } from './alone.js';
 import type { Evaluation } from './evaluate.js';
 import type { Peak } from './flops.js';
@@ -42,6 +43,21 @@ export interface TrainRun {
   readonly observe?: (trainer: Trainer) => Promise<Readonly<Record<string, unknown>>>;
 }
 
+const FIELDS: Names<TrainRun> = {
+  config: true,
+  data: true,
+  out: true,
+  settings: true,
+  resume: true,
+  peak: true,
+  tensorboard: true,
+  signal: true,
+  onStart: true,
+  onStep: true,
+  onEvaluation: true,
+  observe: true,
+};
+
 /** How a run ended. */
 export interface TrainResult {
   readonly step: number;
@@ -75,6 +91,7 @@ const OURS = /^(log\.jsonl|tokenizer(_config)?\.json|tensorboard|\.aside-.*|step
  *   training diverged; `FILE_ERROR` where the system refuses
  */
 export async function train(run: TrainRun): Promise<TrainResult> {
+  checkNames('train', run, FIELDS);
   const settings = settingsOf(run.settings ?? {}, run.config.context);
   await checkFolder(run); // before anything is put there
   return await alone(run.out, () => trainAlone(run, settings));

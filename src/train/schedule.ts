@@ -1,4 +1,5 @@
 import { PolycomError } from '../errors.js';
+import { checkNames, type Names } from '../options.js';
 
 /** How the learning rate goes after its warm-up. */
 export type Decay = 'cosine' | 'linear' | 'constant';
@@ -15,6 +16,8 @@ export interface Schedule {
   readonly steps: number;
   readonly decay: Decay;
 }
+
+const FIELDS: Names<Schedule> = { peak: true, floor: true, warmup: true, steps: true, decay: true };
 
 const SHAPES: Readonly<Record<Decay, (progress: number) => number>> = {
   cosine: (progress) => (1 + Math.cos(Math.PI * progress)) / 2,
@@ -38,6 +41,7 @@ export function learningRateAt(schedule: Schedule, step: number): number {
 
 /** Gives the schedule back, checked. */
 export function checkSchedule(schedule: Schedule): Schedule {
+  checkNames('schedule', schedule, FIELDS);
   const { peak, floor, warmup, steps, decay } = schedule;
   const wrong = (message: string): never => {
     throw new PolycomError('INVALID_ARGUMENT', `the schedule's ${message}`, { op: 'schedule' });

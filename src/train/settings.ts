@@ -2,6 +2,7 @@ import { PolycomError } from '../errors.js';
 import { excerpt } from '../excerpt.js';
 import { type Field, type Fields, flag, notNegative, positive, real, whole } from '../model/check.js';
 import type { Memory } from '../model/transformer.js';
+import { unknownName } from '../options.js';
 import type { Decay } from './schedule.js';
 
 /** How a model is trained: all that decides the result beside the model, the data and the machine. */
@@ -118,7 +119,7 @@ export function settingsOf(given: SomeSettings, context: number): TrainSettings 
   const named = Object.entries(given).filter(([, value]) => value !== undefined);
   const settings: TrainSettings = { ...defaults, ...Object.fromEntries(named) };
   for (const name of Object.keys(settings)) {
-    if (!Object.hasOwn(FIELDS, name)) throw invalid(`there is no setting ${name}`);
+    if (!Object.hasOwn(FIELDS, name)) throw unknownName('train', 'setting', name, Object.keys(FIELDS));
     const { expected, holds }: Field = FIELDS[name as keyof TrainSettings];
     const value = settings[name as keyof TrainSettings];
     if (!holds(value)) throw invalid(`${name} is ${excerpt(value)}; expected ${expected}`);

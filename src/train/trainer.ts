@@ -51,7 +51,11 @@ export class Trainer {
     this.data = data;
     this.settings = settings;
     this.identity = identity;
-    this.#batches = new Batches(data.train, settings);
+    this.#batches = new Batches(data.train, {
+      batch: settings.batch,
+      time: settings.time,
+      seed: settings.seed,
+    });
     this.#position = this.#batches.state;
     const { beta1, beta2, epsilon, weightDecay, clip, decayEmbedding } = settings;
     this.#optimizer = new AdamW(model.parameters, {
@@ -70,7 +74,7 @@ export class Trainer {
    */
   static create(config: ModelConfig, data: Data, settings: TrainSettings): Trainer {
     checkVocabulary(config, data.train);
-    const model = Transformer.create(config, settings);
+    const model = Transformer.create(config, { seed: settings.seed });
     return disposingOnError(model, () => new Trainer(model, data, settings, identityOf(data)));
   }
 
@@ -90,7 +94,8 @@ export class Trainer {
     const identity = identityOf(data);
     const state = checkState(checkpoint, { config, data: identity, settings });
     const { folder, step } = checkpoint;
-    const model = Transformer.from(config, (name) => valuesOf(checkpoint, 'model', name), settings);
+    const { seed } = settings;
+    const model = Transformer.from(config, (name) => valuesOf(checkpoint, 'model', name), { seed });
     return disposingOnError(model, () => {
       const trainer = new Trainer(model, data, settings, identity);
       const names = [...model.parameters.keys()];
