@@ -1,5 +1,6 @@
 import { PolycomError } from '../errors.js';
 import { checkNames, type Names } from '../options.js';
+import type { GenerateOptions } from './options.js';
 
 /** How the next token is chosen from the model's logits. */
 export interface SamplingOptions {
@@ -13,11 +14,18 @@ export interface SamplingOptions {
   readonly repetitionPenalty?: number;
 }
 
-const OPTIONS: Names<SamplingOptions> = {
+// Those of `generate` too, which may be handed on.
+const OPTIONS: Names<GenerateOptions> = {
   temperature: true,
   topK: true,
   topP: true,
   repetitionPenalty: true,
+  tokens: true,
+  stop: true,
+  seed: true,
+  overflow: true,
+  begin: true,
+  ends: true,
 };
 
 /**

@@ -1,7 +1,7 @@
 import { uniform } from '../data/random.js';
 import { streamText, type TextStream, type Tokenizer } from '../data/tokenizer.js';
 import type { CheckedOptions } from './options.js';
-import { type SamplingOptions, sampleToken } from './sampling.js';
+import { sampleToken } from './sampling.js';
 import { StopFilter } from './stop.js';
 
 /**
@@ -32,7 +32,7 @@ export class Sequence {
   readonly #random: () => number;
   readonly #stream: TextStream;
   readonly #filter: StopFilter;
-  readonly #sampling: SamplingOptions;
+  readonly #options: CheckedOptions;
   readonly #known: number;
   readonly #ends: readonly number[];
   /** How many tokens there may be, and how many the context has room for: those of the prompt included. */
@@ -53,8 +53,7 @@ export class Sequence {
     this.#random = uniform(options.seed + row);
     this.#stream = streamText(tokenizer, prompt);
     this.#filter = new StopFilter(options.stop);
-    const { temperature, topK, topP, repetitionPenalty } = options;
-    this.#sampling = { temperature, topK, topP, repetitionPenalty };
+    this.#options = options;
     this.#known = tokenizer.vocabulary;
     this.#ends = options.ends ?? (tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText]);
     this.#wanted = prompt.length + options.tokens;
@@ -73,7 +72,7 @@ export class Sequence {
   /** Chooses the next token from its logits. A model may have logits of more tokens than the tokenizer knows. */
   choose(logits: Float32Array): Piece {
     const known = logits.subarray(0, this.#known);
-    const token = sampleToken(known, this.#seen, this.#sampling, this.#random);
+    const token = sampleToken(known, this.#seen, this.#options, this.#random);
     this.tokens.push(token);
     this.#seen.add(token);
     const ended = this.#ends.includes(token);
