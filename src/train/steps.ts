@@ -62,6 +62,9 @@ class Course {
       if (this.#unjudged) await this.#judge();
       else await this.#takeStep();
     }
+    // The last evaluation comes after the last checkpoint.
+    this.#log.sync();
+    this.#tensorboard?.flush();
     const { step, tokens, saved } = this.#trainer;
     const { folder: checkpoint } = saved?.step === step ? saved : await this.#save();
     const [loss, evaluation] = [this.#loss, this.#evaluation];
