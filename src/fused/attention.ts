@@ -13,8 +13,43 @@ function scaleOf({ scale }: Scalars, width: number): number {
   return scale === 0 ? 1 / Math.sqrt(width) : scale!;
 }
 
+/** So many bytes of scores are composed at a time: [time, keys] of a long text may not fit memory. */
+const SCORES_BYTES = 2 ** 26;
+
+/** Attention out of tf's own ops, a slice of the queries at a time. */
+export function composedAttention(
+  inputs: readonly tf.Tensor[],
+  scalars: Scalars,
+  bytes: number = SCORES_BYTES,
+): tf.Tensor[] {
+  const [q, k, v, start] = inputs as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D, tf.Tensor1D];
+  const [batch, time, heads] = q.shape;
+  const most = Math.max(1, Math.floor(bytes / (4 * batch * heads * Math.max(1, k.shape[1]))));
+  if (q.size === 0 || time <= most) return composedSlice([q, k, v, start], scalars);
+  const first = tf.maximum(start, tf.scalar(0, 'int32'));
+  const parts: tf.Tensor[][] = [];
+  for (let from = 0; from < time; from += most) {
+    parts.push(
+      tf.tidy(() => {
+        const queries = tf.slice(q, [0, from, 0, 0], [batch, Math.min(most, time - from), heads, q.shape[3]]);
+        return composedSlice([queries, k, v, tf.add(first, tf.scalar(from, 'int32'))], scalars);
+      }),
+    );
+  }
+  return [
+    tf.concat(
+      parts.map(([y]) => y!),
+      1,
+    ),
+    tf.concat(
+      parts.map(([, lse]) => lse!),
+      2,
+    ),
+  ];
+}
+
 // Heads that share a head of k and v, one behind the other, are its queries: [batch · kvHeads, group · time, width].
-function composed([q, k, v, start]: readonly tf.Tensor[], scalars: Scalars): tf.Tensor[] {
+function composedSlice([q, k, v, start]: readonly tf.Tensor[], scalars: Scalars): tf.Tensor[] {
   const [batch, time, heads, width] = q!.shape as [number, number, number, number];
   const [, keys, kvHeads] = k!.shape as [number, number, number];
   if (q!.size === 0) return [tf.clone(q!), tf.zeros([batch, heads, time])];
@@ -53,7 +88,7 @@ export const attentionOp: TransformerOp = {
     backward: ({ q, k, v, start }, [dy], scalars) =>
       backward({ q: q!, k: k!, v: v!, start: start!, scale: scaleOf(scalars, q!.shape[3]!) }, dy!),
   },
-  composed,
+  composed: (inputs, scalars) => composedAttention(inputs, scalars),
   samples: attentionSamples,
 };
 

@@ -2,10 +2,11 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PolycomError } from '../../src/errors.js';
-import { attention, attentionOp as op } from '../../src/fused/attention.js';
+import { attention, composedAttention, attentionOp as op } from '../../src/fused/attention.js';
 import { expectedOf } from '../../src/fused/expected.js';
 import { randomTensor } from '../../src/fused/sample.js';
 import type { OpSample } from '../../src/fused/types.js';
+import { measurePeak } from '../../src/model/peak.js';
 import type { Queue } from '../../src/native/queue.js';
 import type { IntegerTensor, NativeTensor } from '../../src/native/types.js';
 import { sameBits } from '../../src/op/compare.js';
@@ -193,6 +194,38 @@ describe('attention', () => {
         for (const [i, value] of y.dataSync().entries()) expect(value).toBeCloseTo(wanted[i]!, 5);
       }
     });
+  });
+
+  test('composed of slices of the queries is that of all at once, with its gradients, in less memory', () => {
+    const { tensors } = sampleOf([2, 24, 4, 8], 40, 2);
+    const inputs = ['q', 'k', 'v'].map((name) =>
+      tf.tensor4d(tensors[name]!.values, tensors[name]!.shape as [number, number, number, number]),
+    ) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    const start = tf.tensor1d([16, -3], 'int32');
+    const row = 4 * 2 * 4 * 40; // bytes of the scores of one query of each head
+    const measured = [24, 7, 1].map((most) =>
+      measurePeak(() => composedAttention([...inputs, start], { scale: 0 }, row * most)),
+    );
+    const gradients = [24, 7].map((most) =>
+      tf.tidy(() => {
+        const f = (...[q, k, v]: tf.Tensor[]) =>
+          tf.sum(
+            tf.square(composedAttention([q!, k!, v!, start], { scale: 0 }, row * most)[0]!),
+          ) as tf.Scalar;
+        return tf
+          .grads(f)(inputs)
+          .map((gradient) => gradient.dataSync());
+      }),
+    );
+    const close = (got: ArrayLike<number>, wanted: ArrayLike<number>) => {
+      expect(got).toHaveLength(wanted.length);
+      for (let i = 0; i < wanted.length; ++i) expect(Math.abs(got[i]! - wanted[i]!)).toBeLessThan(1e-5);
+    };
+    const [whole, ...sliced] = measured.map(({ result }) => result.map((x) => x.dataSync()));
+    for (const parts of sliced) for (const [i, part] of parts.entries()) close(part, whole![i]!);
+    for (const [i, gradient] of gradients[1]!.entries()) close(gradient, gradients[0]![i]!);
+    expect(measured[2]!.peakBytes).toBeLessThan(measured[0]!.peakBytes / 2);
+    tf.dispose([inputs, start, measured.map(({ result }) => result)] as tf.TensorContainer);
   });
 
   test('refuses what does not fit, by name', () => {
