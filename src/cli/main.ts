@@ -10,6 +10,7 @@ import { registerEval } from './eval.js';
 import { explain } from './explain.js';
 import { registerExport } from './export.js';
 import { registerGenerate } from './generate.js';
+import { filled } from './help.js';
 import { registerPrepare } from './prepare.js';
 import { registerTfLink } from './tf-link.js';
 import { registerTrain } from './train.js';
@@ -18,6 +19,7 @@ import { registerVerify } from './verify.js';
 const program = new Command('polycom')
   .description('fused PolyCom activations for TensorFlow.js')
   .version(packageVersion)
+  .configureOutput({ writeOut: (text) => void process.stdout.write(filled(text)) })
   .showHelpAfterError();
 registerDoctor(program);
 registerVerify(program);

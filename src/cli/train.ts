@@ -88,7 +88,11 @@ export function registerTrain(program: Command): void {
     .option('--accumulate <count>', 'batches of a step (default: 1)', whole(1))
     .option('--seed <number>', 'of first values, order of data and dropout (default: 0)', whole(0))
     .option('--lr <number>', 'the highest learning rate (default: 0.001)', real)
-    .option('--warmup <count>', 'steps up to it (default: a twentieth of all, at most 1000)', whole(0))
+    .option(
+      '--warmup <count>',
+      'steps in which it rises to that (default: a twentieth of all, at most 1000)',
+      whole(0),
+    )
     .addOption(
       new Option('--decay <name>', 'how it goes down (default: cosine)').choices([
         'cosine',
@@ -115,7 +119,7 @@ export function registerTrain(program: Command): void {
     .option('--eval-every <count>', 'steps, on held-out text, 0 for never (default: 100)', whole(0))
     .option('--eval-batches <count>', 'of an evaluation, always the same (default: 16)', whole(1))
     .option('--save-every <count>', 'steps, and after the last; 0 for no others (default: 100)', whole(0))
-    .option('--keep <count>', 'checkpoints that stay (default: 3)', whole(1))
+    .option('--keep <count>', 'the newest checkpoints to keep (default: 3)', whole(1))
     .addOption(
       new Option('--save-signal <name>', 'to save and end at, beside the first six').choices([
         ...STOP_SIGNALS,
@@ -128,7 +132,11 @@ export function registerTrain(program: Command): void {
         .default('auto'),
     )
     .addOption(tfjsBackendOption())
-    .option('--peak <flops>', "a second, of which the use is shown; or 'measure'", peakOf)
+    .option(
+      '--peak <flops>',
+      "the processor's operations a second, to show what share is used; or 'measure'",
+      peakOf,
+    )
     .option('--tensorboard', 'write event files too, with tfjs-node')
     .option('--json', 'print how it ended as JSON')
     .option('--quiet', 'show no progress')

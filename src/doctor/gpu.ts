@@ -1,5 +1,6 @@
 import { runCommand } from '../command.js';
-import type { DoctorRequest, Finding, Gpu, Gpus, NativeState } from './types.js';
+import type { Tool } from '../native/tools.js';
+import type { DoctorRequest, Facts, Finding, Gpu, Gpus, NativeState } from './types.js';
 
 /** Asks nvidia-smi, where there is one. */
 export async function findGpus(): Promise<Gpus> {
@@ -22,7 +23,11 @@ export async function findGpus(): Promise<Gpus> {
 }
 
 /** The lines about the GPUs, and whether the library can use them. */
-export function gpuFindings({ driver, gpus }: Gpus, native: NativeState, request: DoctorRequest): Finding[] {
+export function gpuFindings(
+  { driver, gpus }: Gpus,
+  { native, tools }: Pick<Facts, 'native' | 'tools'>,
+  request: DoctorRequest,
+): Finding[] {
   const wanted = request.device === 'cuda' && request.backend !== 'tensorflow';
   const usable = native.state === 'loaded' ? native.devices.cuda : 0;
   const missing = wanted ? 'broken' : 'absent';
@@ -33,20 +38,24 @@ export function gpuFindings({ driver, gpus }: Gpus, native: NativeState, request
   }));
   if (driver !== undefined) findings.push({ mark: 'ok', label: 'driver', value: driver });
   if (usable > 0) findings.push({ mark: 'ok', label: 'usable', value: `${usable} by the native library` });
-  else findings.push({ mark: missing, label: 'usable', ...whyUnusable(gpus, native) });
+  else findings.push({ mark: missing, label: 'usable', ...whyUnusable(gpus, native, tools) });
   if (native.state === 'loaded' && native.build.cuda) {
     findings.push(...gpus.filter((gpu) => !runsOn(native.build.cuda_architectures, gpu)).map(uncompiled));
   }
   return findings;
 }
 
-function whyUnusable(gpus: readonly Gpu[], native: NativeState): Pick<Finding, 'value' | 'remedy'> {
+function whyUnusable(
+  gpus: readonly Gpu[],
+  native: NativeState,
+  tools: readonly Tool[],
+): Pick<Finding, 'value' | 'remedy'> {
   if (native.state !== 'loaded')
     return { value: 'no CUDA device, without a native library', remedy: native.remedy };
   if (!native.build.cuda) {
     return {
       value: 'no CUDA device: the library was built without CUDA kernels',
-      remedy: 'on a machine with a GPU: install the CUDA toolkit, then run: npx polycom build --require-cuda',
+      remedy: cudaBuildRemedy(tools),
     };
   }
   if (gpus.length === 0) {
@@ -61,6 +70,14 @@ function whyUnusable(gpus: readonly Gpu[], native: NativeState): Pick<Finding, '
     remedy:
       'update the driver: it must be as new as the CUDA toolkit that built the library; or check CUDA_VISIBLE_DEVICES',
   };
+}
+
+/** How to get CUDA kernels: with the nvcc that there is, or one to come. */
+export function cudaBuildRemedy(tools: readonly Tool[]): string {
+  const nvcc = tools.find(({ name }) => name === 'nvcc');
+  return nvcc?.program === undefined
+    ? 'on a machine with a GPU: install the CUDA toolkit, then run: npx polycom build --require-cuda'
+    : `run: npx polycom build, without --no-cuda (${nvcc.program} ${nvcc.version ?? ''} is here)`;
 }
 
 function uncompiled({ name, compute_capability }: Gpu): Finding {

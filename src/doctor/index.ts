@@ -53,11 +53,11 @@ async function findFacts(timeout: number): Promise<Facts> {
 }
 
 function sectionsOf(facts: Facts, request: DoctorRequest): Section[] {
-  const { system, cache, native, gpu, tools } = facts;
+  const { system, cache, gpu, tools } = facts;
   return [
     { title: 'System', findings: [...systemFindings(system), cacheFinding(cache)] },
-    { title: 'Native library', findings: nativeFindings(native, request) },
-    { title: 'GPU', findings: gpuFindings(gpu, native, request) },
+    { title: 'Native library', findings: nativeFindings(facts, request) },
+    { title: 'GPU', findings: gpuFindings(gpu, facts, request) },
     { title: 'TensorFlow', findings: tensorflowFindings(facts, request) },
     { title: 'Ops, each run once', findings: smokeFindings(facts.smoke) },
     { title: 'Tools for building', findings: toolFindings(tools) },

@@ -1,6 +1,7 @@
 import { libraryCandidates } from '../native/find.js';
 import { runProbe } from '../probe.js';
-import type { DoctorRequest, Finding, NativeState } from './types.js';
+import { cudaBuildRemedy } from './gpu.js';
+import type { DoctorRequest, Facts, Finding, NativeState } from './types.js';
 
 /** Loads the native library in a process of its own. */
 export async function findNativeState(timeout: number): Promise<NativeState> {
@@ -20,7 +21,10 @@ export async function findNativeState(timeout: number): Promise<NativeState> {
 }
 
 /** The lines about it. */
-export function nativeFindings(native: NativeState, request: DoctorRequest): Finding[] {
+export function nativeFindings(
+  { native, tools }: Pick<Facts, 'native' | 'tools'>,
+  request: DoctorRequest,
+): Finding[] {
   if (native.state !== 'loaded') {
     const { reason, remedy, state } = native;
     const wanted = request.backend === 'native' || request.device !== undefined;
@@ -37,6 +41,11 @@ export function nativeFindings(native: NativeState, request: DoctorRequest): Fin
     { mark: 'ok', label: 'CPU kernels', value: `${simd}, up to ${cpus} threads` },
     cuda
       ? { mark: 'ok', label: 'CUDA kernels', value: cuda_architectures.split(/[,;]/).join(', ') }
-      : { mark: 'absent', label: 'CUDA kernels', value: 'none: built without nvcc' },
+      : {
+          mark: 'absent',
+          label: 'CUDA kernels',
+          value: 'none: built without them',
+          remedy: cudaBuildRemedy(tools),
+        },
   ];
 }

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { tfjsActivations } from '../activations/table.js';
 import { backwardPass, type FusedOp, forwardPass } from '../op/types.js';
 import { answer, endProbe } from '../probe.js';
+import { hasCuda } from '../tensorflow/cuda.js';
 import { tensorflowStatus } from '../tensorflow/index.js';
 import { loadTfjsNode } from '../tensorflow/load.js';
 import { STREAM_TIER } from '../tensorflow/ops.js';
@@ -30,12 +31,14 @@ async function state(): Promise<TensorflowState> {
   }
   const gpu = binding.isUsingGpuDevice();
   const library = loadedLibrary();
+  const cuda = hasCuda();
   return {
     state: 'loaded',
     package: packageName,
     version: binding.TF_Version,
     ...(library === undefined ? {} : { library }),
     device: gpu ? 'cuda' : 'cpu',
+    ...(cuda === undefined ? {} : { cuda }),
     allocator: allocatorState(),
     fused,
     ...(fused ? {} : { missing: { reason, remedy } }),

@@ -1,5 +1,6 @@
 import { PolycomError } from '../errors.js';
 import { runProbe } from '../probe.js';
+import { whyOnCpu } from '../tensorflow/cuda.js';
 import { findTensorflow } from '../tensorflow/link/find.js';
 import { hasBinding, resolvePackages } from '../tensorflow/link/packages.js';
 import type { Absent } from '../verify/types.js';
@@ -57,7 +58,9 @@ export function tensorflowFindings(facts: Omit<Facts, 'smoke'>, request: DoctorR
   }));
   return [
     ...installed,
-    ...(tensorflow.state === 'loaded' ? loaded(tensorflow, request) : missing(facts, request)),
+    ...(tensorflow.state === 'loaded'
+      ? loaded(tensorflow, facts.gpu.gpus.length, request)
+      : missing(facts, request)),
   ];
 }
 
@@ -83,12 +86,16 @@ function missing(
   ];
 }
 
-function loaded(tensorflow: TensorflowState & { state: 'loaded' }, request: DoctorRequest): Finding[] {
-  const { version, library, device, fused, stream_tier, registered } = tensorflow;
+function loaded(
+  tensorflow: TensorflowState & { state: 'loaded' },
+  gpus: number,
+  request: DoctorRequest,
+): Finding[] {
+  const { version, library, fused, stream_tier, registered } = tensorflow;
   const wanted = request.backend === 'tensorflow';
   const findings: Finding[] = [
     { mark: 'ok', label: 'TensorFlow', value: library === undefined ? version : `${version} in ${library}` },
-    deviceFinding(device, request),
+    deviceFinding(tensorflow, gpus, request),
     allocatorFinding(tensorflow),
   ];
   if (fused) {
@@ -117,15 +124,21 @@ const TIERS: Readonly<Record<number, string>> = {
   3: 'ops wait for the GPU before and after',
 };
 
-function deviceFinding(device: 'cpu' | 'cuda', { backend, device: wanted }: DoctorRequest): Finding {
-  const value = device === 'cuda' ? 'GPU' : 'CPU';
-  if (backend !== 'tensorflow' || wanted === undefined || wanted === device)
-    return { mark: 'ok', label: 'device', value };
-  const remedy =
-    wanted === 'cuda'
-      ? "link a TensorFlow with CUDA: pip install 'tensorflow[and-cuda]', then npx polycom tf-link --tensorflow <site-packages>"
-      : 'hide the GPU from TensorFlow: CUDA_VISIBLE_DEVICES=';
-  return { mark: 'broken', label: 'device', value, remedy };
+/** The device, and where that is the CPU of a TensorFlow with CUDA, why. */
+export function deviceFinding(
+  { device, cuda }: Pick<TensorflowState & { state: 'loaded' }, 'device' | 'cuda'>,
+  gpus: number,
+  { backend, device: wanted }: DoctorRequest,
+): Finding {
+  const label = 'device';
+  const broken = backend === 'tensorflow' && wanted !== undefined && wanted !== device;
+  if (device === 'cuda') {
+    const remedy = 'hide the GPU from TensorFlow: CUDA_VISIBLE_DEVICES=';
+    return broken ? { mark: 'broken', label, value: 'GPU', remedy } : { mark: 'ok', label, value: 'GPU' };
+  }
+  const { reason, remedy } = whyOnCpu(cuda, gpus);
+  if (broken) return { mark: 'broken', label, value: `CPU: ${reason}`, remedy };
+  return { mark: 'ok', label, value: cuda ? `CPU: ${reason}` : 'CPU' };
 }
 
 function allocatorFinding({

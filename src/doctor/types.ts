@@ -75,6 +75,8 @@ export type TensorflowState =
       /** The file that was loaded. */
       readonly library?: string;
       readonly device: Device;
+      /** Whether it was built with CUDA; absent where it does not say. */
+      readonly cuda?: boolean;
       readonly allocator: AllocatorState;
       /** Whether the ops are registered in it; if not, why. */
       readonly fused: boolean;

@@ -33,8 +33,20 @@ function asDtype(op: string, name: string, value: Input, dtype: 'float32' | 'int
   const tensor = value instanceof tf.Tensor ? value : fromLike(op, name, value, dtype);
   if (tensor.isDisposed) throw invalid(op, `${name} has been disposed`, { [name]: tensor });
   if (tensor.dtype === dtype) return tensor;
-  const cast = dtype === 'float32' ? 'toFloat' : 'toInt';
-  throw invalid(op, `${name} is ${tensor.dtype}; expected ${dtype}`, { [name]: tensor }, `${name}.${cast}()`);
+  throw invalid(
+    op,
+    `${name} is ${tensor.dtype}; expected ${dtype}`,
+    { [name]: tensor },
+    castOf(name, tensor, dtype),
+  );
+}
+
+/** What makes numbers of a tensor: text has none, and a complex number two. */
+function castOf(name: string, { dtype }: tf.Tensor, wanted: 'float32' | 'int32'): string {
+  if (dtype === 'string') return `give numbers: ${name} is text`;
+  const real = dtype === 'complex64' ? `tf.real(${name})` : name;
+  if (wanted === 'int32') return `${real}.toInt()`;
+  return dtype === 'complex64' ? `${real}, or tf.imag(${name})` : `${real}.toFloat()`;
 }
 
 function fromLike(op: string, name: string, value: tf.TensorLike, dtype: 'float32' | 'int32'): tf.Tensor {

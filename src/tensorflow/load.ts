@@ -98,7 +98,7 @@ function notLinked({ name, binding }: TfjsPackage): TfjsNodeMissing {
     loaded: false,
     state: 'not linked',
     packageName: name,
-    reason: `${name} is installed, but its native binding is not (${binding})`,
+    reason: `${name} is installed, but its native binding is not (${binding}), so importing it throws`,
     remedy: LINK,
   };
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { tfjsActivations } from '../activations/table.js';
+import { findGpus } from '../doctor/gpu.js';
 import { tensorsOf, upstreamFor } from '../fused/expected.js';
 import { runBackward, runForward } from '../fused/run.js';
 import { fusedOps } from '../fused/table.js';
@@ -8,6 +9,7 @@ import type { Device } from '../native/types.js';
 import { runOp } from '../op/run.js';
 import { type Sample, shapeOf } from '../op/sample.js';
 import type { FusedOp } from '../op/types.js';
+import { hasCuda, whyOnCpu } from '../tensorflow/cuda.js';
 import type { TfjsBinding } from '../tensorflow/load.js';
 import type { Absent, Outputs, Runner, TransformerOutputs } from './types.js';
 
@@ -19,13 +21,13 @@ export async function tensorflowRunner(device?: Device): Promise<Runner | Absent
   const { binding } = tf.backend() as tf.KernelBackend & { binding: TfjsBinding };
   const actual: Device = binding.isUsingGpuDevice() ? 'cuda' : 'cpu';
   if (device !== undefined && device !== actual) {
-    return {
-      reason: `TensorFlow runs on ${actual === 'cuda' ? 'a GPU' : 'the CPU'} here`,
-      remedy:
-        device === 'cuda'
-          ? 'link a TensorFlow with CUDA: npx polycom tf-link --tensorflow <site-packages>'
-          : 'hide the GPU from it: CUDA_VISIBLE_DEVICES=',
-    };
+    if (actual === 'cuda')
+      return {
+        reason: 'TensorFlow runs on a GPU here',
+        remedy: 'hide the GPU from it: CUDA_VISIBLE_DEVICES=',
+      };
+    const { reason, remedy } = whyOnCpu(hasCuda(), (await findGpus()).gpus.length);
+    return { reason: `TensorFlow runs on the CPU here: ${reason}`, remedy };
   }
   return {
     device: actual,

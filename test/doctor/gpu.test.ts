@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { gpuFindings, runsOn } from '../../src/doctor/gpu.js';
+import { deviceFinding } from '../../src/doctor/tensorflow.js';
 import type { NativeState } from '../../src/doctor/types.js';
 
 test.each([
@@ -34,7 +35,9 @@ test.each([
   '%s is normal, an error where a GPU is asked for, and has a remedy',
   (_, native, gpus, remedy) => {
     const usable = (request: object) =>
-      gpuFindings({ gpus }, native as NativeState, request).find(({ label }) => label === 'usable');
+      gpuFindings({ gpus }, { native: native as NativeState, tools: [] }, request).find(
+        ({ label }) => label === 'usable',
+      );
     expect(usable({})).toMatchObject({ mark: 'absent', remedy: expect.stringMatching(remedy) });
     expect(usable({ device: 'cuda' })?.mark).toBe('broken');
     expect(usable({ device: 'cpu' })?.mark).toBe('absent');
@@ -42,10 +45,52 @@ test.each([
 );
 
 test('a GPU that the library can use is there', () => {
-  const found = gpuFindings({ driver: '580', gpus: [gpu] }, loaded(1), { device: 'cuda' });
+  const found = gpuFindings(
+    { driver: '580', gpus: [gpu] },
+    { native: loaded(1), tools: [] },
+    { device: 'cuda' },
+  );
   expect(found.map(({ mark, label }) => [mark, label])).toEqual([
     ['ok', 'GPU'],
     ['ok', 'driver'],
     ['ok', 'usable'],
   ]);
+});
+
+test('where nvcc is here, kernels are missing for want of a build with it', () => {
+  const nvcc = { name: 'nvcc', program: '/cuda/bin/nvcc', version: '13.0', use: '', remedy: '' } as const;
+  const usable = gpuFindings({ gpus: [] }, { native: loaded(0, false), tools: [nvcc] }, {}).find(
+    ({ label }) => label === 'usable',
+  );
+  expect(usable?.remedy).toBe('run: npx polycom build, without --no-cuda (/cuda/bin/nvcc 13.0 is here)');
+});
+
+describe("TensorFlow's device", () => {
+  const wanted = { backend: 'tensorflow', device: 'cuda' } as const;
+
+  test.each([
+    ['no CUDA in it', false, 0, /^link a TensorFlow with CUDA/],
+    ['no driver', true, 0, /^install NVIDIA's driver/],
+    ['no libraries', true, 1, /cuDNN and cuBLAS|CUDA_VISIBLE_DEVICES/],
+    ['nothing known, and no driver', undefined, 0, /driver.*then link a TensorFlow with CUDA/],
+    ['nothing known', undefined, 1, /^link a TensorFlow with CUDA/],
+  ])('is the CPU for %s, which is the remedy', (_, cuda, gpus, remedy) => {
+    const state = { device: 'cpu', ...(cuda === undefined ? {} : { cuda }) } as const;
+    expect(deviceFinding(state, gpus, wanted)).toMatchObject({
+      mark: 'broken',
+      remedy: expect.stringMatching(remedy),
+    });
+    expect(deviceFinding(state, gpus, {})).toMatchObject({
+      mark: 'ok',
+      value: expect.stringMatching(/^CPU/),
+    });
+  });
+
+  test('says that a TensorFlow with CUDA is linked, also where nobody asks for a GPU', () => {
+    expect(deviceFinding({ device: 'cpu', cuda: true }, 0, {}).value).toBe(
+      'CPU: this TensorFlow has CUDA, but no GPU or no driver was found',
+    );
+    expect(deviceFinding({ device: 'cpu', cuda: false }, 0, {}).value).toBe('CPU');
+    expect(deviceFinding({ device: 'cuda', cuda: true }, 1, wanted).mark).toBe('ok');
+  });
 });

@@ -99,6 +99,16 @@ describe('the public ops on a backend without kernels', () => {
       () => polyRelu(tf.tensor([1, 2], [2], 'int32'), w, 0),
       /x is int32; expected float32[\s\S]*toFloat/,
     ],
+    [
+      'complex numbers',
+      () => polyRelu(tf.complex([1], [2]), w, 0),
+      /is complex64[\s\S]*tf\.real\(x\), or tf\.imag/,
+    ],
+    [
+      'text',
+      () => polyNorm(tf.tensor(['a']), w, 0),
+      /is string; expected float32[\s\S]*give numbers: x is text$/,
+    ],
     ['no weight', () => polyNorm([1], undefined as never, 0), /weight is not a tensor/],
     ['a weight of five', () => polyNorm([1], [1, 1, 1, 1, 1], 0), /weight must be \[order\].*weight \[5\]/],
     ['a weight matrix', () => polyRelu([1], [[1, 1, 1]], 0), /weight \[1, 3\]/],

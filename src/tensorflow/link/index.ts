@@ -3,6 +3,7 @@ import { identifyCompiler, installBinding, obtainBinding } from './binding.js';
 import { checkPackage } from './check.js';
 import { obtainTensorflow } from './find.js';
 import { resolvePackages, type TfjsPackage } from './packages.js';
+import { cudaWarning } from './runpath.js';
 import type { LinkedPackage, LinkOptions, LinkResult, Progress, TensorflowFound } from './types.js';
 
 export { findTensorflow } from './find.js';
@@ -28,6 +29,8 @@ export async function linkTensorflow(options: LinkOptions = {}): Promise<LinkRes
   await identifyCompiler();
   const tensorflow = await obtainTensorflow(options, say);
   say(`TensorFlow ${tensorflow.version} (${tensorflow.source}) in ${tensorflow.libraryFolder}`);
+  const warning = cudaWarning(tensorflow.libraryFolder);
+  if (warning !== undefined) say(warning);
   const packages: LinkedPackage[] = [];
   for (const tfjs of found) packages.push(await linkPackage(tfjs, tensorflow, options, say));
   return { tensorflow, packages, seconds: (performance.now() - start) / 1000 };
