@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { PolycomError } from './errors.js';
 
@@ -52,6 +52,28 @@ export function readWholeSync(path: string): Buffer {
   }
 }
 
+/**
+ * Reads a file, a pipe or standard input to its end, a chunk at a time. Errors of the system come as they are.
+ *
+ * @param path or the number of an open file
+ * @throws {PolycomError} `FILE_ERROR` for one that does not come to an end within what is read in one piece
+ */
+export function* chunksSync(path: string | number): Generator<Buffer> {
+  const file = typeof path === 'number' ? path : openSync(path, 'r');
+  try {
+    for (let bytes = 0; ; ) {
+      const chunk = Buffer.alloc(1 << 16);
+      const length = readSync(file, chunk);
+      if (length === 0) return;
+      bytes += length;
+      if (bytes > MOST_BYTES) throw tooLarge(path === 0 ? 'standard input' : String(path), 'more');
+      yield chunk.subarray(0, length);
+    }
+  } finally {
+    if (file !== path) closeSync(file);
+  }
+}
+
 function checkIsFile(path: string, found: Stats): void {
   if (found.isFile()) return;
   if (found.isDirectory()) {
@@ -65,11 +87,12 @@ function checkIsFile(path: string, found: Stats): void {
 
 function checkSize(path: string, { size }: Stats): void {
   if (size <= MOST_BYTES) return;
-  throw new PolycomError(
-    'FILE_ERROR',
-    `cannot read ${path}: it has ${size} bytes; expected at most ${MOST_BYTES}`,
-    {
-      remedy: 'name another file: no such file is meant to be this large',
-    },
-  );
+  throw tooLarge(path, `${size} bytes`);
+}
+
+function tooLarge(path: string, size: string): PolycomError {
+  const message = `cannot read ${path}: it has ${size}; expected at most ${MOST_BYTES} bytes`;
+  return new PolycomError('FILE_ERROR', message, {
+    remedy: 'name another file: no such file is meant to be this large',
+  });
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { PolycomError } from '../errors.js';
+import { chunksSync } from '../files.js';
 import type { FinishReason, GenerateOptions, LoadedModel } from '../generate/index.js';
-import { decodeText } from '../text.js';
+import { Utf8Decoder } from '../text.js';
 import { collect, real, whole, written } from './options.js';
 import { TextPrinter } from './printer.js';
 
@@ -203,8 +203,10 @@ function promptsOf({ prompt, promptFile }: GenerateCommandOptions): string[] {
   if (promptFile === undefined) return prompt ?? [''];
   try {
     const isInput = promptFile === '-';
-    const bytes = readFileSync(isInput ? 0 : promptFile);
-    return [decodeText(bytes, { name: isInput ? 'the prompt on standard input' : promptFile })];
+    const decoder = new Utf8Decoder({ name: isInput ? 'the prompt on standard input' : promptFile });
+    let text = '';
+    for (const chunk of chunksSync(isInput ? 0 : promptFile)) text += decoder.push(chunk);
+    return [text + decoder.end()];
   } catch (cause) {
     if (cause instanceof PolycomError) throw cause;
     const why = (cause as Error).message;

@@ -99,6 +99,12 @@ test.each(['a file', 'standard input'])(
   },
 );
 
+test('a prompt without an end is refused', () => {
+  const ended = generate('--model', llama, '--prompt-file', '/dev/zero');
+  expect(ended.status).toBe(1);
+  expect(ended.stderr).toMatch(/^polycom: \/dev\/zero is no UTF-8 text: .*\n.*remedy: /);
+}, 20_000);
+
 test('the context ends a text, unless it slides; stop texts end it, unseen', () => {
   const args = [
     '--model',
