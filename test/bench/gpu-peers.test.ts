@@ -57,7 +57,7 @@ describe.skipIf(!hasTorch || native === undefined)('bench/peers/pytorch_gpu.py',
     );
     if (device === 'emulated') {
       const page = formatReport(document, await loadCharts());
-      expect(page).toContain('<h2>Roofline: PolyNorm</h2>');
+      expect(page).toContain('>Roofline: PolyNorm</a></h3>');
     }
 
     // Another slice into the same document: rows of the same name give way, others stay.
