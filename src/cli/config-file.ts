@@ -60,6 +60,12 @@ function parsed(path: string, key: string, option: Option, value: unknown): unkn
   if (texts.length === 0 || !texts.every((text) => typeof text === 'string' || typeof text === 'number')) {
     throw invalid(`${path}: ${key} is ${excerpt(value)}; expected a text, a number or a list of them`);
   }
+  if (texts.length > MOST_VALUES) {
+    throw invalid(
+      `${path}: ${key} has ${texts.length} values; expected at most ${MOST_VALUES}`,
+      'of many files, name the folder that they are in',
+    );
+  }
   try {
     return texts.reduce<unknown>((before, text) => parse(option, String(text), before), undefined);
   } catch (error) {
@@ -81,6 +87,9 @@ function pairs(where: string, value: object, prefix = '', depth = MOST_NESTED): 
     );
   });
 }
+
+/** No option is meant to be given so often; each value copies the list of those before it. */
+const MOST_VALUES = 1000;
 
 /** An option's fields may have fields of their own. */
 const MOST_NESTED = 2;

@@ -2,12 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { readDocument } from '../../src/bench/document.js';
 import { loadCheckpoint, saveCheckpoint } from '../../src/checkpoint/folder.js';
 import { importHuggingFace } from '../../src/checkpoint/huggingface.js';
 import { openSafetensors } from '../../src/checkpoint/safetensors.js';
 import { openWeights } from '../../src/checkpoint/shards.js';
+import { configFileOption, readConfigFile } from '../../src/cli/config-file.js';
 import { loadTokenizer } from '../../src/data/tokenizer.js';
 import { PolycomError } from '../../src/errors.js';
 import { rotaryTable } from '../../src/fused/index.js';
@@ -221,6 +223,15 @@ test('a checkpoint names no file outside its folder', async () => {
       /not the state of the checkpoint in this folder/,
     );
   }
+});
+
+test('an option file with a long list is refused before the list is copied for each value', async () => {
+  const path = join(folder, 'options.json');
+  writeFileSync(path, JSON.stringify({ data: new Array(200_000).fill('a.txt') }));
+  const command = new Command().option('--data <path...>').addOption(configFileOption());
+  expect((await refusal(async () => readConfigFile(command, path))).message).toMatch(
+    /data has 200000 values; expected at most 1000\n.*the folder/,
+  );
 });
 
 const unix = process.platform !== 'win32';
