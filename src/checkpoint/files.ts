@@ -5,8 +5,6 @@ import { typed } from '../file-error.js';
 import { openFile } from '../files.js';
 import { asideFolder } from '../store.js';
 
-export { fileError, typed } from '../file-error.js';
-
 /** What a file was when it was written: its size in bytes, and the CRC-32 of its content. */
 export interface FileSum {
   readonly bytes: number;

@@ -1,12 +1,13 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { invalidFile, PolycomError } from '../errors.js';
+import { typed } from '../file-error.js';
 import { makeFolder } from '../folder.js';
 import { decodeHalves, encodeHalves, type HalfDtype } from '../native/dtype.js';
 import { sayOnce } from '../notice.js';
 import { checkNames } from '../options.js';
 import { asideFolder, removeLeftovers } from '../store.js';
-import { type FileSum, syncFolder, typed } from './files.js';
+import { type FileSum, syncFolder } from './files.js';
 import { readJson, writeJson } from './json.js';
 import { openSafetensors, type SafeTensor, writeSafetensors } from './safetensors.js';
 import { CONFIG, checkFile, MODEL, OPTIMIZER, readState, writeState } from './state.js';

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PolycomError } from '../errors.js';
 import { nameOf } from '../excerpt.js';
+import { typed } from '../file-error.js';
 import { makeFolder } from '../folder.js';
 import { type ModelConfig, parameterShapes } from '../model/config.js';
 import {
@@ -12,7 +13,7 @@ import {
 } from '../model/huggingface.js';
 import { checkNames, type Names } from '../options.js';
 import { packageFolder } from '../package.js';
-import { typed, writeAside } from './files.js';
+import { writeAside } from './files.js';
 import { type FloatTensor, writeFloats } from './folder.js';
 import { readJson, writeJson } from './json.js';
 import { matchShapes } from './match.js';

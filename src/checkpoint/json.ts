@@ -1,6 +1,7 @@
 import { invalidFile, type PolycomError } from '../errors.js';
+import { typed } from '../file-error.js';
 import { readText } from '../text.js';
-import { type FileSum, typed, writeAside } from './files.js';
+import { type FileSum, writeAside } from './files.js';
 
 /** The remedy of a file that a folder lacks, or that is no JSON. */
 export const WHOLE_FOLDER = 'copy or download the folder again, with all its files';

@@ -1,9 +1,10 @@
 import type { FileHandle } from 'node:fs/promises';
 import { invalidFile, PolycomError } from '../errors.js';
 import { nameOf, shapeText } from '../excerpt.js';
+import { typed } from '../file-error.js';
 import { openFile } from '../files.js';
 import { decodeHalves } from '../native/dtype.js';
-import { type FileSum, readFully, typed, writeAside } from './files.js';
+import { type FileSum, readFully, writeAside } from './files.js';
 import {
   byteCount,
   DTYPE_BYTES,

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { typed } from '../checkpoint/files.js';
 import type { FloatTensor } from '../checkpoint/folder.js';
 import { exportHuggingFace } from '../checkpoint/huggingface.js';
 import { readJson, writeJson } from '../checkpoint/json.js';
 import { TOKENIZER_FILE } from '../data/tokenizer.js';
 import { PolycomError } from '../errors.js';
+import { typed } from '../file-error.js';
 import { parameterShapes } from '../model/config.js';
 import { type HuggingFaceOptions, isLlamaForm } from '../model/huggingface.js';
 import { checkNames, type Names } from '../options.js';

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { typed, writeAside } from '../checkpoint/files.js';
+import { writeAside } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
+import { typed } from '../file-error.js';
 import { makeFolder } from '../folder.js';
 import { nameOf, remedyOf, takeLock } from '../lock.js';
 import { canonical, idOf } from './specs.js';

@@ -1,7 +1,7 @@
 import { existsSync, rmdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { typed } from '../checkpoint/files.js';
 import { PolycomError } from '../errors.js';
+import { typed } from '../file-error.js';
 import { makeFolder } from '../folder.js';
 import { nameOf, remedyOf, takeLock } from '../lock.js';
 
