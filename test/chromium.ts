@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type CommandResult, runCommand } from '../src/command.js';
+import { type CommandResult, runCommand } from '../src/common/command.js';
 
 /** The browser of this machine; none where there is none. */
 export async function findChromium(): Promise<string | undefined> {

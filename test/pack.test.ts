@@ -4,9 +4,9 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packageFolder } from '../src/common/package.js';
 import type { DoctorDocument } from '../src/doctor/types.js';
 import { findTools } from '../src/native/tools.js';
-import { packageFolder } from '../src/package.js';
 
 const MINUTES = 60_000;
 const root = mkdtempSync(join(tmpdir(), 'polycom pack ')); // paths with spaces
@@ -68,9 +68,9 @@ const NATIVE = `import { DeviceTensor, loadNative } from 'polycom/native';
 const native = loadNative();
 const queue = native.createQueue();
 const x = { data: Float32Array.of(1, -2, 3), shape: [3] };
-const [y] = queue.call('relu2_forward', { inputs: [x] });
+const [y] = queue.call('relu2_forward', { inputs: [x], scalars: [0] });
 const owned = DeviceTensor.fromArray(queue, [1, -2, 3], [3]);
-const [z] = queue.call('relu2_forward', { inputs: [owned] });
+const [z] = queue.call('relu2_forward', { inputs: [owned], scalars: [0] });
 console.log(JSON.stringify([native.path, Array.from(y.data), Array.from(z.toArraySync())]));
 queue.dispose();`;
 

@@ -17,12 +17,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { activations } from '../src/activations/table.js';
-import { type CommandResult, runCommand } from '../src/command.js';
-import { packageFolder } from '../src/package.js';
+import { activationRows } from '../src/activations/table.js';
+import { type CommandResult, runCommand } from '../src/common/command.js';
+import { packageFolder } from '../src/common/package.js';
 import { hasBinding, resolvePackage } from '../src/tensorflow/link/packages.js';
+import { describeOp } from '../tools/ops.js';
 import { native } from './native/harness.js';
-import { skip } from './tensorflow/link-harness.js';
 
 const readme = fileText('README.md');
 
@@ -121,8 +121,8 @@ describe('the code', () => {
 
   test.for(code)('runs: $text', async ({ text, file }, context) => {
     const fused = text.includes("'polycom/tensorflow'");
-    if (fused && (tfjs === undefined || !hasBinding(tfjs))) skip(context, 'tfjs-node is not linked');
-    if (text.includes('findNative') && native === undefined) skip(context, 'there is no native library');
+    if (fused && (tfjs === undefined || !hasBinding(tfjs))) context.skip('tfjs-node is not linked');
+    if (text.includes('findNative') && native === undefined) context.skip('there is no native library');
     // This repository has both tfjs-node packages, and the README's reader the one that is imported.
     const env = { ...process.env, POLYCOM_TFJS_PACKAGE: '@tensorflow/tfjs-node' };
     const { status, stdout, stderr } = await runCommand(
@@ -172,6 +172,16 @@ describe('the commands', () => {
   });
 });
 
+test('the entry points are those of the package', () => {
+  const { name, exports } = JSON.parse(fileText('package.json')) as {
+    name: string;
+    exports: Record<string, unknown>;
+  };
+  const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'));
+  const listed = rowsBelow('Entry points').map(([cell]) => marked(cell!)[0]);
+  expect(listed.sort()).toEqual(entries.map((entry) => entry.replace('.', name)).sort());
+});
+
 test('the environment variables are those that the sources know', () => {
   const listed = rowsBelow('Environment variables').flatMap(([cell]) => marked(cell!));
   const patterns = [
@@ -191,9 +201,15 @@ test('the troubles are texts of the sources', () => {
   expect(pieces.filter((piece) => !sources.includes(piece))).toEqual([]);
 });
 
-test('the supported ops are those of the table', () => {
-  const ops = rowsBelow('What is supported').flatMap(([cell]) => marked(cell!));
-  expect([...new Set(ops)].sort()).toEqual(activations.map(({ name }) => name).sort());
+test('what is supported is what the rows of the table say', () => {
+  const both = 'forward, backward';
+  const wanted = activationRows.map((op) => {
+    const { kind, name, storage } = describeOp(op, 'activation');
+    const dtypes = storage === 'any' ? 'f32, f16, bf16' : 'f32';
+    const inside = kind === 'gated' ? 'f32, from two tensors or packed' : 'f32';
+    return [`\`${name}\``, dtypes, both, both, inside, 'composed, with gradients'];
+  });
+  expect(rowsBelow('What is supported')).toEqual(wanted);
 });
 
 test('no table has an empty cell', () => {

@@ -6,7 +6,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readDocument } from '../src/bench/document.js';
 import type { BenchDocument } from '../src/bench/types.js';
-import { packageFolder } from '../src/package.js';
+import { packageFolder } from '../src/common/package.js';
 import { loadCharts } from '../src/report/charts.js';
 import { formatChart } from '../src/report/svg.js';
 

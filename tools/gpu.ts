@@ -7,18 +7,19 @@
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { runCommand } from '../src/command.js';
-import { PolycomError } from '../src/errors.js';
+import { runCommand } from '../src/common/command.js';
+import { PolycomError } from '../src/common/errors.js';
+import { packageFolder } from '../src/common/package.js';
 import { buildNative } from '../src/native/build.js';
-import { packageFolder } from '../src/package.js';
-import { localArchitecture } from './architecture.js';
+import { writeOps } from './ops.js';
 import { peersPython } from './python.js';
 
 const folder = join(packageFolder, 'bench', 'gpu');
 const [script = 'main.py', ...options] = process.argv.slice(2);
+writeOps();
 const python = await peersPython();
 const probe = `import sys; sys.path.insert(0, sys.argv[1]); import driver; print(driver.gpu_problem() or "")`;
-const found = await runCommand(python, ['-B', '-c', probe, folder]);
+const found = await runCommand(python, ['-B', '-c', probe, join(packageFolder, 'test', 'gpu')]);
 const problem = found.missing ? `there is no ${python}` : found.stdout.trim() || found.stderr.trim();
 if (problem !== '') process.stdout.write(`gpu: skipped: ${problem}\n`);
 else await check();
@@ -28,7 +29,6 @@ async function check(): Promise<void> {
     const { library } = await buildNative({
       folder: join(packageFolder, 'build'),
       cuda: 'on',
-      architectures: process.env.CUDAARCHS ?? localArchitecture() ?? 'all',
       onStart: (line) => void process.stderr.write(`gpu: ${line}\n`),
     });
     const args = ['-B', join(folder, script), '--library', library, ...options];

@@ -1,6 +1,6 @@
 import type { NativeLibrary } from '../src/native/library.js';
 import { type ChosenMapping, findMapping, MAPPED_PASSES, type MappedPass } from '../src/native/mapping.js';
-import type { KernelResources } from './ptxas-output.js';
+import type { KernelResources } from './cuobjdump.js';
 
 /** What a multiprocessor has (CUDA C++ Programming Guide, Technical Specifications per Compute Capability). */
 interface Multiprocessor {
@@ -12,6 +12,7 @@ const REGISTERS = 65_536;
 /** Of a warp's registers, and the shared memory that the system takes of each block. */
 const [REGISTER_UNIT, RESERVED_SHARED] = [256, 1024];
 const MULTIPROCESSORS: Readonly<Record<string, Multiprocessor>> = {
+  75: { threads: 1024, blocks: 16, shared_bytes: 64 << 10 },
   80: { threads: 2048, blocks: 32, shared_bytes: 164 << 10 },
   86: { threads: 1536, blocks: 16, shared_bytes: 100 << 10 },
   89: { threads: 1536, blocks: 24, shared_bytes: 100 << 10 },

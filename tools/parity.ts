@@ -17,13 +17,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { currentCommit, describeMachine } from '../src/bench/machine.js';
 import { percentile, round } from '../src/bench/statistics.js';
 import { writeSafetensors } from '../src/checkpoint/index.js';
-import { runCommand } from '../src/command.js';
+import { runCommand } from '../src/common/command.js';
+import { packageFolder } from '../src/common/package.js';
 import { Batches, openData, windowsInOrder } from '../src/data/index.js';
 import { activationOf } from '../src/model/activation.js';
 import { configOf, type PresetName, parameterCounts, Transformer } from '../src/model/index.js';
-import { packageFolder } from '../src/package.js';
 import { AdamW, learningRateAt } from '../src/train/index.js';
-import { installTorch, peersPython } from './python.js';
+import { installPeers, peersPython } from './python.js';
 
 const SHARE = 0.02;
 const HELD_OUT_BATCHES = 32;
@@ -61,7 +61,7 @@ await tf.setBackend('tensorflow');
 const folder = mkdtempSync(join(tmpdir(), 'polycom-parity-'));
 try {
   await compare(
-    values.install ? await installTorch((text) => void process.stderr.write(text)) : await peersPython(),
+    values.install ? await installPeers((text) => void process.stderr.write(text)) : await peersPython(),
   );
 } finally {
   rmSync(folder, { recursive: true });

@@ -7,17 +7,17 @@
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { PolycomError } from '../src/errors.js';
+import { PolycomError } from '../src/common/errors.js';
+import { packageFolder } from '../src/common/package.js';
 import { findNative } from '../src/native/library.js';
-import { packageFolder } from '../src/package.js';
-import { installTorch, peersPython } from './python.js';
+import { installPeers, peersPython } from './python.js';
 
 const args = process.argv.slice(2);
 const install = args.includes('--install');
 const native = findNative();
 try {
   const python = install
-    ? await installTorch((text) => void process.stderr.write(text))
+    ? await installPeers((text) => void process.stderr.write(text))
     : await peersPython();
   if (native.found) await measure(python, native.path);
   else process.stdout.write(`peers: skipped: ${native.reason}; remedy: ${native.remedy}\n`);

@@ -1,3 +1,5 @@
+import { transformerOps } from '../src/transformer-ops/table.js';
+
 /** What a kernel does 16 bytes at a time. */
 export type Access = 'loads' | 'stores';
 
@@ -30,20 +32,50 @@ export function narrowKernels(ptx: string, wide: (kernel: string) => readonly Ac
 
 const BOTH: readonly Access[] = ['loads', 'stores'];
 
+/** The ops beside the activations whose matrices may be of any dtype: their kernels read them in whole slots too. */
+const WIDE_OPS: readonly (string | undefined)[] = Object.values(transformerOps)
+  .filter(({ storage }) => storage === 'any')
+  .map(({ name }) => name);
+
 /**
  * What a kernel, by its demangled name, does in whole slots of 16 bytes: an activation's reads and writes them, save
- * where its last or last but one argument says that its slots are single elements. What is quantised is narrower, and
- * sums are few.
+ * where its last argument says that its slots are single elements. Sums are few.
  */
 export function wideAccesses(name: string): readonly Access[] {
   const [, kernel, list] = /^(\w+)<(.*)>$/.exec(name) ?? [];
   if (kernel === undefined) return [];
   const given = list!.split(', ');
-  if (kernel.startsWith('elementwise_')) return given.at(-2) === 'true' ? BOTH : [];
+  if (kernel.startsWith('elementwise_'))
+    return kernel.includes('_run_') || given.at(-1) === 'true' ? BOTH : [];
   if (kernel.startsWith('polynorm_')) return kernel.includes('_wide_') && given.at(-1) !== 'true' ? [] : BOTH;
-  if (/^(groupedpolynorm|polynormapply)_(forward|backward)_/.test(kernel)) return BOTH;
-  return /^(quantizedpolynorm|polynormmoments|polynormproducts)_/.test(kernel) ? ['loads'] : [];
+  if (kernel === 'stream_kernel') return given.includes('uint4') ? BOTH : [];
+  const [, op] = /^(\w+)_(?:forward|backward)_/.exec(kernel) ?? [];
+  return WIDE_OPS.includes(op) ? BOTH : [];
 }
+
+/**
+ * The kernels, by their mangled names, that may read shared memory between a wait for asynchronous copies and the
+ * compiler's barrier behind it (an empty inline asm): the wait alone is none.
+ */
+export function openWaits(ptx: string): string[] {
+  return entries(ptx)
+    .filter(({ body }) =>
+      body
+        .split(/\bcp\.async\.wait_(?:group|all)\b/)
+        .slice(1)
+        .some((after) => /\bld\.shared\b/.test(after.split(BARRIER)[0]!)),
+    )
+    .map(({ kernel }) => kernel);
+}
+
+/** The kernels, by their mangled names, that wait for asynchronous copies. */
+export function waits(ptx: string): string[] {
+  return entries(ptx)
+    .filter(({ body }) => /\bcp\.async\.wait_(?:group|all)\b/.test(body))
+    .map(({ kernel }) => kernel);
+}
+
+const BARRIER = /\/\/ begin inline asm\s*\/\/ end inline asm/;
 
 /** The bodies of a PTX file's kernels. */
 function entries(ptx: string): { kernel: string; body: string }[] {

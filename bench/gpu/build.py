@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -29,6 +30,9 @@ LEVELS = {
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
     + ["-Wno-maybe-uninitialized"],
 }
+CPU_SOURCES = ["activations/cpu/*.cpp", "ops/*/cpu*.cpp"]
+CUDA_SOURCES = ["runtime/cuda/*.cu", "activations/cuda/*.cu", "ops/*/cuda*.cu"]
+CORE_SOURCES = ["runtime/*.cpp", "activations/*.cpp", "ops/*/abi.cpp", "ops/*/workspace.cpp", "tensorflow/*.cpp"]
 HIDDEN = ["-fPIC", "-fvisibility=hidden", "-fvisibility-inlines-hidden"]
 LINK = ["-z,nodelete", "-z,defs", "--exclude-libs,ALL"]
 
@@ -149,12 +153,12 @@ def plain_commands(tools: Tools, folder: Path) -> list[Command]:
     target = f"arch=compute_{tools.architecture},code=sm_{tools.architecture}"
     device = [tools.nvcc, "-std=c++17", "-O3", "-DNDEBUG", "-gencode", target, "-ccbin", tools.compiler]
     device += [f"-Xcompiler={','.join([*HIDDEN, *WARNINGS])}", *includes, *defines]
-    commands = [compile_command(device, source, folder, "cuda") for source in sources("cuda", "cu")]
+    commands = [command for source in sources(*CUDA_SOURCES) for command in compiles(device, source, folder, "cuda")]
     for level, options in LEVELS.items() if x86 else [("baseline", LEVELS["baseline"])]:
         kernels = [*host, f"-DPC_ISA={level}", *CPU_OPTIONS, *options]
-        commands += [compile_command(kernels, source, folder, level) for source in sources("cpu", "cpp")]
-    for part in ("core", "tensorflow"):
-        commands += [compile_command([*host, "-O3", *defines], source, folder, part) for source in sources(part, "cpp")]
+        commands += [command for source in sources(*CPU_SOURCES) for command in compiles(kernels, source, folder, level)]
+    core = [*host, "-O3", *defines]
+    commands += [command for source in sources(*CORE_SOURCES) for command in compiles(core, source, folder, "core")]
     objects = [str(command.output) for command in commands]
     library = folder / "libpolycom.so"
     link = [tools.nvcc, "-shared", "-cudart", "static", "-ccbin", tools.compiler, "-o", str(library), *objects]
@@ -163,12 +167,28 @@ def plain_commands(tools: Tools, folder: Path) -> list[Command]:
     return [*commands, Command(tuple(link), library)]
 
 
-def sources(part: str, suffix: str) -> list[Path]:
-    return sorted((ROOT / "native" / part).glob(f"*.{suffix}"))
+def sources(*patterns: str) -> list[Path]:
+    return sorted(source for pattern in patterns for source in (ROOT / "native").glob(pattern))
 
 
-def compile_command(options: Sequence[str], source: Path, folder: Path, part: str) -> Command:
-    output = folder / part / f"{source.stem}.o"
+def compiles(options: Sequence[str], source: Path, folder: Path, part: str) -> list[Command]:
+    """A source's command; of the one that the element-wise activations share, a command each."""
+    name = "-".join(source.relative_to(ROOT / "native").with_suffix("").parts)
+    if source.stem != "elementwise":
+        return [compile_command(options, source, folder / part / f"{name}.o")]
+    return [
+        compile_command([*options, f"-DPC_FORMULA={formula}"], source, folder / part / f"{name}-{formula}.o")
+        for formula in elementwise()
+    ]
+
+
+def elementwise() -> list[str]:
+    """The element-wise activations, as polycom.h lists them."""
+    header = (ROOT / "native" / "include" / "polycom.h").read_text(encoding="utf-8")
+    return re.findall(r"^  X\(([a-z0-9]+), PC_ELEMENTWISE", header, re.MULTILINE)
+
+
+def compile_command(options: Sequence[str], source: Path, output: Path) -> Command:
     return Command((*options, "-c", str(source), "-o", str(output)), output, source)
 
 

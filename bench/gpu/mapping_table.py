@@ -1,4 +1,4 @@
-"""Rewrites an architecture's lines in native/cuda/mappings.h."""
+"""Rewrites an architecture's lines in native/activations/cuda/mappings.h."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Sequence
 
 from mappings import Mapping
 
-TABLE = Path(__file__).resolve().parents[2] / "native" / "cuda" / "mappings.h"
+TABLE = Path(__file__).resolve().parents[2] / "native" / "activations" / "cuda" / "mappings.h"
 BEGIN, END = "constexpr pc_mapping mappings[] = {\n", "};\n"
 
 

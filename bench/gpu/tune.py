@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(1, str(HERE.parent / "peers"))
+sys.path[1:1] = [str(HERE.parent / "peers"), str(HERE.parents[1] / "test" / "gpu")]
 
 import mappings
 import polycom
@@ -191,7 +191,7 @@ def line_of(pass_: str, item: int, slots: int, times: Times) -> str:
 
 
 def cache_folder() -> Path:
-    """As src/cache.ts has it."""
+    """As src/common/user-cache.ts has it."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(os.environ.get("POLYCOM_CACHE") or Path(base) / "polycom")
 
@@ -202,7 +202,7 @@ def main() -> int:
     parser.add_argument("--device", choices=["cuda", "emulated"], default="cuda")
     parser.add_argument("--ladder", help="slots, comma separated, in place of the usual ones")
     parser.add_argument("--out", type=Path, help="the document; by default in the user's cache, where it is used")
-    parser.add_argument("--table", action="store_true", help="rewrite this GPU's lines of native/cuda/mappings.h too")
+    parser.add_argument("--table", action="store_true", help="rewrite this GPU's lines of native/activations/cuda/mappings.h too")
     options = parser.parse_args()
     problem = gpu_problem() if options.device == "cuda" else None
     if problem is not None:

@@ -1,75 +1,25 @@
-"""The activations as a user of PyTorch would write them. PolyNorm is the official code's (arXiv 2411.03884)."""
+"""The activations as a user of PyTorch would write them: build/activations_polycom.py, as exported models have it. What else
+is known of them stands in build/ops.json. `npm run ops` writes both."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from dataclasses import dataclass, field
-from typing import Callable, Mapping
+from pathlib import Path
+from types import FunctionType
+from typing import Any, Callable, Mapping
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-EPSILON = 1e-6
+ROOT = Path(__file__).resolve().parents[2]
+OPS = Path(os.environ.get("POLYCOM_OPS", ROOT / "build" / "ops.json"))
+if not OPS.exists():
+    sys.exit(f"there is no {OPS}: make it by npm run ops, where Node is, and bring the folder along")
+sys.path.insert(1, str(OPS.parent))
 
-
-def normalised(u: Tensor) -> Tensor:
-    return u * torch.rsqrt(u.pow(2).mean(-1, keepdim=True) + EPSILON)
-
-
-def powers(x: Tensor, order: int) -> list[Tensor]:
-    """The highest first, as the weights are."""
-    return [*(x**p for p in range(order, 1, -1)), x]
-
-
-def polynorm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return sum(weight[i] * normalised(power) for i, power in enumerate(powers(x, len(weight)))) + bias
-
-
-def polyrelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return sum(weight[i] * power for i, power in enumerate(powers(torch.relu(x), len(weight)))) + bias
-
-
-def relu(x: Tensor) -> Tensor:
-    return torch.relu(x)
-
-
-def relu2(x: Tensor) -> Tensor:
-    return torch.relu(x).square()
-
-
-def gelu(x: Tensor) -> Tensor:
-    return F.gelu(x)
-
-
-def gelu_tanh(x: Tensor) -> Tensor:
-    return F.gelu(x, approximate="tanh")
-
-
-def silu(x: Tensor) -> Tensor:
-    return F.silu(x)
-
-
-# A function each, not one that makes them: torch.compile keeps what it compiled by code object, and only so many.
-
-
-def polynormglu(gate: Tensor, up: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return polynorm(gate, weight, bias) * up
-
-
-def polyreluglu(gate: Tensor, up: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return polyrelu(gate, weight, bias) * up
-
-
-def reglu(gate: Tensor, up: Tensor) -> Tensor:
-    return torch.relu(gate) * up
-
-
-def geglu(gate: Tensor, up: Tensor) -> Tensor:
-    return F.gelu(gate) * up
-
-
-def swiglu(gate: Tensor, up: Tensor) -> Tensor:
-    return F.silu(gate) * up
+import activations_polycom
 
 
 @dataclass(frozen=True)
@@ -83,6 +33,8 @@ class Activation:
     inputs: tuple[str, ...]
     scalars: Mapping[str, float] = field(default_factory=dict)
     """Of the C functions, in their order."""
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    """What is learned, as the table describes it: name, shape, first."""
 
     @property
     def name(self) -> str:
@@ -90,24 +42,36 @@ class Activation:
         return self.formula.__name__
 
 
-X = ("x",)
-GATED = ("gate", "up")
-COEFFICIENTS = ("weight", "bias")
-RMS = {"epsilon": EPSILON, "norm": 0}
-EXACT = {"approximate": 0}
-TANH = {"approximate": 1}
+def activation(row: Mapping[str, Any], name: str, label: str, given: Mapping[str, float] = {}) -> Activation:
+    """A row of the table at its defaults, or with other scalars, under a name."""
+    formula = activations_polycom.ACTIVATIONS[row["name"]].formula
+    scalars = {scalar["name"]: given.get(scalar["name"], scalar["default"]) for scalar in row["scalars"]}
+    # A function with a code object of its own: torch.compile keeps what it compiled by that, and only so many.
+    of_its_own = FunctionType(formula.__code__.replace(co_name=name), formula.__globals__, name)
+    of_its_own.__kwdefaults__ = {scalar["name"]: option(scalar, scalars[scalar["name"]]) for scalar in row["scalars"]}
+    return Activation(of_its_own, label, row["name"], tuple(row["inputs"]), scalars, tuple(row["parameters"]))
 
-ACTIVATIONS: tuple[Activation, ...] = (
-    Activation(polynorm, "PolyNorm", "polynorm", X + COEFFICIENTS, RMS),
-    Activation(polyrelu, "PolyReLU", "polyrelu", X + COEFFICIENTS),
-    Activation(relu, "ReLU", "relu", X),
-    Activation(relu2, "ReLU²", "relu2", X),
-    Activation(gelu, "GELU (erf)", "gelu", X, EXACT),
-    Activation(gelu_tanh, "GELU (tanh)", "gelu", X, TANH),
-    Activation(silu, "SiLU", "silu", X),
-    Activation(polynormglu, "PolyNorm × up", "polynormglu", GATED + COEFFICIENTS, RMS),
-    Activation(polyreluglu, "PolyReLU × up", "polyreluglu", GATED + COEFFICIENTS),
-    Activation(reglu, "ReGLU", "reglu", GATED),
-    Activation(geglu, "GEGLU", "geglu", GATED, EXACT),
-    Activation(swiglu, "SwiGLU", "swiglu", GATED),
-)
+
+def option(scalar: Mapping[str, Any], value: float) -> Any:
+    """A scalar as the formula takes it: a choice by its text."""
+    return scalar["choices"][int(value)] if "choices" in scalar else value
+
+
+def read_table() -> tuple[Activation, ...]:
+    """Every activation of the table, GELU both exact and by tanh."""
+    rows = json.loads(OPS.read_text(encoding="utf-8"))
+    made = []
+    for row in rows:
+        if row["kind"] == "op":
+            continue
+        if row["name"] != "gelu":
+            made.append(activation(row, row["name"], row["label"]))
+            continue
+        made.append(activation(row, "gelu", "GELU (erf)"))
+        made.append(activation(row, "gelu_tanh", "GELU (tanh)", {"approximate": 1}))
+    return tuple(made)
+
+
+ACTIVATIONS = read_table()
+EPSILON = next(activation for activation in ACTIVATIONS if activation.name == "polynorm").scalars["epsilon"]
+"""PolyNorm's."""

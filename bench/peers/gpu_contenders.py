@@ -242,6 +242,5 @@ class Contenders:
 
     def _place(self, backend: str) -> Row:
         shape = self.case.data.shape
-        device = "cpu" if self.device.name == "cpu" else "cuda"
         place = {"rows": shape.rows, "cols": shape.cols, "dtype": self.case.data.dtype}
-        return {**place, "device": device, "backend": backend}
+        return {**place, "device": self.device.name, "backend": backend}

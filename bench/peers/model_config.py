@@ -54,6 +54,7 @@ class Config:
     dropout: float
     deviation: float
     experts: Optional[Experts] = None
+    activation_options: Optional[Mapping[str, Any]] = None
 
     def __post_init__(self) -> None:
         require(self.activation in BY_NAME, f"activation '{self.activation}'; expected one of {', '.join(BY_NAME)}")
@@ -66,12 +67,17 @@ class Config:
         return BY_NAME[self.activation]
 
     @property
+    def scalars(self) -> dict[str, Any]:
+        """The activation's options, but for the values that its weights begin with."""
+        return {name: value for name, value in (self.activation_options or {}).items() if name != "init"}
+
+    @property
     def gated(self) -> bool:
         return self.row.inputs[0] == "gate"
 
     @property
     def has_coefficients(self) -> bool:
-        return "weight" in self.row.inputs
+        return len(self.row.parameters) > 0
 
 
 def read_config(file: str) -> Config:

@@ -8,10 +8,10 @@ from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_
 from functools import lru_cache
 from typing import Any, Callable, NamedTuple, Sequence
 
-ABI_VERSION = 4
+ABI_VERSION = 6
 MAX_RANK = 8
 MAX_SCALARS = 8
-DTYPES = ("f32", "f16", "bf16", "i32", "f8e4m3")
+DTYPES = ("f32", "f16", "bf16", "i32")
 """In the order of pc_dtype."""
 DEVICES = ("cpu", "cuda")
 

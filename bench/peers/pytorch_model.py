@@ -7,6 +7,7 @@ A block is h = x + o_proj(attention(rms(x))), y = h + ffn(rms(h)), as in LLaMA; 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Optional
 
 import torch
@@ -34,12 +35,18 @@ class Cache:
 
 
 class Coefficients(nn.Module):
-    """Of a polynomial activation, the highest power first."""
+    """What an activation learns, by its names."""
 
-    def __init__(self, order: int) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((order,), 1 / order))
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.first = {of["name"]: float(1 / config.order if of["first"] == "1 / order" else of["first"]) for of in config.row.parameters}
+        for of in config.row.parameters:
+            shape = [config.order if size == "order" else size for size in of["shape"]]
+            self.register_parameter(of["name"], nn.Parameter(torch.full(shape, self.first[of["name"]])))
+
+    def all(self) -> list[Tensor]:
+        """In the order of the activation's inputs."""
+        return [getattr(self, name) for name in self.first]
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
@@ -101,17 +108,17 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: Config, own_coefficients: bool) -> None:
         super().__init__()
-        self.formula = config.row.formula
+        self.formula = partial(config.row.formula, **config.scalars) if config.scalars else config.row.formula
         self.gate_proj = linear(config.width, config.hidden) if config.gated else None
         self.up_proj = linear(config.width, config.hidden)
         self.down_proj = linear(config.hidden, config.width)
-        self.activation = Coefficients(config.order) if own_coefficients and config.has_coefficients else None
+        self.activation = Coefficients(config) if own_coefficients and config.has_coefficients else None
 
     def forward(self, x: Tensor, shared: Optional[Coefficients] = None) -> Tensor:
         coefficients = self.activation or shared
         inputs = [self.up_proj(x)] if self.gate_proj is None else [self.gate_proj(x), self.up_proj(x)]
         if coefficients is not None:
-            inputs += [coefficients.weight, coefficients.bias]
+            inputs += coefficients.all()
         return self.down_proj(self.formula(*inputs))
 
 
@@ -124,7 +131,7 @@ class Mixture(nn.Module):
         self.settings = experts
         self.gate = linear(config.width, experts.count)
         self.experts = nn.ModuleList(FeedForward(config, own) for _ in range(experts.count))
-        self.activation = None if own or not config.has_coefficients else Coefficients(config.order)
+        self.activation = None if own or not config.has_coefficients else Coefficients(config)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The output, the load-balance loss and the z loss."""
@@ -242,8 +249,8 @@ class Transformer(nn.Module):
 
 @torch.no_grad()
 def initialise(model: Transformer, seed: int) -> None:
-    """Matrices normal, those that write to the residual stream smaller by √(2 layers); norms 1; a polynomial's weights
-    1 / order, and its bias 0."""
+    """Matrices normal, those that write to the residual stream smaller by √(2 layers); norms 1; an activation's parameters
+    what its row says."""
     config = model.config
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
@@ -252,6 +259,7 @@ def initialise(model: Transformer, seed: int) -> None:
             deviation = config.deviation / math.sqrt(2 * config.layers) if residual else config.deviation
             parameter.normal_(0, deviation, generator=generator)
         elif "activation" in name:
-            parameter.fill_(1 / config.order if name.endswith("weight") else 0)
+            owner, own = name.rsplit(".", 1)
+            parameter.fill_(model.get_submodule(owner).first[own])
         else:
             parameter.fill_(1)

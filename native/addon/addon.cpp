@@ -1,5 +1,5 @@
-// polycom.node: what needs an owner or a thread of its own, which koffi cannot give. Calls of ops stay in
-// koffi.
+// polycom.node: what needs an owner or a thread of its own, which koffi cannot give.
+// Calls of ops stay in koffi.
 #include <napi.h>
 
 #include "device_buffer.h"

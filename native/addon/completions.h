@@ -9,12 +9,12 @@
 
 namespace polycom {
 
-// Of one environment. Threads of a device may outlive it: they share the ownership of this, and find it
-// closed.
+// Of one environment. Threads of a device may outlive it:
+// they share the ownership of this, and find it closed.
 class completions : public std::enable_shared_from_this<completions> {
  public:
-  // A promise of the status with which the work queued so far ends; or the status of a failure to wait for
-  // it.
+  // A promise of the status with which the work queued so far ends;
+  // or the status of a failure to wait for it.
   Napi::Value wait(Napi::Env env, decltype(&pc_queue_notify) notify, pc_queue* queue);
 
  private:

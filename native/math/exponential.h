@@ -12,21 +12,26 @@ namespace polycom {
 
 PC_MATH float exponential(float x) { return expf(x); }
 
-#if !defined(__CUDACC__)
-// exp(r) for |r| <= ln 2 / 2; the polynomial is Cephes' expf.
+// exp(r) - 1 for |r| <= ln 2 / 2; the polynomial is Cephes' expf.
 template <class V>
-PC_MATH V exponential_near_zero(V r) {
+PC_MATH V exponential_less_one_near_zero(V r) {
   V p = zero_like(r) + 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  return (p * r) * r + r + 1.0f;
+  return (p * r) * r + r;
 }
 
-// exp(x) = 2^n exp(r), n = round(x / ln 2). 2^n is applied
-// in two halves, so that results fade through the subnormals to 0, and grow to infinity, where they should.
+#if !defined(__CUDACC__)
+template <class V>
+PC_MATH V exponential_near_zero(V r) {
+  return exponential_less_one_near_zero(r) + 1.0f;
+}
+
+// exp(x) = 2^n exp(r), n = round(x / ln 2). 2^n is applied in two halves, so that results fade through the
+// subnormals to 0, and grow to infinity, where they should.
 template <class V>
 PC_MATH V exponential(V x) {
   using word = decltype(x < x);  // a vector of int32_t
@@ -63,8 +68,8 @@ PC_MATH V vanishing_exponential(V x) {
 }
 #endif
 
-// a b - p, where p is a b rounded: what the rounding took. |a| and |b| well below the root of the largest
-// float.
+// a b - p, where p is a b rounded: what the rounding took.
+// |a| and |b| well below the root of the largest float.
 PC_MATH float product_error(float a, float b, float p) { return fmaf(a, b, -p); }
 
 #if !defined(__CUDACC__)
@@ -90,10 +95,75 @@ PC_MATH V exponential(V x, V rest) {
   return exponential(x) * (1.0f + rest);
 }
 
+// exp(x) and exp(x) - 1, each to its last digits.
+template <class V>
+struct exponential_pair {
+  V power, less_one;
+};
+
+// Both of x + rest, for x <= 0 and a rest so small that its square does not count.
+PC_MATH exponential_pair<float> exponentials(float x, float rest) {
+  const float power = expf(x), less_one = x > -0.35f ? exponential_less_one_near_zero(x) : power - 1.0f;
+  return {power + power * rest, less_one + power * rest};
+}
+
+#if !defined(__CUDACC__)
+template <class V>
+PC_MATH exponential_pair<V> exponentials(V x, V rest) {
+  using word = decltype(x < x);
+  constexpr float shift = 12582912.0f;
+  const V zero = zero_like(x);
+  x = x < zero - 104.0f ? zero - 104.0f : x;
+  const V shifted = x * 1.44269504088896341f + shift;
+  const V n = shifted - shift;
+  const V less_one = exponential_less_one_near_zero((x - n * 0.693359375f) + n * 2.12194440e-4f);
+  const word whole = (word)shifted - (word)(zero + shift);
+  const word half = whole >> 1;
+  const V scale = (V)((half + 127) << 23), more = (V)((whole - half + 127) << 23);
+  const V power = (less_one + 1.0f) * scale * more;
+  return {power + power * rest, less_one * scale * more + (scale * more - 1.0f) + power * rest};
+}
+#endif
+
 // The logistic function, 1 / (1 + exp(-x)).
 template <class V>
 PC_MATH V logistic(V x) {
   return reciprocal(1.0f + exponential(-x));
+}
+
+// exp(x) for results that are stored in 16 bits: on CUDA within 2^-21 + |x| 2^-23 of itself, by one instruction
+// that gives 0 for what would be subnormal.
+template <class V>
+PC_MATH V short_exponential(V x) {
+#if defined(__CUDA_ARCH__)
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x * 1.44269504088896341f));
+  return power;
+#else
+  return exponential(x);
+#endif
+}
+
+// 4 / (1 + e) likewise, for e from 0 to infinity: four times as much, for what was subnormal would be 0.
+template <class V>
+PC_MATH V four_shares(V e) {
+  return normal_reciprocal(e * 0.25f + 0.25f);
+}
+
+// The logistic functions of x and of -x, whose sum is 1, each to its last digits.
+template <class V>
+struct logistic_pair {
+  V rising, falling;
+};
+
+// Those of x + rest, as small as above. Beyond the limit, falling is no normal float; and CUDA's reciprocal of
+// what is larger would be 0.
+template <class V>
+PC_MATH logistic_pair<V> logistics(V x, V rest) {
+  const V zero = zero_like(x), most = zero + 87.3f;
+  const V e = exponential(x > most ? most : x, rest);
+  const V share = reciprocal(1.0f + e);
+  return {e * share, x > most ? zero : share};
 }
 
 // x limited to [-limit, limit]; a NaN stays one.

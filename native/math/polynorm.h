@@ -31,28 +31,22 @@ struct polynorm {
 
   template <class V>
   PC_MATH void add_moments(V x, V* sums) {
-    V square = x * x;
-    V power = square;
+    V power = x;
     for (int p = 0; p < R; ++p) {
-      sums[p] += power;
-      if (p + 1 < R) power = power * square;
-    }
-  }
-
-  // sums[p] += g x^p, p = 0..R.
-  template <class V>
-  PC_MATH void add_products(V x, V g, V* sums) {
-    V product = g;
-    for (int p = 0; p <= R; ++p) {
-      sums[p] += product;
-      if (p < R) product = product * x;
+      sums[p] += power * power;
+      power = power * x;
     }
   }
 
   template <class V>
   PC_MATH void add_moments_and_products(V x, V g, V* sums) {
-    add_moments(x, sums);
-    add_products(x, g, sums + R);
+    V power = x;
+    sums[R] += g;
+    for (int p = 0; p < R; ++p) {
+      sums[p] += power * power;
+      sums[R + 1 + p] += g * power;
+      power = power * x;
+    }
   }
 
   // T is float, or double for a row that leaves float's range.
@@ -95,29 +89,6 @@ struct polynorm {
   PC_MATH double scale_into_double(const D* means, D epsilon) {
     if (!(means[R - 1] <= D(1e30))) return 0x1p-64;
     return means[R - 1] + epsilon < D(1e-30) ? 0x1p64 : 1.0;
-  }
-
-  // Makes 0 of the products of terms whose moment is infinite: those vanish, whatever the product is. A NaN
-  // stays one by its moment. Whether there were any.
-  template <class D>
-  PC_MATH bool drop_vanished(const D* means, D* products) {
-    bool vanished = false;
-    for (int p = 1; p <= R; ++p) {
-      if (means[p - 1] - means[p - 1] == 0) continue;
-      products[p] = D(0);
-      vanished = true;
-    }
-    return vanished;
-  }
-
-  template <class T, class D>
-  PC_MATH backward_row<T> narrowed(const backward_row<D>& wide) {
-    backward_row<T> row;
-    for (int p = 0; p < R; ++p) {
-      row.slope[p] = T(wide.slope[p]);
-      row.k[p] = T(wide.k[p]);
-    }
-    return row;
   }
 
   // weight: highest power first. means[p-1] = mean(x^2p). Folded in D, kept in T.

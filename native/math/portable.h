@@ -43,30 +43,37 @@ PC_MATH double reciprocal_square_root(double x) {
 #endif
 }
 
-// 1 / x, on CUDA likewise.
+PC_MATH float square_root(float x) { return sqrtf(x); }
+#if !defined(__CUDACC__)
+template <class V>
+PC_MATH V square_root(V x) {
+  for (int lane = 0; lane < int(sizeof(V) / sizeof(x[0])); ++lane) x[lane] = sqrtf(x[lane]);
+  return x;
+}
+#endif
+
+// 1 / x, on CUDA likewise: within an ulp for every float, and subnormal where x is beyond 2^126 (__fdividef gives 0).
 template <class V>
 PC_MATH V reciprocal(V x) {
 #if defined(__CUDA_ARCH__)
-  return __fdividef(1.0f, x);
+  float inverse;
+  asm("rcp.approx.f32 %0, %1;" : "=f"(inverse) : "f"(x));
+  return inverse;
 #else
   return 1.0f / x;
 #endif
 }
 
-// What an element-wise formula without coefficients gives the kernels that it shares with those that have
-// some.
-struct without_coefficients {
-  static constexpr int coefficient_sums = 0;
-
-  struct coefficients {};
-
-  template <class T>
-  PC_MATH coefficients fold(const float*, float) {
-    return {};
-  }
-
-  template <class V>
-  PC_MATH void add_coefficient_sums(V, V, V*) {}
-};
+// The same, but 0 where that would be subnormal: one instruction.
+template <class V>
+PC_MATH V normal_reciprocal(V x) {
+#if defined(__CUDA_ARCH__)
+  float inverse;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(x));
+  return inverse;
+#else
+  return 1.0f / x;
+#endif
+}
 
 }  // namespace polycom

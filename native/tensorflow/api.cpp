@@ -1,12 +1,12 @@
 // Finds TensorFlow's C API in the process.
-#include "tensorflow/api.h"
+#include "api.h"
 
 #include <dlfcn.h>
 
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "runtime/error.h"
 
 namespace polycom {
 namespace tensorflow {

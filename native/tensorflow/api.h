@@ -1,6 +1,6 @@
 // The part of TensorFlow's C API that is used here (tensorflow/c: c_api.h, ops.h, kernels.h), as a table
-// filled by dlsym: their headers do not compile as C or pull in C++ ones, and a link would tie the library to
-// a TensorFlow.
+// filled by dlsym: their headers do not compile as C or pull in C++ ones,
+// and a link would tie the library to a TensorFlow.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -66,6 +66,7 @@ using delete_function = void (*)(void* kernel);
   X(void, GetInput, (TF_OpKernelContext*, int, TF_Tensor**, TF_Status*))                                    \
   X(TF_Tensor*, AllocateOutput,                                                                             \
     (TF_OpKernelContext*, int, int type, const int64_t* shape, int rank, size_t bytes, TF_Status*))         \
+  X(void, SetOutput, (TF_OpKernelContext*, int, const TF_Tensor*, TF_Status*))                              \
   X(TF_Tensor*, AllocateTemp,                                                                               \
     (TF_OpKernelContext*, int type, const int64_t* shape, int rank, allocator_attributes*, TF_Status*))     \
   X(int, TensorType, (const TF_Tensor*))                                                                    \
@@ -73,6 +74,7 @@ using delete_function = void (*)(void* kernel);
   X(int64_t, Dim, (const TF_Tensor*, int))                                                                  \
   X(void*, TensorData, (const TF_Tensor*))                                                                  \
   X(void, DeleteTensor, (TF_Tensor*))                                                                       \
+  X(void*, GetStream, (TF_OpKernelContext*, TF_Status*))                                                    \
   X(int, GetDeviceId, (TF_OpKernelContext*))
 
 struct api {

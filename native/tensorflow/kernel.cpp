@@ -2,12 +2,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#include <mutex>
+#include <algorithm>
 #include <new>
 #include <vector>
 
-#include "core/arguments.h"
-#include "tensorflow/op.h"
+#include "order.h"
+#include "runtime/arguments.h"
 
 namespace polycom {
 namespace tensorflow {
@@ -15,8 +15,6 @@ namespace tensorflow {
 std::array<std::atomic<op*>, max_ops> ops{};
 
 namespace {
-
-constexpr int max_devices = 64;
 
 // One op with one set of attribute values: TensorFlow makes one for each.
 struct kernel {
@@ -110,18 +108,6 @@ void destroy(void* made) { delete static_cast<kernel*>(made); }
 
 namespace {
 
-// The queue of a device, made when it is first needed. On the GPU a stream of our own.
-pc_status queue_of(pc_device device, int index, pc_queue** queue) {
-  static std::mutex making;
-  static pc_queue* made[2][max_devices] = {};
-  if (index < 0 || index >= max_devices) return fail(PC_NO_DEVICE, "tensorflow: device index %d", index);
-  std::lock_guard<std::mutex> lock(making);
-  pc_queue*& slot = made[device][index];
-  const pc_status status = slot == nullptr ? pc_queue_create(device, index, 0, &slot) : PC_OK;
-  *queue = slot;
-  return status;
-}
-
 // The views of a tensor of this shape: itself, or its halves.
 void view_as(const pc_tensor& whole, int count, pc_tensor* views) {
   views[0] = whole;
@@ -183,13 +169,24 @@ bool allocate_workspace(TF_OpKernelContext* context, TF_Tensor** held, pc_args* 
   return true;
 }
 
-// On the GPU TensorFlow's own stream is out of reach of its C API, and it is non-blocking: wait for
-// everything before, and for ours after. Always right; the faster ways come with the proof on a GPU.
-pc_status run_in_order(const op& of, pc_device device, int index, pc_queue* queue, const pc_args* args) {
-  if (device == PC_CPU) return of.run(queue, args);
-  if (pc_status status = pc_device_synchronize(PC_CUDA, index)) return status;
-  if (pc_status status = of.run(queue, args)) return status;
-  return pc_queue_synchronize(queue);
+// Inputs that were written in place become outputs. `inputs` are those of TensorFlow: of a list each of its tensors.
+bool give_what_was_written(TF_OpKernelContext* context, const op& of, TF_Tensor** inputs, int n_inputs,
+                           TF_Status* told) {
+  int index = 0;
+  for (const port& output : of.outputs) {
+    if (!output.in_place) {
+      ++index;
+      continue;
+    }
+    const auto is_it = [&](const port& input) { return input.name == output.name; };
+    const int first = int(std::find_if(of.inputs.begin(), of.inputs.end(), is_it) - of.inputs.begin());
+    const int past = output.list ? n_inputs : first + 1;
+    for (int i = first; i < past; ++i) {
+      tf.SetOutput(context, index++, inputs[i], told);
+      if (tf.GetCode(told) != TF_OK) return false;
+    }
+  }
+  return true;
 }
 
 bool run_kernel(pc_device device, const kernel& made, TF_OpKernelContext* context, TF_Status* told) {
@@ -210,22 +207,24 @@ bool run_kernel(pc_device device, const kernel& made, TF_OpKernelContext* contex
   args->n_scalars = int32_t(of.scalars.size());
   memcpy(args->scalars, made.scalars, sizeof made.scalars);
   const int index = device == PC_CPU ? 0 : tf.GetDeviceId(context);
-  pc_queue* queue = nullptr;
-  if (!passed(queue_of(device, index, &queue), told)) return false;
+  place at;
+  if (!passed(find_place(context, device, index, &at), told)) return false;
   TF_Tensor** slot = room.held();
   pc_tensor* views = tensors(args);
   for (int i = 0; i < n_ports; ++i) {
     if (!read_input(context, of, i, slot++, views, told)) return false;
     views += of.has_list() ? 1 : of.inputs[size_t(i)].views;
   }
-  if (!passed(of.plan(queue, args), told)) return false;
+  if (!passed(of.plan(at.queue, args), told)) return false;
   for (int i = 0; i < int(of.outputs.size()); ++i) {
+    if (of.outputs[size_t(i)].in_place) continue;
     const int count = of.outputs[size_t(i)].views;
     if (!allocate_output(context, i, count, slot++, views, told)) return false;
     views += count;
   }
   if (!allocate_workspace(context, &room.workspace, args, told)) return false;
-  return passed(run_in_order(of, device, index, queue, args), told);
+  return passed(run_in_order(of, at, args), told) &&
+         give_what_was_written(context, of, room.held(), n_ports, told);
 }
 
 void compute_on(pc_device device, void* made, TF_OpKernelContext* context) {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "api.h"
 #include "polycom_tensorflow.h"
-#include "tensorflow/api.h"
 
 namespace polycom {
 namespace tensorflow {
@@ -18,11 +18,13 @@ constexpr int max_ops = 256;
 struct port {
   std::string name;
   int views;
-  bool integer;  // int32, else float
-  bool list;     // any number of tensors: the last input may be one
+  bool integer;   // int32, else float
+  bool list;      // any number of tensors: the last input may be one
+  bool in_place;  // an output that is the input of its name, which the op has written: the same memory
 
   bool operator==(const port& other) const {
-    return name == other.name && views == other.views && integer == other.integer && list == other.list;
+    return name == other.name && views == other.views && integer == other.integer && list == other.list &&
+           in_place == other.in_place;
   }
 };
 
@@ -40,9 +42,10 @@ struct scalar {
   }
 };
 
+// How many tensors of ours they are; those in place are inputs.
 inline int count_views(const std::vector<port>& ports) {
   int count = 0;
-  for (const port& p : ports) count += p.views;
+  for (const port& p : ports) count += p.in_place ? 0 : p.views;
   return count;
 }
 

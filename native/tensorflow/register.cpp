@@ -9,14 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
-#include "tensorflow/op.h"
+#include "op.h"
+#include "runtime/error.h"
 
 namespace polycom {
 namespace tensorflow {
 namespace {
 
 int n_ops = 0;
+bool on_gpu = false;
 std::mutex registering;
 
 std::vector<std::string> split(const char* names) {
@@ -31,11 +32,14 @@ std::vector<std::string> split(const char* names) {
   return parts;
 }
 
-// "gate+up" becomes the port gate_up, of two views; "ids:i32" holds whole numbers; "tensors*" is a list.
+// "gate+up" becomes the port gate_up, of two views; "ids:i32" holds whole numbers; "tensors*" is a list; "=cache" is
+// the input of that name again.
 std::vector<port> ports(const char* names) {
   const std::string integer = ":i32";
   std::vector<port> made;
   for (std::string& name : split(names)) {
+    const bool in_place = !name.empty() && name.front() == '=';
+    if (in_place) name.erase(0, 1);
     const bool is_list = !name.empty() && name.back() == '*';
     if (is_list) name.pop_back();
     const bool is_integer = name.size() > integer.size() &&
@@ -43,7 +47,7 @@ std::vector<port> ports(const char* names) {
     if (is_integer) name.resize(name.size() - integer.size());
     const size_t plus = name.find('+');
     if (plus != std::string::npos) name[plus] = '_';
-    made.push_back({name, plus == std::string::npos ? 1 : 2, is_integer, is_list});
+    made.push_back({name, plus == std::string::npos ? 1 : 2, is_integer, is_list, in_place});
   }
   return made;
 }
@@ -73,6 +77,9 @@ std::string type_of(const port& p) {
   return p.list ? std::string(": ") + count_attribute + " * " + type : ": " + type;
 }
 
+// TensorFlow wants each name once.
+std::string tensorflow_name(const port& p) { return p.in_place ? p.name + "_written" : p.name; }
+
 pc_status define(const op& made, int index, TF_Status* status) {
   TF_OpDefinitionBuilder* builder = tf.NewOpDefinitionBuilder(made.name.c_str());
   const std::string mark = std::string(index_attribute) + ": int = " + std::to_string(index);
@@ -85,7 +92,7 @@ pc_status define(const op& made, int index, TF_Status* status) {
   for (const port& input : made.inputs)
     tf.OpDefinitionBuilderAddInput(builder, (input.name + type_of(input)).c_str());
   for (const port& output : made.outputs)
-    tf.OpDefinitionBuilderAddOutput(builder, (output.name + type_of(output)).c_str());
+    tf.OpDefinitionBuilderAddOutput(builder, (tensorflow_name(output) + type_of(output)).c_str());
   tf.RegisterOpDefinition(builder, status);  // takes the builder
   if (tf.GetCode(status) == TF_OK) return PC_OK;
   return fail(PC_INVALID_ARGUMENT, "tensorflow: cannot define %s: %s", made.name.c_str(), tf.Message(status));
@@ -118,7 +125,7 @@ pc_status check_names(const op& described) {
   std::vector<std::string> names = {index_attribute};
   for (const scalar& s : described.scalars) names.push_back(s.name);
   for (const auto* ports : {&described.inputs, &described.outputs}) {
-    for (const port& p : *ports) names.push_back(p.name);
+    for (const port& p : *ports) names.push_back(tensorflow_name(p));
   }
   std::sort(names.begin(), names.end());
   for (size_t i = 0; i < names.size(); ++i) {
@@ -145,8 +152,31 @@ pc_status check_lists(const op& described) {
                   described.name.c_str(), p.name.c_str());
   }
   for (const port& p : described.outputs) {
-    if (p.list)
+    if (p.list && !p.in_place)
       return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s gives a list '%s'; expected none",
+                  described.name.c_str(), p.name.c_str());
+  }
+  return PC_OK;
+}
+
+// What is written in place is an input, of floats.
+pc_status check_in_place(const op& described) {
+  for (const port& p : described.inputs) {
+    if (p.in_place)
+      return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s has an input '=%s'; expected no '='",
+                  described.name.c_str(), p.name.c_str());
+  }
+  for (const port& p : described.outputs) {
+    const auto is_it = [&](const port& input) {
+      return input.name == p.name && input.list == p.list && input.views == p.views && !input.integer;
+    };
+    if (!p.in_place) continue;
+    if (!std::any_of(described.inputs.begin(), described.inputs.end(), is_it))
+      return fail(PC_INVALID_ARGUMENT,
+                  "tensorflow_register: %s gives '=%s', which is none of its inputs of floats",
+                  described.name.c_str(), p.name.c_str());
+    if (p.list && &p != &described.outputs.back())
+      return fail(PC_INVALID_ARGUMENT, "tensorflow_register: %s gives a list '=%s'; expected it last",
                   described.name.c_str(), p.name.c_str());
   }
   return PC_OK;
@@ -166,11 +196,7 @@ pc_status give_to_tensorflow(const op& made, int index) {
   status_holder status;
   if (pc_status failed = define(made, index, status.value)) return failed;
   if (pc_status failed = add_kernel(made, "CPU", compute_on_cpu, status.value)) return failed;
-#if defined(PC_HAVE_CUDA)
-  return add_kernel(made, "GPU", compute_on_gpu, status.value);
-#else
-  return PC_OK;
-#endif
+  return on_gpu ? add_kernel(made, "GPU", compute_on_gpu, status.value) : PC_OK;
 }
 
 pc_status register_op(const op& described) {
@@ -180,6 +206,7 @@ pc_status register_op(const op& described) {
   }
   if (pc_status status = check_names(described)) return status;
   if (pc_status status = check_lists(described)) return status;
+  if (pc_status status = check_in_place(described)) return status;
   for (int i = 0; i < n_ops; ++i) {
     const op* known = ops[size_t(i)].load();
     if (known->name != described.name) continue;
@@ -220,6 +247,17 @@ pc_status pc_tensorflow_attach(const char* libraries) {
   } catch (const std::bad_alloc&) {
     return fail(PC_OUT_OF_MEMORY, "tensorflow_attach: no memory for the libraries' names");
   }
+}
+
+pc_status pc_tensorflow_use_gpu() {
+  // At least one: a count of none is to be told as what keeps them away.
+  const int32_t count = std::max(pc_device_count(PC_CUDA), 1);
+  for (int32_t i = 0; i < count; ++i) {
+    if (pc_status status = pc_device_check(PC_CUDA, i)) return status;
+  }
+  std::lock_guard<std::mutex> lock(registering);
+  on_gpu = true;
+  return PC_OK;
 }
 
 pc_status pc_tensorflow_register(const char* name, pc_run_function run, pc_plan_function plan,

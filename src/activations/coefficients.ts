@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../errors.js';
+import { checkField, type Field, whole } from '../common/fields.js';
 import { asTensor, type Input, invalid } from '../op/check.js';
+import type { Op } from '../op/types.js';
 
 /** A polynomial's coefficients: `weight` of shape [order], highest power first, and the scalar `bias`. */
 export interface PolyComCoefficients {
@@ -8,8 +9,16 @@ export interface PolyComCoefficients {
   readonly bias: tf.Scalar;
 }
 
+/** The parameters of a polynomial, in the order of the inputs of its ops. */
+export const polynomialParameters: Op['parameters'] = {
+  weight: { shape: ['order'], first: '1 / order', tried: [0.4, -0.3, 0.7, 0.2] },
+  bias: { shape: [], first: 0, tried: [0.1] },
+};
+
 /** The highest order of a polynomial: that of the kernels. */
 export const MAX_ORDER = 4;
+/** What an order must be. */
+export const ORDER: Field = whole(1, MAX_ORDER);
 const PAPER_ORDER = 3;
 
 /**
@@ -20,13 +29,8 @@ const PAPER_ORDER = 3;
  * @throws {PolycomError} `INVALID_ARGUMENT` for another order
  */
 export function polyComCoefficients(order: number = PAPER_ORDER): PolyComCoefficients {
-  if (Number.isInteger(order) && order >= 1 && order <= MAX_ORDER) {
-    return { weight: tf.fill([order], 1 / order), bias: tf.scalar(0) };
-  }
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `order is ${order}; expected a whole number from 1 to ${MAX_ORDER}`,
-  );
+  checkField(undefined, 'order', order, ORDER);
+  return { weight: tf.fill([order], 1 / order), bias: tf.scalar(0) };
 }
 
 /** The weight and the bias as float32 tensors of their shapes, for an op with these other tensors. */

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { asTensor, checkChoice, type Input } from '../op/check.js';
-import { elementwiseReference } from '../op/reference.js';
-import { runOp } from '../op/run.js';
-import type { FusedOp, Scalars } from '../op/types.js';
-import { checkNames, type Names } from '../options.js';
+import { activation, elementwise } from '../op/activation.js';
+import { callOp } from '../op/call.js';
+import type { Input } from '../op/check.js';
+import type { Op, Scalars } from '../op/types.js';
 import { erfc } from './erf.js';
 import { logistic } from './silu.js';
 
@@ -41,28 +40,21 @@ function composed([x]: readonly tf.Tensor[], { approximate }: Scalars): tf.Tenso
 }
 
 /** The table's row of GELU. */
-export const geluRow: FusedOp<'gelu'> = {
+export const geluRow: Op<'gelu'> = activation({
   name: 'gelu',
   kernelName: 'Gelu',
-  inputs: ['x'],
-  scalars: ['approximate'],
-  reference: elementwiseReference((x, scalars) => x * share(x, scalars), slope),
+  label: 'GELU',
+  source: 'arXiv 1606.08415',
+  torch: 'F.gelu(x, approximate=approximate)',
+  scalars: { approximate: { default: 0, also: [TANH], choices: APPROXIMATIONS } },
+  reference: elementwise((x, scalars) => x * share(x, scalars), slope),
   composed,
-};
+});
 
 /** What GELU may be told. */
 export interface GeluOptions {
   /** `none`, the exact one, by default. */
   readonly approximate?: GeluApproximation;
-}
-
-const OPTIONS: Names<GeluOptions> = { approximate: true };
-
-/** The options as the op's scalars. */
-export function geluScalars(op: string, options: GeluOptions): Scalars {
-  checkNames(op, options, OPTIONS);
-  const { approximate = 'none' } = options;
-  return { approximate: checkChoice(op, 'approximate', approximate, APPROXIMATIONS) };
 }
 
 /**
@@ -73,6 +65,5 @@ export function geluScalars(op: string, options: GeluOptions): Scalars {
  * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype
  */
 export function gelu<T extends tf.Tensor>(x: T | Input, options: GeluOptions = {}): T {
-  const scalars = geluScalars('gelu', options);
-  return tf.tidy('gelu', () => runOp<T>(geluRow, [asTensor('gelu', 'x', x)], scalars));
+  return callOp('gelu', geluRow, { x }, options);
 }

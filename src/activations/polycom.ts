@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../errors.js';
-import { asTensor, checkEpsilon, type Input, invalid } from '../op/check.js';
-import { checkNames, type Names } from '../options.js';
+import { invalidArgument } from '../common/errors.js';
+import { checkNames, type Names } from '../common/options.js';
+import { asTensor, type Input, invalid } from '../op/check.js';
+import { scalarsFrom } from '../op/options.js';
 import { coefficientInputs } from './coefficients.js';
 import { type ElementwiseInner, inners } from './inner.js';
 import { polynomialOf, powers, typeOne, typeTwo } from './polynomial.js';
-import { type Norm, type PolyNormOptions, polyNorm, polyNormScalars } from './polynorm.js';
+import { type Norm, type PolyNormOptions, polyNorm, polynormRow } from './polynorm.js';
 import { polyRelu } from './polyrelu.js';
 
 /** The inner functions ρ that {@link polyCom} knows by name. */
@@ -94,7 +95,7 @@ export function polyReluNorm<T extends tf.Tensor>(
   bias: Input,
   options: PolyNormOptions = {},
 ): T {
-  polyNormScalars('polyReluNorm', options); // for errors that name this op
+  scalarsFrom('polyReluNorm', polynormRow, options); // for errors that name this op
   return tf.tidy('polyReluNorm', () => {
     const [tensor, a, b] = coefficientInputs('polyReluNorm', x, weight, bias);
     checkRank('polyReluNorm', tensor!);
@@ -106,13 +107,13 @@ const OPTIONS: Names<PolyComOptions> = { inner: true, type: true, slope: true, e
 
 function checkOptions(options: PolyComOptions): PolyComOptions {
   const fail = (message: string): never => {
-    throw new PolycomError('INVALID_ARGUMENT', message, { op: 'polyCom' });
+    throw invalidArgument(message, { op: 'polyCom' });
   };
   if (options == null) return fail('options are missing; expected { inner, type }');
   checkNames('polyCom', options, OPTIONS);
   const { inner, type, slope, epsilon } = options;
   if (type !== 'I' && type !== 'II') fail(`type is ${String(type)}; expected 'I' or 'II'`);
-  if (epsilon !== undefined) checkEpsilon('polyCom', epsilon);
+  scalarsFrom('polyCom', polynormRow, { epsilon });
   if (typeof inner !== 'function') {
     const names = [...Object.keys(inners), 'rms', 'l2'];
     if (!names.includes(inner)) {
@@ -168,7 +169,7 @@ function composeUser(
   const inner = (u: tf.Tensor): tf.Tensor => {
     const y: unknown = f(u);
     if (!(y instanceof tf.Tensor)) {
-      throw new PolycomError('INVALID_ARGUMENT', 'inner returns no tensor', { op: 'polyCom' });
+      throw invalidArgument('inner returns no tensor', { op: 'polyCom' });
     }
     const same = y.dtype === 'float32' && tf.util.arraysEqual(y.shape, u.shape);
     if (!same) throw invalid('polyCom', "inner must return float32 of its input's shape", { x: u, inner: y });

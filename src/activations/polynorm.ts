@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkChoice, checkEpsilon, type Input, invalid } from '../op/check.js';
-import { Sums } from '../op/reference.js';
+import { activation } from '../op/activation.js';
+import { type Input, invalid } from '../op/check.js';
+import { scalarsFrom } from '../op/options.js';
 import { runOp } from '../op/run.js';
-import type { FusedOp, Reference, Scalars } from '../op/types.js';
-import { checkNames, type Names } from '../options.js';
-import { ascending, coefficientInputs } from './coefficients.js';
+import { Sums } from '../op/sums.js';
+import type { Op, Reference, Scalars, Values } from '../op/types.js';
+import { ascending, coefficientInputs, polynomialParameters } from './coefficients.js';
 
 /** How PolyNorm normalises a power: by its root mean square (the official code), or by its L2 norm (the paper's Eq. 3). */
 export type Norm = 'rms' | 'l2';
@@ -15,28 +16,29 @@ const L2 = NORMS.indexOf('l2');
 
 // y = b + Σ_p a_p n_p, n_p = x^p r_p, r_p = (mean(x^2p) + ε)^-1/2, or with a sum for the mean; weight = [a_R .. a_1].
 const reference: Reference = {
-  forward({ cols, scalars, tensors: { x, weight, bias } }) {
-    const y = new Sums(x!.length);
-    for (const { from, row } of rowsOf(x!, cols)) {
-      const powers = normalisedPowers(row, weight!, scalars);
+  forward({ x, weight, bias }, scalars) {
+    const y = new Sums(x!.values.length);
+    for (const { from, row } of rowsOf(x!)) {
+      const powers = normalisedPowers(row, weight!.values, scalars);
       for (const [j, xj] of row.entries()) {
-        y.add(from + j, bias![0]!);
+        y.add(from + j, bias!.values[0]!);
         for (const { p, a, r } of powers) y.add(from + j, a * r * xj ** p);
       }
     }
-    return y;
+    return [y];
   },
   // dx = Σ_p p a_p r_p x^(p-1) (g - n_p r_p S_p / H), S_p = Σ_k g_k x_k^p; da_p = Σ_rows r_p S_p; db = Σ g. L2: H is 1.
-  backward({ cols, scalars, tensors: { x, weight } }, dy) {
-    const count = countOf(cols, scalars);
-    const [dx, dweight, dbias] = [new Sums(x!.length), new Sums(weight!.length), new Sums(1)];
-    for (const { from, row } of rowsOf(x!, cols)) {
-      const g = dy.subarray(from, from + cols);
+  backward({ x, weight }, [dy], scalars) {
+    const { values: coefficients } = weight!;
+    const [dx, dweight, dbias] = [new Sums(x!.values.length), new Sums(coefficients.length), new Sums(1)];
+    for (const { from, row } of rowsOf(x!)) {
+      const count = countOf(row.length, scalars);
+      const g = dy!.subarray(from, from + row.length);
       for (const gk of g) dbias.add(0, gk);
-      for (const { p, a, r } of normalisedPowers(row, weight!, scalars)) {
+      for (const { p, a, r } of normalisedPowers(row, coefficients, scalars)) {
         const s = new Sums(1);
         for (const [k, xk] of row.entries()) s.add(0, r * g[k]! * xk ** p);
-        dweight.add(weight!.length - p, s.value[0]!, s.terms[0]!);
+        dweight.add(coefficients.length - p, s.value[0]!, s.terms[0]!);
         for (const [j, xj] of row.entries()) {
           const slope = p * a * r * xj ** (p - 1);
           const share = (r * xj ** p) / count;
@@ -49,8 +51,11 @@ const reference: Reference = {
   },
 };
 
-function* rowsOf(x: Float64Array, cols: number): Generator<{ from: number; row: Float64Array }> {
-  for (let from = 0; from < x.length; from += cols) yield { from, row: x.subarray(from, from + cols) };
+function* rowsOf({ shape, values }: Values): Generator<{ from: number; row: Float64Array }> {
+  const cols = shape.at(-1)!;
+  for (let from = 0; from < values.length; from += cols) {
+    yield { from, row: values.subarray(from, from + cols) };
+  }
 }
 
 /** What a row's sums are divided by. */
@@ -107,15 +112,29 @@ function root(square: tf.Tensor, epsilon: tf.Tensor | number): tf.Tensor {
   return tf.sqrt(tf.maximum(tf.add(square, epsilon), 1e-37));
 }
 
+const TORCH = `
+y = 0
+for a, power in zip(weight, powers(x, len(weight))):
+    square = power.square()
+    size = square.sum(-1, keepdim=True) if norm == "l2" else square.mean(-1, keepdim=True)
+    y = y + a * (power * torch.rsqrt(size + epsilon))
+return y + bias`;
+
 /** The table's row of PolyNorm. */
-export const polynormRow: FusedOp<'polynorm'> = {
+export const polynormRow: Op<'polynorm'> = activation({
   name: 'polynorm',
   kernelName: 'PolyNorm',
-  inputs: ['x', 'weight', 'bias'],
-  scalars: ['epsilon', 'norm'],
+  label: 'PolyNorm',
+  source: 'arXiv 2411.03884',
+  torch: TORCH,
+  parameters: polynomialParameters,
+  scalars: {
+    epsilon: { default: 1e-6, also: [0], range: 'not negative' },
+    norm: { default: 0, also: [L2], choices: NORMS },
+  },
   reference,
   composed,
-};
+});
 
 /** What PolyNorm may be told. */
 export interface PolyNormOptions {
@@ -123,16 +142,6 @@ export interface PolyNormOptions {
   readonly epsilon?: number;
   /** `rms` by default. */
   readonly norm?: Norm;
-}
-
-const OPTIONS: Names<PolyNormOptions> = { epsilon: true, norm: true };
-
-/** The options as the op's scalars. */
-export function polyNormScalars(op: string, options: PolyNormOptions): Scalars {
-  checkNames(op, options, OPTIONS);
-  const { epsilon = 1e-6, norm = 'rms' } = options;
-  checkEpsilon(op, epsilon);
-  return { epsilon, norm: checkChoice(op, 'norm', norm, NORMS) };
 }
 
 /**
@@ -151,7 +160,7 @@ export function polyNorm<T extends tf.Tensor>(
   bias: Input,
   options: PolyNormOptions = {},
 ): T {
-  const scalars = polyNormScalars('polyNorm', options);
+  const scalars = scalarsFrom('polyNorm', polynormRow, options);
   return tf.tidy('polyNorm', () => {
     const inputs = coefficientInputs('polyNorm', x, weight, bias);
     if (inputs[0]!.rank === 0)

@@ -1,34 +1,43 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { activation } from '../op/activation.js';
 import type { Input } from '../op/check.js';
-import { Sums } from '../op/reference.js';
 import { runOp } from '../op/run.js';
-import type { FusedOp, Reference } from '../op/types.js';
-import { ascending, coefficientInputs } from './coefficients.js';
+import { Sums } from '../op/sums.js';
+import type { Op, Reference } from '../op/types.js';
+import { ascending, coefficientInputs, polynomialParameters } from './coefficients.js';
 
-// y = b + Σ_p a_p s^p, s = max(x, 0); weight = [a_R .. a_1].
+// y = b + Σ_p a_p s^p, s = max(x, 0); weight = [a_R .. a_1]. By Horner's rule infinity gives the leading term's, where
+// the sum of the terms may be ∞ - ∞.
 const reference: Reference = {
-  forward({ tensors: { x, weight, bias } }) {
-    const y = new Sums(x!.length);
-    for (const [j, xj] of x!.entries()) {
-      y.add(j, bias![0]!);
-      for (const [i, a] of weight!.entries()) y.add(j, a * Math.max(xj, 0) ** (weight!.length - i));
+  forward({ x, weight, bias }) {
+    const y = new Sums(x!.values.length);
+    const coefficients = [...weight!.values, bias!.values[0]!];
+    const sizes = coefficients.map(Math.abs);
+    for (const [j, xj] of x!.values.entries()) {
+      const s = Math.max(xj, 0);
+      y.add(j, horner(coefficients, s), horner(sizes, s));
     }
-    return y;
+    return [y];
   },
   // dx = g Σ_p p a_p s^(p-1) where x > 0; da_p = Σ g s^p; db = Σ g.
-  backward({ tensors: { x, weight } }, dy) {
-    const [dx, dweight, dbias] = [new Sums(x!.length), new Sums(weight!.length), new Sums(1)];
-    for (const [j, xj] of x!.entries()) {
-      dbias.add(0, dy[j]!);
-      for (const [i, a] of weight!.entries()) {
-        const p = weight!.length - i;
-        if (!(xj <= 0)) dx.add(j, dy[j]! * p * a * xj ** (p - 1));
-        dweight.add(i, dy[j]! * Math.max(xj, 0) ** p);
-      }
+  backward({ x, weight }, [dy]) {
+    const { values: a } = weight!;
+    const [dx, dweight, dbias] = [new Sums(x!.values.length), new Sums(a.length), new Sums(1)];
+    const slopes = a.map((ai, i) => (a.length - i) * ai);
+    for (const [j, xj] of x!.values.entries()) {
+      const g = dy![j]!;
+      dbias.add(0, g);
+      if (!(xj <= 0)) dx.add(j, g * horner(slopes, xj), Math.abs(g * horner(slopes.map(Math.abs), xj)));
+      for (const i of a.keys()) dweight.add(i, g * Math.max(xj, 0) ** (a.length - i));
     }
     return [dx, dweight, dbias];
   },
 };
+
+/** The polynomial of these coefficients, highest power first. */
+function horner(coefficients: ArrayLike<number>, s: number): number {
+  return Array.from(coefficients).reduce((sum, a) => sum * s + a);
+}
 
 function composed([x, weight, bias]: readonly tf.Tensor[]): tf.Tensor {
   const s = tf.relu(x!);
@@ -36,15 +45,19 @@ function composed([x, weight, bias]: readonly tf.Tensor[]): tf.Tensor {
   return tf.add(tf.mul(polynomial, s), tf.reshape(bias!, []));
 }
 
+const TORCH = 'sum(a * power for a, power in zip(weight, powers(torch.relu(x), len(weight)))) + bias';
+
 /** The table's row of PolyReLU. */
-export const polyreluRow: FusedOp<'polyrelu'> = {
+export const polyreluRow: Op<'polyrelu'> = activation({
   name: 'polyrelu',
   kernelName: 'PolyRelu',
-  inputs: ['x', 'weight', 'bias'],
-  scalars: [],
+  label: 'PolyReLU',
+  source: 'arXiv 2411.03884',
+  torch: TORCH,
+  parameters: polynomialParameters,
   reference,
   composed,
-};
+});
 
 /**
  * PolyReLU (arXiv 2411.03884): y = b + Σ_p a_p max(x, 0)^p, element by element. One fused kernel forward and one
@@ -57,5 +70,5 @@ export const polyreluRow: FusedOp<'polyrelu'> = {
  * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype or shape
  */
 export function polyRelu<T extends tf.Tensor>(x: T | tf.TensorLike, weight: Input, bias: Input): T {
-  return tf.tidy('polyRelu', () => runOp<T>(polyreluRow, coefficientInputs('polyRelu', x, weight, bias), {}));
+  return tf.tidy('polyRelu', () => runOp<T>(polyreluRow, coefficientInputs('polyRelu', x, weight, bias)));
 }

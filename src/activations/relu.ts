@@ -1,22 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { asTensor, type Input } from '../op/check.js';
-import { elementwiseReference } from '../op/reference.js';
-import { runOp } from '../op/run.js';
-import type { FusedOp } from '../op/types.js';
+import { activation, elementwise } from '../op/activation.js';
+import { callOp } from '../op/call.js';
+import type { Input } from '../op/check.js';
+import type { Op } from '../op/types.js';
 
 /** The table's row of ReLU. */
-export const reluRow: FusedOp<'relu'> = {
+export const reluRow: Op<'relu'> = activation({
   name: 'relu',
   kernelName: 'FusedRelu', // tfjs has a kernel 'Relu'
-  inputs: ['x'],
-  scalars: [],
+  label: 'ReLU',
+  source: 'https://www.cs.toronto.edu/~fritz/absps/reluICML.pdf',
+  torch: 'torch.relu(x)',
   // y = max(x, 0); dx = 0 where x <= 0, else g.
-  reference: elementwiseReference(
+  reference: elementwise(
     (x) => Math.max(x, 0),
-    (x) => [x <= 0 ? 0 : 1],
+    (x) => (x <= 0 ? [] : [1]),
   ),
   composed: ([x]) => tf.relu(x!),
-};
+});
 
 /**
  * ReLU: y = max(x, 0).
@@ -26,5 +27,5 @@ export const reluRow: FusedOp<'relu'> = {
  * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype
  */
 export function relu<T extends tf.Tensor>(x: T | Input): T {
-  return tf.tidy('relu', () => runOp<T>(reluRow, [asTensor('relu', 'x', x)], {}));
+  return callOp('relu', reluRow, { x });
 }

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { asTensor, type Input } from '../op/check.js';
-import { elementwiseReference } from '../op/reference.js';
-import { runOp } from '../op/run.js';
-import type { FusedOp } from '../op/types.js';
+import { activation, elementwise } from '../op/activation.js';
+import { callOp } from '../op/call.js';
+import type { Input } from '../op/check.js';
+import type { Op } from '../op/types.js';
 
 /** 1 / (1 + e^-x). */
 export function logistic(x: number): number {
@@ -10,18 +10,19 @@ export function logistic(x: number): number {
 }
 
 /** The table's row of SiLU. */
-export const siluRow: FusedOp<'silu'> = {
+export const siluRow: Op<'silu'> = activation({
   name: 'silu',
   kernelName: 'Silu',
-  inputs: ['x'],
-  scalars: [],
+  label: 'SiLU',
+  source: 'arXiv 1702.03118',
+  torch: 'F.silu(x)',
   // y = x s, s = 1 / (1 + e^-x); dx = g s (1 + x (1 - s)).
-  reference: elementwiseReference(
+  reference: elementwise(
     (x) => x * logistic(x),
     (x) => [logistic(x), x * logistic(x) * logistic(-x)],
   ),
   composed: ([x]) => tf.mul(x!, tf.sigmoid(x!)),
-};
+});
 
 /**
  * SiLU, or Swish (Elfwing et al. 2017, arXiv 1702.03118): y = x / (1 + e^-x).
@@ -31,5 +32,5 @@ export const siluRow: FusedOp<'silu'> = {
  * @throws {PolycomError} `INVALID_ARGUMENT` for another dtype
  */
 export function silu<T extends tf.Tensor>(x: T | Input): T {
-  return tf.tidy('silu', () => runOp<T>(siluRow, [asTensor('silu', 'x', x)], {}));
+  return callOp('silu', siluRow, { x });
 }

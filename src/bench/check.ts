@@ -1,10 +1,18 @@
 import { ITEM_BYTES, rounded, type Stored, sizeOf } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
 import { BOUND, ROUNDING } from '../op/compare.js';
-import type { Sums } from '../op/reference.js';
-import type { FusedOp } from '../op/types.js';
-import type { BenchData, Values } from './data.js';
-import type { BenchPass } from './types.js';
+import type { Sums } from '../op/sums.js';
+import { type Op, type Scalars, scalarsOf, type ValuesByName } from '../op/types.js';
+import type { BenchData, BenchTensor } from './data.js';
+import type { OpPass } from './types.js';
+
+/** What joins the traffic of two passes, one after the other. */
+const THEN = ' + ';
+
+/** The traffic of each pass that a row's is of. */
+export function passesOfTraffic(traffic: string | undefined): string[] {
+  return traffic?.split(THEN) ?? [];
+}
 
 /** How far a kernel's result may lie from the f64 reference, as a share of the norm of the absolute terms. */
 export const FUSED_BOUND: number = BOUND;
@@ -12,7 +20,7 @@ export const FUSED_BOUND: number = BOUND;
 export const COMPOSED_BOUND = 1e-4;
 
 /** What the benchmark needs of an op to give it inputs and to check it. */
-export type Checked = Pick<FusedOp, 'name' | 'inputs' | 'scalars' | 'reference'>;
+export type Checked = Pick<Op, 'name' | 'inputs' | 'parameters' | 'scalars' | 'packed' | 'reference'>;
 
 /** What an output should be. */
 export interface Expected {
@@ -34,21 +42,21 @@ export class OpCase {
   }
 
   /** In the order of the op. */
-  get inputs(): Values[] {
-    return this.op.inputs.map((name) => this.data.input(name));
+  get inputs(): BenchTensor[] {
+    return this.op.inputs.map((name) => this.data.input(this.op, name));
   }
 
   /** The gradient of the output, which may be narrower than the input. */
-  get dy(): Values {
+  get dy(): BenchTensor {
     return this.data.matrix('dy', this.#outputCols());
   }
 
-  get scalars(): Record<string, number> {
-    return this.data.scalars(this.op.scalars);
+  get scalars(): Scalars {
+    return scalarsOf(this.op);
   }
 
   /** What a pass gives: y; or, if it has a backward, the gradient of every input. */
-  expected(pass: Exclude<BenchPass, 'copy'>): readonly Expected[] {
+  expected(pass: OpPass): readonly Expected[] {
     const direction = pass === 'forward' ? 'forward' : 'backward';
     let expected = this.#expected.get(direction);
     if (expected === undefined) {
@@ -59,33 +67,44 @@ export class OpCase {
   }
 
   /** The bytes that a pass cannot avoid moving: each of its inputs and outputs once. */
-  bytes(pass: Exclude<BenchPass, 'copy'>): number {
+  bytes(pass: OpPass): number {
     const inputs = this.inputs.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
     const y = bytesOf(this.dy);
     return { forward: inputs + y, backward: 2 * inputs + y, forward_backward: 3 * inputs + 2 * y }[pass];
   }
 
+  /** The matrices that a pass reads and writes, as a row's `traffic` has them. */
+  traffic(pass: OpPass): string {
+    const matrix = bytesOf({ shape: [this.data.shape.rows, this.data.shape.cols], dtype: this.data.dtype });
+    const inputs = this.inputs.filter((_, i) => this.op.parameters[this.op.inputs[i]!] === undefined);
+    const [read, y] = [
+      inputs.reduce((sum, tensor) => sum + bytesOf(tensor), 0) / matrix,
+      bytesOf(this.dy) / matrix,
+    ];
+    const [forward, backward] = [`${read}:${y}`, `${read + y}:${read}`];
+    return { forward, backward, forward_backward: [forward, backward].join(THEN) }[pass];
+  }
+
   #forward(): Expected[] {
     const { data, op } = this;
-    const sums = op.reference.forward(this.#reference());
+    const sums = op.reference.forward(this.#wide(), this.scalars)[0]!;
     const { rows } = data.shape;
     return [{ shape: [rows, sums.value.length / data.period], dtype: data.dtype, sums }];
   }
 
   #backward(): Expected[] {
     const { data, op } = this;
-    const gradients = op.reference.backward(this.#reference(), data.wide(this.dy));
+    const gradients = op.reference.backward(this.#wide(), [data.wide(this.dy).values], this.scalars);
     return gradients.map((sums, i) => {
       const { shape, dtype } = this.inputs[i]!;
-      if (!data.isMatrix(op.inputs[i]!)) scale(sums, data.shape.rows / data.period);
+      if (op.parameters[op.inputs[i]!] !== undefined) scale(sums, data.shape.rows / data.period);
       return { shape, dtype, sums };
     });
   }
 
-  #reference() {
-    const { data, op } = this;
-    const tensors = Object.fromEntries(op.inputs.map((name) => [name, data.wide(data.input(name))]));
-    return { cols: data.shape.cols, scalars: this.scalars, tensors };
+  #wide(): ValuesByName {
+    const { data, inputs, op } = this;
+    return Object.fromEntries(op.inputs.map((name, i) => [name, data.wide(inputs[i]!)]));
   }
 
   #outputCols(): number {

@@ -1,4 +1,4 @@
-import { excerpt, nameOf } from '../excerpt.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
 import { contenderName, groupRows, passName, rowKey } from './document.js';
 import { alignColumns, duration } from './format.js';
 import type { BenchDocument, Row } from './types.js';
@@ -33,6 +33,9 @@ export function compareDocuments(a: BenchDocument, b: BenchDocument): Comparison
     changes,
     unmatched: a.results.length + b.results.length - 2 * changes.length,
     warnings: [
+      ...(changes.some(({ b: { device } }) => device === 'emulated')
+        ? ['emulated rows: their times say nothing of a GPU']
+        : []),
       ...differences('machine', a.machine, b.machine),
       ...differences('versions', a.versions, b.versions),
     ],

@@ -1,5 +1,5 @@
-import { PolycomError } from '../errors.js';
-import { type Effort, interleave } from './sampling.js';
+import { PolycomError } from '../common/errors.js';
+import { hostSampler, interleave, type Sampler, type TimingEffort } from './sampling.js';
 import { round, summarise } from './statistics.js';
 import type { Row, RowIdentity } from './types.js';
 
@@ -10,8 +10,16 @@ export interface Contender {
   readonly bytes: number;
   /** Runs it, and says what is wrong with the result, if anything is. Called before `run`. */
   check(): string | undefined;
-  /** Runs it once, to its end. */
+  /** Runs it once: to its end, unless a sampler or `finish` waits for that. */
   run(): void;
+  /** Waits until all runs are done, at the end of a sample. */
+  finish?(): void;
+  /** Takes samples by another clock than the host's. */
+  readonly sampler?: Sampler;
+  /** What its row says beside the spread of its samples. */
+  about?(): Partial<Row>;
+  /** Frees what it took for itself, once all have been measured. */
+  dispose?(): void;
 }
 
 /** What measuring some contenders gave. */
@@ -24,8 +32,20 @@ export interface Measured {
 /** Checks every contender, then times those that are right, in turns. A wrong one is failed, never fast. */
 export function measure(
   contenders: readonly Contender[],
-  effort: Effort,
+  effort: TimingEffort,
   onStep: (text: string) => void = () => undefined,
+): Measured {
+  try {
+    return checkAndTime(contenders, effort, onStep);
+  } finally {
+    for (const contender of contenders) contender.dispose?.();
+  }
+}
+
+function checkAndTime(
+  contenders: readonly Contender[],
+  effort: TimingEffort,
+  onStep: (text: string) => void,
 ): Measured {
   const notes: string[] = [];
   const checked = contenders.flatMap((contender) => {
@@ -43,13 +63,21 @@ export function measure(
   });
   const right = checked.filter(({ failure }) => failure === undefined).map(({ contender }) => contender);
   const samples = interleave(
-    right.map((contender) => () => contender.run()),
+    right.map(
+      (contender) =>
+        contender.sampler ??
+        hostSampler(
+          () => contender.run(),
+          contender.finish === undefined ? undefined : () => contender.finish!(),
+        ),
+    ),
     effort,
     (number) => onStep(`round ${number + 1}`),
   );
   const rows = checked.map(({ contender, failure }): Row => {
     if (failure !== undefined) return { ...contender.identity, ok: false, failure };
-    return { ...contender.identity, ...timed(contender, samples[right.indexOf(contender)]!), ok: true };
+    const spread = timed(contender, samples[right.indexOf(contender)]!);
+    return { ...contender.identity, ...spread, ...contender.about?.(), ok: true };
   });
   return { rows, notes };
 }

@@ -1,20 +1,18 @@
+import { hash } from '../common/random.js';
 import { allocateAligned } from '../native/arguments.js';
 import { decode, encode, ITEM_BYTES, STORAGE, type Stored } from '../native/dtype.js';
 import type { Dtype, NativeTensor } from '../native/types.js';
-import { scalarValues, widthOf } from '../op/sample.js';
-import type { Scalars } from '../op/types.js';
+import { normal, parameterTensor } from '../op/sample.js';
+import type { Op, Values as WideValues } from '../op/types.js';
 import type { Shape } from './types.js';
 
 /** A tensor in this process's memory. */
-export interface Values extends NativeTensor {
+export interface BenchTensor extends NativeTensor {
   readonly data: Stored;
   readonly dtype: Dtype;
 }
 
-const COEFFICIENTS: Readonly<Record<string, Values>> = {
-  weight: { data: Float32Array.of(0.4, 0.3, 0.2), dtype: 'f32', shape: [3] },
-  bias: { data: Float32Array.of(0.1), dtype: 'f32', shape: [] },
-};
+const ORDER = 3;
 const PERIOD_ROWS = 16;
 const PERIOD_ELEMENTS = 1 << 17;
 
@@ -27,7 +25,8 @@ export class BenchData {
   readonly dtype: Dtype;
   /** The rows after which matrices repeat: a divisor of the shape's. */
   readonly period: number;
-  readonly #matrices = new Map<string, Values>();
+  readonly #parameters = new Map<string, BenchTensor>();
+  readonly #matrices = new Map<string, BenchTensor>();
 
   constructor(shape: Shape, dtype: Dtype = 'f32') {
     this.shape = shape;
@@ -35,24 +34,31 @@ export class BenchData {
     this.period = periodOf(shape);
   }
 
-  /** Whether an input of this name is a matrix; the others are coefficients. */
-  isMatrix(name: string): boolean {
-    return COEFFICIENTS[name] === undefined;
-  }
-
-  /** An input of an op, by the name that the op's row gives it. */
-  input(name: string): Values {
-    return COEFFICIENTS[name] ?? this.matrix(name, widthOf(name, this.shape.cols));
+  /** An input of an op, by the name that the op's row gives it: the same for the same op and name. */
+  input(op: Pick<Op, 'name' | 'inputs' | 'parameters' | 'packed'>, name: string): BenchTensor {
+    const parameter = op.parameters[name];
+    if (parameter === undefined) {
+      const packed = op.packed && name === op.inputs[0];
+      return this.matrix(name, packed ? 2 * this.shape.cols : this.shape.cols);
+    }
+    const key = `${op.name} ${name}`;
+    let made = this.#parameters.get(key);
+    if (made === undefined) {
+      const { values, shape } = parameterTensor(parameter, { ...this.shape, order: ORDER }, seedOf(key));
+      made = { data: values, dtype: 'f32', shape };
+      this.#parameters.set(key, made);
+    }
+    return made;
   }
 
   /** Normal values, the same for the same name. */
-  matrix(name: string, cols: number): Values {
+  matrix(name: string, cols: number): BenchTensor {
     const key = `${name} ${cols}`;
     let matrix = this.#matrices.get(key);
     if (matrix === undefined) {
       const { rows } = this.shape;
       const data = alignedArray(rows * cols, this.dtype);
-      encode(normal(this.period * cols, name), this.dtype, data);
+      encode(normal(this.period * cols, seedOf(name)), this.dtype, data);
       for (let filled = this.period * cols; filled < data.length; filled *= 2) {
         data.copyWithin(filled, 0, Math.min(filled, data.length - filled));
       }
@@ -62,15 +68,11 @@ export class BenchData {
     return matrix;
   }
 
-  /** The first period of a matrix, or all of a coefficient, as the reference takes it. */
-  wide({ data, dtype, shape }: Values): Float64Array {
-    const part = shape.length < 2 ? data : data.subarray(0, (data.length / this.shape.rows) * this.period);
-    return Float64Array.from(decode(part, dtype));
-  }
-
-  /** The numbers that an op takes beside its tensors. */
-  scalars(names: readonly string[]): Scalars {
-    return Object.fromEntries(names.map((name) => [name, scalarValues(name)[0]!]));
+  /** The first period of a matrix, or all of a parameter, as the reference takes it. */
+  wide({ data, dtype, shape }: BenchTensor): WideValues {
+    if (shape.length < 2) return { shape, values: Float64Array.from(decode(data, dtype)) };
+    const part = data.subarray(0, (data.length / this.shape.rows) * this.period);
+    return { shape: [this.period, ...shape.slice(1)], values: Float64Array.from(decode(part, dtype)) };
   }
 }
 
@@ -87,21 +89,6 @@ function periodOf({ rows, cols }: Shape): number {
   return period;
 }
 
-function normal(length: number, name: string): Float64Array {
-  const uniform = uniformFrom([...name].reduce((seed, letter) => seed * 31 + letter.charCodeAt(0), 1));
-  return Float64Array.from(
-    { length },
-    () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()),
-  );
-}
-
-/** Numbers in (0, 1): Marsaglia's xorshift. */
-function uniformFrom(seed: number): () => number {
-  let state = (seed * 0x9e3779b9) | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return ((state >>> 0) + 0.5) / 2 ** 32;
-  };
+function seedOf(name: string): number {
+  return hash(...new TextEncoder().encode(name));
 }

@@ -1,9 +1,9 @@
 import { isActivation, labelOf } from '../activations/labels.js';
-import { PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
-import { readTextSync } from '../text.js';
+import { PolycomError } from '../common/errors.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { readTextSync } from '../common/text.js';
 import { shapeName } from './shapes.js';
-import type { BenchDocument, PeerVariant, Row, RowIdentity, Variant } from './types.js';
+import type { BenchDocument, ContenderVariant, PeerVariant, Row, RowIdentity, Yardstick } from './types.js';
 
 const TEXTS = ['op', 'label', 'pass', 'dtype', 'device', 'backend', 'variant'] as const;
 const REMEDY = 'give a file that polycom bench activations --json wrote';
@@ -66,7 +66,7 @@ export function wrongWithin(
 /** The fields of a result or a machine that are texts, where it has them: all others are numbers. */
 const TEXT_FIELDS: ReadonlySet<string> = new Set([
   ...TEXTS,
-  ...['allocator', 'method', 'timing', 'failure', 'preset', 'activation', 'peak_named', 'phase'],
+  ...['allocator', 'method', 'traffic', 'timing', 'failure', 'preset', 'activation', 'peak_named', 'phase'],
   ...['cpu', 'os', 'simd', 'gpu', 'gpu_driver', 'tf_allocator', 'tf_onednn'],
 ]);
 
@@ -100,6 +100,7 @@ const PASSES: Readonly<Record<Row['pass'], string>> = {
   backward: 'backward',
   forward_backward: 'forward + backward',
   copy: '',
+  stream: '',
 };
 
 /** A pass for people. */
@@ -107,8 +108,13 @@ export function passName(pass: Row['pass']): string {
   return PASSES[pass];
 }
 
+/** Whether a variant is what others are measured against. */
+export function isYardstick(variant: ContenderVariant): variant is Yardstick {
+  return variant === 'copy' || variant === 'stream';
+}
+
 /** Whether a variant is another library's. */
-export function isPeer(variant: Variant): variant is PeerVariant {
+export function isPeer(variant: ContenderVariant): variant is PeerVariant {
   return variant.startsWith('peer:');
 }
 
@@ -130,7 +136,7 @@ export function opName({ op, label, variant }: Row): string {
 export function contenderName(row: Row): string {
   const { variant, method } = row;
   const label = opName(row);
-  if (variant === 'copy') return `copy (${method})`;
+  if (isYardstick(variant)) return `${label} (${method})`;
   if (isPeer(variant)) return `${label}, ${peerName(variant)}`;
   return variant === 'stock' ? label : `${label}, ${variant === 'fused' ? 'fused' : 'composed'}`;
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { arch, availableParallelism, cpus, release, type } from 'node:os';
-import { runCommand } from '../command.js';
-import { packageFolder } from '../package.js';
+import { runCommand } from '../common/command.js';
+import { packageFolder } from '../common/package.js';
 import { memoryBytes } from './shapes.js';
 import type { Machine } from './types.js';
 

@@ -1,3 +1,5 @@
+import { passesOfTraffic } from './check.js';
+import { isYardstick } from './document.js';
 import { round } from './statistics.js';
 import type { Row } from './types.js';
 
@@ -5,38 +7,56 @@ import type { Row } from './types.js';
 export const STOCK_ANCHOR = 'relu';
 
 /**
- * Adds each row's ratios, all within this run: against the fastest copy of its shape, its own composition, and tf.relu
- * in the same pass. A row that failed neither has ratios nor gives any.
+ * Adds each row's ratios, all within this run: against the fastest copy of its shape, the fastest stream with its reads
+ * and writes, its own composition, and tf.relu in the same pass. A row that failed neither has ratios nor gives any.
  *
  * @param rows rows that were timed together
- * @param cacheBytes the last cache's size: tensors that fit it are not measured against a copy
+ * @param cacheBytes the last cache's size: tensors that fit it are not measured against a copy or a stream
  */
 export function relate(rows: readonly Row[], cacheBytes: number): Row[] {
   const right = rows.filter(({ ok }) => ok);
-  const copy = fastest(right.filter(({ variant }) => variant === 'copy'));
+  const yardsticks = right.filter(({ variant }) => isYardstick(variant));
+  const kept = fastestBy(yardsticks, ({ op }) => op);
+  const copy = kept.get('copy');
+  const streams = fastestBy(yardsticks, ({ traffic }) => traffic);
   return rows
-    .filter((row) => row.variant !== 'copy' || row === copy || !row.ok)
+    .filter((row) => !isYardstick(row.variant) || kept.get(row.op) === row || !row.ok)
     .map((row) => {
-      if (!row.ok || row.variant === 'copy') return row;
+      if (!row.ok || isYardstick(row.variant)) return row;
       const peer = (op: string, variant: Row['variant']): Row | undefined =>
         right.find((other) => other.op === op && other.variant === variant && other.pass === row.pass);
       return {
         ...row,
-        ...(copy !== undefined && exceeds(row, cacheBytes)
-          ? { of_copy: round(row.gb_per_s! / copy.gb_per_s!) }
-          : {}),
+        ...(exceeds(row, cacheBytes) ? roofs(row, copy, streams) : {}),
         ...(row.variant === 'fused' ? ratio('vs_reference', peer(row.op, 'reference'), row) : {}),
         ...(row.variant === 'stock' ? {} : ratio('vs_stock', peer(STOCK_ANCHOR, 'stock'), row)),
       };
     });
 }
 
-function ratio(name: 'vs_reference' | 'vs_stock', against: Row | undefined, row: Row): Partial<Row> {
-  return against === undefined ? {} : { [name]: round(against.ms_p50! / row.ms_p50!) };
+/** The fastest of the yardsticks, by op; or by traffic, where a copy is a stream of 1:1 too. */
+function fastestBy(rows: readonly Row[], keyOf: (row: Row) => string | undefined): Map<string, Row> {
+  const found = new Map<string, Row>();
+  for (const row of rows) {
+    const key = keyOf(row);
+    if (key === undefined) continue;
+    const before = found.get(key);
+    if (before === undefined || row.ms_p50! < before.ms_p50!) found.set(key, row);
+  }
+  return found;
 }
 
-function fastest(rows: readonly Row[]): Row | undefined {
-  return [...rows].sort((a, b) => a.ms_p50! - b.ms_p50!)[0];
+function roofs(row: Row, copy: Row | undefined, streams: ReadonlyMap<string, Row>): Partial<Row> {
+  const passes = passesOfTraffic(row.traffic).map((traffic) => streams.get(traffic)?.ms_p50);
+  const least = passes.reduce<number>((sum, ms) => sum + (ms ?? Number.NaN), 0);
+  return {
+    ...(copy === undefined ? {} : { of_copy: round(row.gb_per_s! / copy.gb_per_s!) }),
+    ...(least > 0 ? { of_stream: round(least / row.ms_p50!) } : {}),
+  };
+}
+
+function ratio(name: 'vs_reference' | 'vs_stock', against: Row | undefined, row: Row): Partial<Row> {
+  return against === undefined ? {} : { [name]: round(against.ms_p50! / row.ms_p50!) };
 }
 
 function exceeds(row: Row, cacheBytes: number): boolean {

@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { PolycomError } from '../errors.js';
+import { PolycomError } from '../common/errors.js';
 import type { Shape } from './types.js';
 
 /** The shapes that each part measures. */
@@ -18,6 +18,17 @@ const LARGE: readonly Shape[] = [
 const SMALL: Shape = { rows: 32, cols: 64 };
 const ELEMENTS = 32 << 20;
 const OTHER_WIDTHS: readonly number[] = [512, 1536, 2048, 8192, 16384];
+
+/** What the tests' emulator can do in seconds: a row of one block, and one of several. */
+const EMULATED: readonly Shape[] = [
+  { rows: 8, cols: 64 },
+  { rows: 2, cols: 1030 },
+];
+
+/** A few small shapes, for the emulator, whose times say nothing. */
+export function emulatedShapes(): BenchShapes {
+  return { native: EMULATED, tensorflow: EMULATED, allocators: [] };
+}
 
 /** Two large shapes and a small one; or, for the full run, seven widths. */
 export function presetShapes(quick: boolean): BenchShapes {

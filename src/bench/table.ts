@@ -1,6 +1,6 @@
 import { contenderName, type Group, groupRows, passName } from './document.js';
 import { type Align, alignColumns, duration, percent, span, threeDigits, times } from './format.js';
-import type { BenchDocument, Row } from './types.js';
+import type { BenchDocument, Machine, Row } from './types.js';
 
 /** A column of the table of measurements, on the terminal and in the report. */
 export interface Column {
@@ -13,7 +13,7 @@ const when = (value: number | undefined, format: (value: number) => string): str
   value === undefined ? '' : format(value);
 
 /** What is shown of every measurement. */
-export const columns: readonly Column[] = [
+export const allColumns: readonly Column[] = [
   { title: '', align: 'left', cell: contenderName },
   { title: 'pass', align: 'left', cell: ({ pass }) => passName(pass) },
   { title: 'median', align: 'right', cell: ({ ms_p50 }) => when(ms_p50, duration) },
@@ -24,10 +24,17 @@ export const columns: readonly Column[] = [
       ms_p20 === undefined ? `FAILED: ${failure}` : span(ms_p20, ms_p80!),
   },
   { title: 'GB/s', align: 'right', cell: ({ gb_per_s }) => when(gb_per_s, threeDigits) },
+  { title: 'a call', align: 'right', cell: ({ ms_call }) => when(ms_call, duration) },
   { title: 'of copy', align: 'right', cell: ({ of_copy }) => when(of_copy, percent) },
+  { title: 'of stream', align: 'right', cell: ({ of_stream }) => when(of_stream, percent) },
   { title: 'vs composed', align: 'right', cell: ({ vs_reference }) => when(vs_reference, times) },
   { title: 'vs tf.relu', align: 'right', cell: ({ vs_stock }) => when(vs_stock, times) },
 ];
+
+/** The columns that a table of these rows fills. */
+export function filledColumns(rows: readonly Row[]): Column[] {
+  return allColumns.filter(({ title, cell }) => title === '' || rows.some((row) => cell(row) !== ''));
+}
 
 /** The document as a table for a terminal. */
 export function formatTable(
@@ -35,7 +42,8 @@ export function formatTable(
   bold: (text: string) => string = (text) => text,
 ): string {
   const { machine, notes, commit } = document;
-  const heading = `${machine.cpu}, ${machine.cpus} CPUs${commit === undefined ? '' : `, commit ${commit}`}`;
+  const heading = headingOf(machine, commit);
+  const columns = filledColumns(document.results);
   const groups = groupRows(document.results);
   const lines = alignColumns(
     [
@@ -52,6 +60,15 @@ export function formatTable(
     ...(notes.length === 0 ? [] : ['', ...notes.map((note) => `note: ${note}`)]),
     '',
   ].join('\n');
+}
+
+/** What a document was measured on, in a line. */
+export function headingOf({ cpu, cpus, gpu }: Machine, commit: string | undefined): string {
+  return [
+    `${cpu}, ${cpus} CPUs`,
+    ...(gpu === undefined ? [] : [gpu]),
+    ...(commit === undefined ? [] : [`commit ${commit}`]),
+  ].join(', ');
 }
 
 function linesOf(group: Group, { results }: BenchDocument, lines: readonly string[]): string[] {

@@ -1,15 +1,27 @@
 import type { Device, Dtype } from '../native/types.js';
 
-/** Which direction a row times. `forward_backward` is both, through tfjs's tape. */
-export type BenchPass = 'forward' | 'backward' | 'forward_backward' | 'copy';
+/** Which direction of an op is timed. `forward_backward` is both, through tfjs's tape. */
+export type OpPass = 'forward' | 'backward' | 'forward_backward';
 
-/** What a row times: the package's kernel, a stock op, the composition that the kernel replaces, or a copy. */
-export type OwnVariant = 'fused' | 'stock' | 'reference' | 'copy';
+/** What a row times: a direction of an op, or a yardstick. */
+export type BenchPass = OpPass | 'copy' | 'stream';
+
+/** What ops are measured against: a copy, and streams with as many reads and writes as a pass has. */
+export type Yardstick = 'copy' | 'stream';
+
+/** What a row times: the package's kernel, a stock op, the composition that the kernel replaces, or a yardstick. */
+export type OwnVariant = 'fused' | 'stock' | 'reference' | Yardstick;
 
 /** Another library's way to the same result: `peer:pytorch-compiled`. */
 export type PeerVariant = `peer:${string}`;
 
-export type Variant = OwnVariant | PeerVariant;
+export type ContenderVariant = OwnVariant | PeerVariant;
+
+/**
+ * Where a row was measured. `emulated` is the tests' CUDA on the CPU: its results are right, its times say nothing of a
+ * GPU, and it is compared with no other.
+ */
+export type BenchDevice = Device | 'emulated';
 
 /** Who is measured by {@link OwnVariant}: the kernels by the C ABI alone, or inside tfjs-node. */
 export type BenchBackend = 'native' | 'tensorflow';
@@ -30,14 +42,16 @@ export interface RowIdentity extends Shape {
   readonly label: string;
   readonly pass: BenchPass;
   readonly dtype: Dtype;
-  readonly device: Device;
+  readonly device: BenchDevice;
   /** Who calls what is timed; `pytorch` for peers (bench/peers). */
   readonly backend: BenchBackend | 'pytorch';
-  readonly variant: Variant;
+  readonly variant: ContenderVariant;
   /** Of TensorFlow's rows. */
   readonly allocator?: Allocator;
-  /** Of a copy: the way of copying that was fastest here. Of a GPU's row: why no graph was replayed. */
+  /** Of a yardstick: the way of copying that was fastest here. Of a GPU's row: why no graph was replayed. */
   readonly method?: string;
+  /** Matrices that are read and written, such as 2:1; of two passes one after the other 1:1 + 2:1. */
+  readonly traffic?: string;
 }
 
 /** The spread of a contender's samples, in milliseconds a call. */
@@ -55,12 +69,16 @@ export interface Row extends RowIdentity, Partial<Timing> {
   readonly gb_per_s?: number;
   /** That rate against the copy's. Only where the tensors do not fit the cache. */
   readonly of_copy?: number;
+  /** The time of the fastest stream with the same reads and writes, over this one's. Where of_copy may be. */
+  readonly of_stream?: number;
   /** The share of the copy's rate that it should reach. */
   readonly target?: number;
   /** Whose clock: the device's, or that of the host that calls. Absent where there is only the host. */
   readonly timing?: 'device' | 'wall';
   /** Of a GPU's rows: how many calls a sample is of. */
   readonly launches?: number;
+  /** Of a GPU's rows: the median time that a call takes of the host, until its work is queued. */
+  readonly ms_call?: number;
   /** How many times faster than the unfused composition. */
   readonly vs_reference?: number;
   /** How many times as fast as tf.relu in the same pass: below 1 is slower. */

@@ -1,9 +1,9 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { typed } from '../file-error.js';
-import { openFile } from '../files.js';
-import { asideFolder } from '../store.js';
+import { typed } from '../common/file-error.js';
+import { openFile } from '../common/files.js';
+import { asideFolder } from '../common/store.js';
 
 /** What a file was when it was written: its size in bytes, and the CRC-32 of its content. */
 export interface FileSum {

@@ -1,12 +1,13 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { invalidFile, PolycomError } from '../errors.js';
-import { typed } from '../file-error.js';
-import { makeFolder } from '../folder.js';
+import { invalidArgument, invalidFile, PolycomError } from '../common/errors.js';
+import { checkField, whole } from '../common/fields.js';
+import { typed } from '../common/file-error.js';
+import { makeFolder } from '../common/folder.js';
+import { sayOnce } from '../common/notice.js';
+import { checkNames } from '../common/options.js';
+import { asideFolder, removeLeftovers } from '../common/store.js';
 import { decodeHalves, encodeHalves, type HalfDtype } from '../native/dtype.js';
-import { sayOnce } from '../notice.js';
-import { checkNames } from '../options.js';
-import { asideFolder, removeLeftovers } from '../store.js';
 import { type FileSum, syncFolder } from './files.js';
 import { readJson, writeJson } from './json.js';
 import { openSafetensors, type SafeTensor, writeSafetensors } from './safetensors.js';
@@ -46,7 +47,7 @@ export interface LoadedCheckpoint extends Checkpoint {
 }
 
 /** How many checkpoints are kept, unless the caller says otherwise. */
-export const DEFAULT_KEEP = 3;
+const DEFAULT_KEEP = 3;
 
 const STEP_FOLDER = /^step-(\d{8,})$/;
 const REPLACED = /^(step-\d{8,})\.replaced$/;
@@ -69,8 +70,8 @@ export async function saveCheckpoint(
 ): Promise<string> {
   checkNames('saveCheckpoint', options, { keep: true });
   const { keep = DEFAULT_KEEP } = options;
-  checkWhole('step', step, 0);
-  checkWhole('keep', keep, 1);
+  checkField('saveCheckpoint', 'step', step, whole(0));
+  checkField('saveCheckpoint', 'keep', keep, whole(1));
   const folder = join(run, folderName(step));
   makeFolder(run);
   await typed(run, 'write', async () => {
@@ -138,17 +139,6 @@ export async function loadCheckpoint(
   throw new PolycomError('FILE_ERROR', `there is no checkpoint in ${path}`, {
     remedy: 'name the folder that `polycom train --out` was given, or one of the step-* folders in it',
   });
-}
-
-function checkWhole(name: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `${name} is ${value}; expected a whole number, ${least} or more`,
-    {
-      op: 'saveCheckpoint',
-    },
-  );
 }
 
 function folderName(step: number): string {
@@ -223,7 +213,7 @@ function halvesOf(name: string, data: Float32Array, dtype: HalfDtype): Uint16Arr
     (x, i) => !Number.isFinite(x) && Number.isFinite(data[i]),
   );
   if (lost < 0) return halves;
-  throw new PolycomError('INVALID_ARGUMENT', `${name} holds ${data[lost]}, which ${dtype} has no room for`, {
+  throw invalidArgument(`${name} holds ${data[lost]}, which ${dtype} has no room for`, {
     remedy: 'write bf16 or f32',
   });
 }

@@ -1,5 +1,6 @@
-import { invalidFile, PolycomError } from '../errors.js';
-import { excerpt, nameOf, shapeText } from '../excerpt.js';
+import { invalidFile, PolycomError } from '../common/errors.js';
+import { excerpt, nameOf, shapeText } from '../common/excerpt.js';
+import { isObject } from '../common/objects.js';
 
 /** The bytes of an element, by the format's name of the dtype. */
 export const DTYPE_BYTES = {
@@ -133,9 +134,7 @@ function repeatedKey(json: string): string | undefined {
 }
 
 function objectOf(path: string, what: string, value: unknown): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
+  if (isObject(value)) return value;
   throw damaged(path, `${what} is ${excerpt(value)}; expected an object`);
 }
 

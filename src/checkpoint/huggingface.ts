@@ -1,18 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PolycomError } from '../errors.js';
-import { nameOf } from '../excerpt.js';
-import { typed } from '../file-error.js';
-import { makeFolder } from '../folder.js';
-import { type ModelConfig, parameterShapes } from '../model/config.js';
+import { PYTORCH_FILE, pytorchOf } from '../activations/pytorch.js';
+import { activationRows } from '../activations/table.js';
+import { invalidArgument, PolycomError } from '../common/errors.js';
+import { nameOf } from '../common/excerpt.js';
+import { typed } from '../common/file-error.js';
+import { makeFolder } from '../common/folder.js';
+import { checkNames, type Names } from '../common/options.js';
+import { packageFolder } from '../common/package.js';
+import type { ModelConfig } from '../model/config.js';
 import {
   fromHuggingFace,
   type HuggingFaceOptions,
   isLlamaForm,
   toHuggingFace,
 } from '../model/huggingface.js';
-import { checkNames, type Names } from '../options.js';
-import { packageFolder } from '../package.js';
+import { parameterShapes } from '../model/shapes.js';
 import { writeAside } from './files.js';
 import { type FloatTensor, writeFloats } from './folder.js';
 import { readJson, writeJson } from './json.js';
@@ -124,7 +127,7 @@ export async function exportHuggingFace(
   checkNames('exportHuggingFace', options, OPTIONS);
   checkParameters(model, config);
   makeFolder(folder);
-  if (!isLlamaForm(config)) await copyPython(folder);
+  if (!isLlamaForm(config)) await writePython(folder);
   const json = toHuggingFace(config, options);
   const { bos_token_id, eos_token_id } = json;
   await writeFloats(join(folder, 'model.safetensors'), model, options.dtype);
@@ -138,17 +141,18 @@ function checkParameters(model: ReadonlyMap<string, FloatTensor>, config: ModelC
   for (const name of new Set([...shapes.keys(), ...model.keys()])) {
     const [expected, got] = [shapeOf(shapes.get(name)), shapeOf(model.get(name)?.shape)];
     if (expected === got) continue;
-    throw new PolycomError('INVALID_ARGUMENT', `parameter ${name} is ${got}; expected ${expected}`, {
-      op: 'exportHuggingFace',
-    });
+    throw invalidArgument(`parameter ${name} is ${got}; expected ${expected}`, { op: 'exportHuggingFace' });
   }
 }
 
-/** The modelling files, from this package's sources. */
-async function copyPython(folder: string): Promise<void> {
+/** The modelling files, from this package's sources, and the activations, of the rows of the table. */
+async function writePython(folder: string): Promise<void> {
   for (const name of PYTHON) {
     const source = join(packageFolder, 'src', 'checkpoint', 'python', name);
     const content = await typed(source, 'read', () => readFile(source));
     await writeAside(join(folder, name), (writer) => writer.write(content));
   }
+  await writeAside(join(folder, PYTORCH_FILE), (writer) =>
+    writer.write(Buffer.from(pytorchOf(activationRows))),
+  );
 }

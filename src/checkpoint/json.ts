@@ -1,6 +1,6 @@
-import { invalidFile, type PolycomError } from '../errors.js';
-import { typed } from '../file-error.js';
-import { readText } from '../text.js';
+import { invalidFile, type PolycomError } from '../common/errors.js';
+import { typed } from '../common/file-error.js';
+import { readText } from '../common/text.js';
 import { type FileSum, writeAside } from './files.js';
 
 /** The remedy of a file that a folder lacks, or that is no JSON. */

@@ -1,6 +1,7 @@
-import { invalidFile } from '../errors.js';
-import { shapeText } from '../excerpt.js';
-import { eachParameter, type ModelConfig, parameterTensors } from '../model/config.js';
+import { invalidFile } from '../common/errors.js';
+import { shapeText } from '../common/excerpt.js';
+import type { ModelConfig } from '../model/config.js';
+import { eachParameter, parameterTensors } from '../model/shapes.js';
 
 /** How many of what is missing a message names. */
 const NAMED = 3;

@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
-import { invalidFile, PolycomError } from '../errors.js';
-import { nameOf, shapeText } from '../excerpt.js';
-import { typed } from '../file-error.js';
-import { openFile } from '../files.js';
+import { invalidArgument, invalidFile, type PolycomError } from '../common/errors.js';
+import { nameOf, shapeText } from '../common/excerpt.js';
+import { typed } from '../common/file-error.js';
+import { openFile } from '../common/files.js';
 import { decodeHalves } from '../native/dtype.js';
 import { type FileSum, readFully, writeAside } from './files.js';
 import {
@@ -98,7 +98,7 @@ function checkSize(name: string, { dtype, shape }: Omit<SafeTensor, 'data'>, dat
 }
 
 function invalidTensor(name: string, problem: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', `tensor ${name} ${problem}`, { op: 'writeSafetensors' });
+  return invalidArgument(`tensor ${name} ${problem}`, { op: 'writeSafetensors' });
 }
 
 /**
@@ -186,7 +186,7 @@ export class SafetensorsFile implements TensorReader {
   info(name: string): TensorInfo {
     const info = this.#tensors.get(name);
     if (info !== undefined) return info;
-    throw new PolycomError('INVALID_ARGUMENT', `${this.path} has no tensor ${nameOf(name)}`);
+    throw invalidArgument(`${this.path} has no tensor ${nameOf(name)}`);
   }
 
   async read(name: string): Promise<Uint8Array> {

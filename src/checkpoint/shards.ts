@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { invalidFile, PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
+import { invalidArgument, invalidFile, PolycomError } from '../common/errors.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { exists } from '../common/files.js';
 import type { TensorInfo } from './header.js';
 import { readJson, WHOLE_FOLDER } from './json.js';
 import { openSafetensors, type SafetensorsFile, type TensorReader } from './safetensors.js';
@@ -22,13 +22,6 @@ export async function openWeights(folder: string): Promise<TensorReader> {
   const index = join(folder, INDEX);
   if (await exists(index)) return await openShards(folder, index);
   throw await absent(folder);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function absent(folder: string): Promise<PolycomError> {
@@ -124,6 +117,6 @@ class Shards implements TensorReader {
   #shard(name: string): SafetensorsFile {
     const shard = this.#shardOf.get(name);
     if (shard !== undefined) return this.#shards.get(shard)!;
-    throw new PolycomError('INVALID_ARGUMENT', `${this.path} has no tensor ${nameOf(name)}`);
+    throw invalidArgument(`${this.path} has no tensor ${nameOf(name)}`);
   }
 }

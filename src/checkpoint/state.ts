@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { invalidFile, type PolycomError } from '../errors.js';
-import { excerpt } from '../excerpt.js';
+import { invalidFile, type PolycomError } from '../common/errors.js';
+import { excerpt } from '../common/excerpt.js';
 import { type FileSum, sumOfFile, writeAside } from './files.js';
 import type { Json } from './folder.js';
 import { missing, parseJson, readJsonText } from './json.js';

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { ModelBenchOptions } from '../bench/models/run.js';
-import type { PresetName } from '../model/config.js';
-import { whole } from './options.js';
+import { MODEL_BENCH_DEFAULTS, type ModelDocument } from '../bench/models/types.js';
+import type { PresetName } from '../model/presets.js';
+import { wholeArgument } from './options.js';
 import { checkWritable, writeFile } from './output.js';
 
 interface Options {
@@ -22,10 +23,10 @@ export function registerModelBenches(bench: Command): void {
       .command(name)
       .description(description)
       .option('--quick', 'fewer rounds, and the slow variants of two activations alone')
-      .option('--preset <name>', 'of the model (default: small)')
+      .option('--preset <name>', `of the model (default: ${MODEL_BENCH_DEFAULTS.preset})`)
       .option('--activations <list>', 'such as relu,polynorm, instead of the six of the comparison')
-      .option('--batch <count>', 'sequences at once', whole(1))
-      .option('--time <count>', time, whole(1))
+      .option('--batch <count>', 'sequences at once', wholeArgument(1))
+      .option('--time <count>', time, wholeArgument(1))
       .option('--json <file>', 'write the document there, not to the last line of stdout')
       .option('--quiet', 'show no progress')
       .addHelpText('after', help)
@@ -36,14 +37,14 @@ export function registerModelBenches(bench: Command): void {
 const TEXTS = {
   train: {
     description: 'training steps of the transformer by activation: fused, composed, stock tfjs-node',
-    time: 'tokens of a sequence (default: 128)',
+    time: `tokens of a sequence (default: ${MODEL_BENCH_DEFAULTS.train.time})`,
     help: `
 Every model's first loss is checked against tf's own ops: a wrong one is reported as failed, never timed, and makes the
 exit status 1. All models take their steps in turns. For figures that mean something, nothing else should run.`,
   },
   generate: {
     description: 'generation by activation: reading the prompt, and a token at a time',
-    time: 'tokens of a prompt (default: 64)',
+    time: `tokens of a prompt (default: ${MODEL_BENCH_DEFAULTS.generate.time})`,
     help: `
 Logits with the cache are checked against the model without one, out of tf's own ops.`,
   },
@@ -80,5 +81,19 @@ async function run(name: 'train' | 'generate', options: Options): Promise<void> 
   process.stdout.write(`${formatModelTable(document, bold)}\n`);
   if (json === undefined) process.stdout.write(`${JSON.stringify(document)}\n`);
   else writeFile(json, `${JSON.stringify(document, undefined, 1)}\n`);
-  if (document.results.some(({ ok }) => !ok)) process.exitCode = 1;
+  if (failed(document)) process.exitCode = 1;
+}
+
+/** Whether a result is wrong, or there is none: then stderr says why. */
+export function failed({
+  results,
+  notes,
+}: Pick<ModelDocument, 'notes'> & { readonly results: readonly { ok: boolean }[] }): boolean {
+  if (results.length === 0) {
+    const why = notes.length === 0 ? 'there was nothing to measure' : notes.join('; ');
+    process.stderr.write(
+      `polycom: nothing was measured: ${why}\n  remedy: polycom doctor says what is missing\n`,
+    );
+  }
+  return results.length === 0 || results.some(({ ok }) => !ok);
 }

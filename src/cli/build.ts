@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type BuildResult, buildNative } from '../native/build.js';
+import { StopSignals } from '../train/stop-signals.js';
 import { compileProgress } from './compile-progress.js';
-import { StopSignals } from './stop-signals.js';
 
 interface BuildCommandOptions {
   readonly cuda: boolean;
@@ -16,14 +16,19 @@ export function registerBuild(program: Command): void {
     .description("compile the native library from this package's sources into the user's cache")
     .option('--no-cuda', 'without CUDA kernels, even where nvcc is found')
     .addOption(new Option('--require-cuda', 'fail where nvcc is not found').conflicts('cuda'))
-    .option('--architectures <list>', "CUDA architectures as CMake names them, such as '80-real;90-real'")
+    .option(
+      '--architectures <list>',
+      "CUDA architectures as CMake names them, such as '80-real;90-real', or all",
+    )
     .addHelpText('after', HELP)
     .action(run);
 }
 
 const HELP = `
 Needs cmake 3.22, g++ 11 or clang 14 or newer (CXX names another than c++), and make or ninja. An nvcc (on PATH, or through
-CUDACXX, CUDA_PATH or CUDA_HOME) adds CUDA. It fetches nothing, and does nothing where the library is up to date.
+CUDACXX, CUDA_PATH or CUDA_HOME) adds CUDA, for the GPUs that are here, or all architectures where none is or CUDAARCHS
+is all. Where the CUDA kernels do not compile, the CPU kernels still do, and the reason is said. It fetches nothing, and
+does nothing where the library is up to date.
 The cache is POLYCOM_CACHE, else $XDG_CACHE_HOME/polycom, else ~/.cache/polycom.`;
 
 async function run({ cuda, requireCuda, architectures }: BuildCommandOptions): Promise<void> {
@@ -59,6 +64,10 @@ function summary({ library, action, seconds }: BuildResult): string {
 function kernels({ cuda, nvcc }: BuildResult, wanted: boolean): string {
   if (cuda?.found) return `it holds CPU kernels, and CUDA kernels for ${cuda.architectures}`;
   if (!wanted) return 'it holds CPU kernels';
+  if (cuda?.failure !== undefined) {
+    const { reason, remedy } = cuda.failure;
+    return `it holds CPU kernels alone, as the CUDA kernels do not compile: ${reason}\nremedy: ${remedy}`;
+  }
   if (nvcc === undefined)
     return 'it holds CPU kernels alone, as no nvcc was found (PATH, CUDACXX, CUDA_PATH)';
   return `it holds CPU kernels alone: CMake could not use ${nvcc}; to see why: npx polycom build --require-cuda`;

@@ -1,6 +1,6 @@
 import { type ProgressStream, progressOn } from '../bench/progress.js';
 import type { BuildProgress } from '../native/build-progress.js';
-import { duration } from './train-progress.js';
+import { clockTime } from './train-progress.js';
 
 /** Shows how a build goes. */
 export interface CompileProgress {
@@ -23,7 +23,7 @@ export function compileProgress(
   return {
     onStart: (text) => void stream.write(`${text}\n`),
     onProgress: ({ done, secondsLeft }) => {
-      const left = secondsLeft === undefined ? '' : `, about ${duration(secondsLeft)} left`;
+      const left = secondsLeft === undefined ? '' : `, about ${clockTime(secondsLeft)} left`;
       line.step('compiling', `${done} done${left}`);
       if (stream.isTTY || now() - written < EVERY_MS) return;
       written = now();

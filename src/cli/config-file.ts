@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
-import { readTextSync } from '../text.js';
+import { invalidArgument, PolycomError } from '../common/errors.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { isObject } from '../common/objects.js';
+import { readTextSync } from '../common/text.js';
 
 /** `--config <file>`. */
 export function configFileOption(): Option {
@@ -25,10 +26,8 @@ export function readConfigFile(command: Command, path: string | undefined): void
   for (const [key, value] of Object.entries(readObject(path))) {
     const option = known.get(key);
     if (option === undefined) {
-      throw invalid(
-        `${path}: there is no option '${nameOf(key)}'`,
-        `the keys are: ${[...known.keys()].join(', ')}`,
-      );
+      const remedy = `the keys are: ${[...known.keys()].join(', ')}`;
+      throw invalidArgument(`${path}: there is no option '${nameOf(key)}'`, { remedy });
     }
     if (command.getOptionValueSource(key) === 'cli') continue;
     command.setOptionValueWithSource(key, parsed(path, key, option, value), 'config');
@@ -41,36 +40,37 @@ function readObject(path: string): object {
     json = JSON.parse(readTextSync(path));
   } catch (cause) {
     if (cause instanceof PolycomError) throw cause;
-    throw new PolycomError('INVALID_ARGUMENT', `${path} cannot be read: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw invalidArgument(`${path} cannot be read: ${(cause as Error).message}`, { cause });
   }
   if (isObject(json)) return json;
-  throw invalid(`${path} is no JSON object`, 'see --help for the options, which are its keys');
+  throw invalidArgument(`${path} is no JSON object`, {
+    remedy: 'see --help for the options, which are its keys',
+  });
 }
 
 /** A value as the command line would have it: flags are true or false, and what is given several times is a list. */
 function parsed(path: string, key: string, option: Option, value: unknown): unknown {
   if (option.isBoolean() || option.negate) {
     if (typeof value === 'boolean') return value;
-    throw invalid(`${path}: ${key} is ${excerpt(value)}; expected true or false`);
+    throw invalidArgument(`${path}: ${key} is ${excerpt(value)}; expected true or false`);
   }
   const texts =
     option.flags.includes('=') && isObject(value) ? pairs(`${path}: ${key}.`, value) : [value].flat();
   if (texts.length === 0 || !texts.every((text) => typeof text === 'string' || typeof text === 'number')) {
-    throw invalid(`${path}: ${key} is ${excerpt(value)}; expected a text, a number or a list of them`);
+    throw invalidArgument(
+      `${path}: ${key} is ${excerpt(value)}; expected a text, a number or a list of them`,
+    );
   }
   if (texts.length > MOST_VALUES) {
-    throw invalid(
-      `${path}: ${key} has ${texts.length} values; expected at most ${MOST_VALUES}`,
-      'of many files, name the folder that they are in',
-    );
+    throw invalidArgument(`${path}: ${key} has ${texts.length} values; expected at most ${MOST_VALUES}`, {
+      remedy: 'of many files, name the folder that they are in',
+    });
   }
   try {
     return texts.reduce<unknown>((before, text) => parse(option, String(text), before), undefined);
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;
-    throw invalid(`${path}: ${key} is ${excerpt(value)}; ${error.message}`);
+    throw invalidArgument(`${path}: ${key} is ${excerpt(value)}; ${error.message}`);
   }
 }
 
@@ -82,7 +82,7 @@ function pairs(where: string, value: object, prefix = '', depth = MOST_NESTED): 
     if (![field].flat().some((part) => typeof part === 'object' && part !== null)) {
       return [`${name}=${JSON.stringify(field)}`];
     }
-    throw invalid(
+    throw invalidArgument(
       `${where}${nameOf(name)} is ${excerpt(field)}; expected a text, a number or a list of them`,
     );
   });
@@ -94,15 +94,7 @@ const MOST_VALUES = 1000;
 /** An option's fields may have fields of their own. */
 const MOST_NESTED = 2;
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function parse({ parseArg, variadic }: Option, text: string, before: unknown): unknown {
   if (parseArg !== undefined) return parseArg(text, before as never);
   return variadic ? [...((before as string[] | undefined) ?? []), text] : text;
-}
-
-function invalid(message: string, remedy?: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', message, remedy === undefined ? {} : { remedy });
 }

@@ -1,14 +1,5 @@
 import type { Command } from 'commander';
-import type { Device } from '../native/types.js';
-import type { Backend } from '../verify/types.js';
-import { backendOption, deviceOption, timeoutOption } from './options.js';
-
-interface DoctorCommandOptions {
-  readonly backend?: Backend;
-  readonly device?: Device;
-  readonly timeout: number;
-  readonly json?: boolean;
-}
+import { backendOption, deviceOption, type HostCommandOptions, timeoutOption } from './options.js';
 
 /** Adds `doctor`: what was found, what is missing, the remedy for each. */
 export function registerDoctor(program: Command): void {
@@ -27,7 +18,7 @@ const HELP = `
 ✔ found, – missing, which is normal, ✖ broken. What --device or --backend asks for must be there. The exit status
 is 1 if something is broken, or an op gives a wrong result.`;
 
-async function run({ json, timeout, ...request }: DoctorCommandOptions): Promise<void> {
+async function run({ json, timeout, ...request }: HostCommandOptions): Promise<void> {
   const { diagnose } = await import('../doctor/index.js');
   const { formatDoctor } = await import('../doctor/format.js');
   const document = await diagnose({ ...request, timeout: timeout * 1000 });

@@ -1,8 +1,10 @@
 import { type Command, Option } from 'commander';
+import { given } from '../common/objects.js';
+import { dataDefaults } from '../data/defaults.js';
 import type { OpenDataOptions } from '../data/open.js';
 import type { LoadedModel } from '../generate/index.js';
 import { evaluationDocument, evaluationText } from './evaluation-text.js';
-import { share, tfjsBackendOption, tokens, whole } from './options.js';
+import { shareArgument, tfjsBackendOption, tokensArgument, wholeArgument } from './options.js';
 
 interface EvalCommandOptions {
   readonly model: string;
@@ -37,14 +39,26 @@ export function registerEval(program: Command): void {
       '--tokenizer <name|path>',
       "'bytes', or a tokenizer.json (default: the one in the model's folder)",
     )
-    .option('--held-out <share>', 'of the text, as it was in training (default: 0.05)', share)
-    .option('--field <name>', 'of each JSON line, which has the text (default: text)')
+    .option(
+      '--held-out <share>',
+      `of the text, as it was in training (default: ${dataDefaults.heldOut})`,
+      shareArgument,
+    )
+    .option('--field <name>', `of each JSON line, which has the text (default: ${dataDefaults.field})`)
     .option('--split-at <mark>', 'that stands between documents in a text, as it was in training')
-    .option('--batch <count>', 'windows at once', whole(1), 8)
-    .option('--time <count>', "tokens of a window (default: what the model's context has room for)", whole(1))
-    .option('--begin <tokens>', "before each window, as 1 or 1,2 (default: the model's begin token)", tokens)
+    .option('--batch <count>', 'windows at once', wholeArgument(1), 8)
+    .option(
+      '--time <count>',
+      "tokens of a window (default: what the model's context has room for)",
+      wholeArgument(1),
+    )
+    .option(
+      '--begin <tokens>',
+      "before each window, as 1 or 1,2 (default: the model's begin token)",
+      tokensArgument,
+    )
     .option('--no-begin', "nothing before a window, also where the model's folder has a begin token")
-    .option('--batches <count>', 'so many alone, evenly spread (default: all)', whole(1))
+    .option('--batches <count>', 'so many alone, evenly spread (default: all)', wholeArgument(1))
     .addOption(tfjsBackendOption())
     .option('--json', 'print it as JSON')
     .addHelpText('after', HELP)
@@ -62,15 +76,12 @@ counted. Bits a byte compare models of different tokenizers.
 
 async function run(options: EvalCommandOptions): Promise<void> {
   const { model: path, data: sources, on, batch, batches, json } = options;
-  const { chooseBackend } = await import('./backend.js');
+  const { chooseBackend } = await import('../tensorflow/backend.js');
   const { loadModel } = await import('../generate/load.js');
   const { openData } = await import('../data/open.js');
   const { evaluate, textTokenizer } = await import('../train/evaluate.js');
   await chooseBackend(options.backend);
-  const loaded = await loadModel(
-    path,
-    options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer },
-  );
+  const loaded = await loadModel(path, given({ tokenizer: options.tokenizer }));
   const { model } = loaded;
   try {
     const data = await openData(sources.length === 1 ? sources[0]! : sources, dataOptions(options, loaded));
@@ -81,8 +92,7 @@ async function run(options: EvalCommandOptions): Promise<void> {
         batch,
         time,
         begin,
-        ...(batches === undefined ? {} : { batches }),
-        ...textTokenizer(data),
+        ...given({ batches, ...textTokenizer(data) }),
       });
       const { folder, step } = loaded;
       const { entropy } = data;
@@ -116,11 +126,7 @@ function dataOptions(
   { data, on, heldOut, field, splitAt }: EvalCommandOptions,
   { tokenizer }: LoadedModel,
 ): OpenDataOptions {
+  const isSynthetic = data[0] === 'synthetic' && data.length === 1;
   const share = on === 'all' ? 0 : heldOut;
-  return {
-    ...(data[0] === 'synthetic' && data.length === 1 ? {} : { tokenizer }),
-    ...(share === undefined ? {} : { heldOut: share }),
-    ...(field === undefined ? {} : { field }),
-    ...(splitAt === undefined ? {} : { splitAt }),
-  };
+  return given({ tokenizer: isSynthetic ? undefined : tokenizer, heldOut: share, field, splitAt });
 }

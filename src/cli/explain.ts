@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { PolycomError } from '../errors.js';
-import { CALLERS_CHOICE, fileError, isSystemError, isWithin } from '../file-error.js';
-import { tensorflowError } from '../tensorflow-error.js';
+import { PolycomError } from '../common/errors.js';
+import { CALLERS_CHOICE, fileError, isSystemError, isWithin } from '../common/file-error.js';
+import { tensorflowError } from '../common/tensorflow-error.js';
 
 /**
  * An error for whoever gave a command: what the system or TensorFlow refused is typed, and the options of the command

@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander';
-import { PolycomError } from '../errors.js';
-import { chunksSync } from '../files.js';
+import { PolycomError } from '../common/errors.js';
+import { chunksSync } from '../common/files.js';
+import { given } from '../common/objects.js';
+import { Utf8Decoder } from '../common/text.js';
 import type { FinishReason, GenerateOptions, LoadedModel } from '../generate/index.js';
-import { Utf8Decoder } from '../text.js';
-import { collect, real, whole, written } from './options.js';
+import { collect, realArgument, wholeArgument, written } from './options.js';
 import { TextPrinter } from './printer.js';
 
 interface GenerateCommandOptions {
@@ -45,21 +46,29 @@ export function registerGenerate(program: Command): void {
         .conflicts('promptFile'),
     )
     .option('--prompt-file <file>', "the same, from a file; '-' is standard input")
-    .option('--tokens <count>', 'the most new tokens of a text', whole(1), 256)
+    .option('--tokens <count>', 'the most new tokens of a text', wholeArgument(1), 256)
     .option(
       '--temperature <number>',
       'below 1 more predictable, above 1 less; 0: the likeliest token',
-      real,
+      realArgument,
       0.8,
     )
-    .option('--top-k <count>', 'choose among so many of the likeliest tokens (default: all)', whole(1))
-    .option('--top-p <share>', 'choose among the likeliest tokens of this share together', real, 1)
-    .option('--repetition-penalty <number>', 'above 1, what was said before is less likely', real, 1)
+    .option(
+      '--top-k <count>',
+      'choose among so many of the likeliest tokens (default: all)',
+      wholeArgument(1),
+    )
+    .option('--top-p <share>', 'choose among the likeliest tokens of this share together', realArgument, 1)
+    .option('--repetition-penalty <number>', 'above 1, what was said before is less likely', realArgument, 1)
     .option('--stop <text>', 'end before this text; several times for several', collect)
     .option('--ignore-end', 'go on where the model ends the text')
     .option('--slide', 'go on where the context is full, by forgetting its older half')
-    .option('--seed <number>', 'the same seed gives the same text (default: another each time)', whole(0))
-    .option('--samples <count>', 'texts of each prompt', whole(1), 1)
+    .option(
+      '--seed <number>',
+      'the same seed gives the same text (default: another each time)',
+      wholeArgument(0),
+    )
+    .option('--samples <count>', 'texts of each prompt', wholeArgument(1), 1)
     .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json (default: the one in the folder)")
     .option('--json', 'print one JSON document at the end, nothing before')
     .option('--quiet', 'say nothing on stderr of speed, seed and why texts ended')
@@ -84,10 +93,10 @@ async function run(options: GenerateCommandOptions): Promise<void> {
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
   const { checkOptions } = await import('../generate/options.js');
   const checked = checkOptions(generateOptions(options, seed), written);
-  const { chooseBackend } = await import('./backend.js');
+  const { chooseBackend } = await import('../tensorflow/backend.js');
   const { loadModel } = await import('../generate/load.js');
   await chooseBackend();
-  const loaded = await loadModel(options.model, tokenizerOf(options));
+  const loaded = await loadModel(options.model, given({ tokenizer: options.tokenizer }));
   process.stdout.on('error', endQuietly);
   try {
     const began = performance.now();
@@ -174,29 +183,13 @@ function countOf(texts: readonly Text[]): number {
 
 function generateOptions(options: GenerateCommandOptions, seed: number): GenerateOptions {
   const { tokens, temperature, topK, topP, repetitionPenalty, stop, slide } = options;
-  return {
-    tokens,
-    temperature,
-    topP,
-    repetitionPenalty,
-    seed,
-    overflow: slide ? 'slide' : 'stop',
-    ...(topK === undefined ? {} : { topK }),
-    ...(stop === undefined ? {} : { stop }),
-  };
+  const overflow = slide ? 'slide' : 'stop';
+  return given({ tokens, temperature, topK, topP, repetitionPenalty, stop, seed, overflow } as const);
 }
 
 /** The tokens between texts, as the model has them. */
 function borderOptions({ ignoreEnd }: GenerateCommandOptions, { begin, ends }: LoadedModel): GenerateOptions {
-  const wanted = ignoreEnd ? [] : ends;
-  return {
-    ...(begin === undefined ? {} : { begin }),
-    ...(wanted === undefined ? {} : { ends: wanted }),
-  };
-}
-
-function tokenizerOf({ tokenizer }: GenerateCommandOptions): { tokenizer?: string } {
-  return tokenizer === undefined ? {} : { tokenizer };
+  return given({ begin, ends: ignoreEnd ? [] : ends });
 }
 
 function promptsOf({ prompt, promptFile }: GenerateCommandOptions): string[] {

@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 import './no-debugger.js';
 import { Command } from 'commander';
-import { packageVersion } from '../package.js';
+import { packageVersion } from '../common/package.js';
 import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
-import { registerCompare } from './compare.js';
 import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
 import { explain } from './explain.js';
@@ -31,7 +30,6 @@ registerEval(program);
 registerGenerate(program);
 registerExport(program);
 registerBench(program);
-registerCompare(program);
 
 let running: Command | undefined;
 program.hook('preAction', (_, command) => {

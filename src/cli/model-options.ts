@@ -1,13 +1,7 @@
+import { invalidArgument } from '../common/errors.js';
 import type { Data } from '../data/open.js';
-import { PolycomError } from '../errors.js';
-import {
-  type ActivationName,
-  type ConfigOverrides,
-  configOf,
-  type ModelConfig,
-  type PresetName,
-  presets,
-} from '../model/config.js';
+import type { ActivationName, ModelConfig } from '../model/config.js';
+import { type ConfigOverrides, configOf, type PresetName, presets } from '../model/presets.js';
 
 /** What a command says of a model to be made. */
 export interface ModelOptions {
@@ -31,7 +25,7 @@ export function modelOf(
   for (const text of set) {
     const [, field, value] = /^([A-Za-z.]+)=(.+)$/.exec(text) ?? [];
     if (field === undefined || value === undefined) {
-      throw new PolycomError('INVALID_ARGUMENT', `--set '${text}'; expected field=value, such as width=256`);
+      throw invalidArgument(`--set '${text}'; expected field=value, such as width=256`);
     }
     const [name, inner] = field.split(/\.(.*)/) as [string, string?];
     if (inner === undefined) overrides[name] = parsed(value);

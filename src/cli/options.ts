@@ -1,4 +1,14 @@
 import { InvalidArgumentError, Option } from 'commander';
+import type { Device } from '../native/types.js';
+import type { Backend } from '../verify/types.js';
+
+/** What a command that looks at hosts may be told. */
+export interface HostCommandOptions {
+  readonly backend?: Backend;
+  readonly device?: Device;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
 
 /** `--backend native|tensorflow`: both, without it. */
 export function backendOption(): Option {
@@ -35,7 +45,7 @@ function seconds(text: string): number {
 }
 
 /** Parses a whole number from `least` on. */
-export function whole(least: number): (text: string) => number {
+export function wholeArgument(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value;
@@ -44,7 +54,7 @@ export function whole(least: number): (text: string) => number {
 }
 
 /** Parses tokens, such as 1 or 1,2. */
-export function tokens(text: string): number[] {
+export function tokensArgument(text: string): number[] {
   if (/^\d+(,\d+)*$/.test(text)) return text.split(',').map(Number);
   throw new InvalidArgumentError('expected numbers of tokens, such as 1 or 1,2.');
 }
@@ -55,21 +65,21 @@ export function written(name: string): string {
 }
 
 /** Parses a number. */
-export function real(text: string): number {
+export function realArgument(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && Number.isFinite(value)) return value;
   throw new InvalidArgumentError('expected a number.');
 }
 
 /** Parses a number above 0. */
-export function positive(text: string): number {
-  const value = real(text);
+export function positiveArgument(text: string): number {
+  const value = realArgument(text);
   if (value > 0) return value;
   throw new InvalidArgumentError('expected a number above 0.');
 }
 
 /** Parses a share from 0 to below 1. */
-export function share(text: string): number {
+export function shareArgument(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= 0 && value < 1) return value;
   throw new InvalidArgumentError('expected a number from 0 to below 1, such as 0.05.');

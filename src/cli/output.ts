@@ -1,8 +1,8 @@
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileError } from '../file-error.js';
-import { makeFolder, whyUnwritable } from '../folder.js';
-import { asideFolder } from '../store.js';
+import { fileError } from '../common/file-error.js';
+import { makeFolder, whyUnwritable } from '../common/folder.js';
+import { asideFolder } from '../common/store.js';
 
 /**
  * Checks that a file can be written, before the work that it is to hold.

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { given } from '../common/objects.js';
+import { dataDefaults } from '../data/defaults.js';
 import type { ShardsAbout } from '../data/shards.js';
-import { share, whole } from './options.js';
+import { shareArgument, wholeArgument } from './options.js';
 
 interface PrepareCommandOptions {
   readonly out: string;
@@ -21,12 +23,16 @@ export function registerPrepare(program: Command): void {
     .description('turn text into token shards, to train on more than fits memory')
     .argument('<inputs...>', 'text files, JSON lines (.jsonl, .ndjson), or folders of them')
     .requiredOption('--out <folder>', 'the folder to make')
-    .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json of Hugging Face", 'bytes')
-    .option('--held-out <share>', 'of the text, kept from training', share, 0.05)
-    .option('--field <name>', 'of each JSON line, which has the text', 'text')
+    .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json of Hugging Face", dataDefaults.tokenizer)
+    .option('--held-out <share>', 'of the text, kept from training', shareArgument, dataDefaults.heldOut)
+    .option('--field <name>', 'of each JSON line, which has the text', dataDefaults.field)
     .option('--split-at <mark>', 'that stands between documents in a text, and is left out')
     .option('--end-of-text <token>', 'of the tokenizer, where its files do not say which ends a text')
-    .option('--shard-tokens <count>', 'most tokens of a file (default: 67108864)', whole(1))
+    .option(
+      '--shard-tokens <count>',
+      `most tokens of a file (default: ${dataDefaults.shardTokens})`,
+      wholeArgument(1),
+    )
     .option('--json', 'print the manifest as JSON')
     .option('--quiet', 'show no progress')
     .addHelpText('after', HELP)
@@ -49,16 +55,12 @@ only where the inputs have changed or it is damaged.
 async function run(inputs: string[], options: PrepareCommandOptions): Promise<void> {
   const { out, tokenizer: name, heldOut, field, splitAt, endOfText, shardTokens, json, quiet } = options;
   const { prepareShards } = await import('../data/prepare.js');
-  const { loadTokenizer } = await import('../data/tokenizer.js');
+  const { loadTokenizer } = await import('../data/load-tokenizer.js');
   const { progressOn } = await import('../bench/progress.js');
-  const tokenizer = await loadTokenizer(name, endOfText === undefined ? {} : { endOfText });
+  const tokenizer = await loadTokenizer(name, given({ endOfText }));
   const progress = progressOn(process.stderr, quiet || !process.stderr.isTTY ? { quiet: true } : {});
   const manifest = await prepareShards(inputs, out, {
-    tokenizer,
-    heldOut,
-    field,
-    ...(splitAt === undefined ? {} : { splitAt }),
-    ...(shardTokens === undefined ? {} : { shardTokens }),
+    ...given({ tokenizer, heldOut, field, splitAt, shardTokens }),
     onProgress: (done, total) => progress.step('reading', `${((100 * done) / total).toFixed(0)} %`),
   }).finally(progress.end);
   process.stdout.write(json ? `${JSON.stringify(manifest)}\n` : summary(out, manifest.about));

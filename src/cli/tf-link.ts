@@ -3,6 +3,7 @@ import { type LinkResult, linkTensorflow } from '../tensorflow/link/index.js';
 
 interface TfLinkOptions {
   readonly tensorflow?: string;
+  readonly gpu?: boolean;
   readonly verify?: boolean;
   readonly check: boolean;
   readonly json?: boolean;
@@ -17,6 +18,10 @@ export function registerTfLink(program: Command): void {
       '--tensorflow <path>',
       'a TensorFlow wheel, a site-packages folder, or a folder with its libraries',
     )
+    .option(
+      '--gpu',
+      "one with CUDA: fetched with NVIDIA's libraries where there is none (3 GB; 6 GB unpacked)",
+    )
     .option('--verify', 'compare the cached files with their checksums, and run each package')
     .option('--no-check', 'do not run the packages that were linked')
     .option('--json', 'print the result as JSON')
@@ -26,13 +31,14 @@ export function registerTfLink(program: Command): void {
 
 const HELP = `
 Without --tensorflow it takes, in this order: POLYCOM_TENSORFLOW, the cache, the TensorFlow (2.12 or newer)
-installed in python3, or a fetched tensorflow-cpu wheel (274 MB). Needs python3 with pip, and g++ (or CXX).
+installed in python3, or a fetched tensorflow-cpu wheel (274 MB). Where a GPU is in sight, or tfjs-node-gpu is installed,
+one with CUDA goes before one without. Needs python3 with pip, and g++ (or CXX).
 The packages are those that the working directory can require. Run it again after npm ci: it takes a second.`;
 
 async function run(options: TfLinkOptions): Promise<void> {
-  const { tensorflow, verify, check, json } = options;
+  const { tensorflow, gpu, verify, check, json } = options;
   const onProgress = (line: string): void => void process.stderr.write(`${line}\n`);
-  const result = await linkTensorflow({ tensorflow, verify, check, onProgress });
+  const result = await linkTensorflow({ tensorflow, gpu, verify, check, onProgress });
   process.stdout.write(json ? `${JSON.stringify(result, undefined, 2)}\n` : summary(result));
 }
 

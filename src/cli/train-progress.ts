@@ -1,8 +1,8 @@
 import { type Progress, type ProgressStream, progressOn } from '../bench/progress.js';
-import { parameterCounts } from '../model/config.js';
-import { sayOnce } from '../notice.js';
+import { sayOnce } from '../common/notice.js';
+import { parameterCounts } from '../model/shapes.js';
 import { utilisation } from '../train/flops.js';
-import type { Evaluation, Peak, StepReport, Trainer } from '../train/index.js';
+import type { Evaluation, PeakFlops, StepReport, Trainer } from '../train/index.js';
 
 /** Shows how training goes. */
 export interface TrainProgress {
@@ -26,7 +26,7 @@ const EVERY_MS = 30_000;
 export function trainProgress(
   stream: ProgressStream,
   quiet: boolean,
-  peak?: Peak,
+  peak?: PeakFlops,
   now: () => number = () => performance.now(),
 ): TrainProgress {
   const line = stream.isTTY ? progressOn(stream, { quiet }) : linesOn(stream, quiet);
@@ -55,7 +55,7 @@ export function trainProgress(
         ...(peak === undefined
           ? []
           : [`MFU ${(100 * utilisation(trainer.model.config, time, rate, peak)).toFixed(1)} %`]),
-        `${duration(((steps - report.step) * report.tokens) / rate)} left`,
+        `${clockTime(((steps - report.step) * report.tokens) / rate)} left`,
       ];
       line.step(`step ${report.step} of ${steps}`, parts.join(', '));
     },
@@ -81,7 +81,7 @@ function mean(before: number | undefined, now: number): number {
 }
 
 /** Such as 1:02:03 or 4:05. */
-export function duration(seconds: number): string {
+export function clockTime(seconds: number): string {
   const whole = Math.round(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const two = (value: number): string => String(value).padStart(2, '0');

@@ -1,15 +1,29 @@
 import { type Command, Option } from 'commander';
+import { invalidArgument } from '../common/errors.js';
+import { given } from '../common/objects.js';
+import { OTHER_STOP_SIGNALS, STOP_SIGNALS } from '../common/signals.js';
+import { dataDefaults } from '../data/defaults.js';
 import type { Data, OpenDataOptions } from '../data/open.js';
-import { PolycomError } from '../errors.js';
-import { type ActivationName, activationNames, type PresetName, presetNames } from '../model/config.js';
-import { OTHER_STOP_SIGNALS, STOP_SIGNALS } from '../signals.js';
-import type { Peak, Resume, SomeSettings, TrainResult } from '../train/index.js';
+import { activationNames } from '../model/activation.js';
+import type { ActivationName } from '../model/config.js';
+import { type PresetName, presetNames } from '../model/presets.js';
+import type { PeakFlops, Resume, SomeSettings, TrainResult } from '../train/index.js';
+import { decays } from '../train/schedule.js';
+import { defaultSettings, memories } from '../train/settings.js';
+import { StopSignals } from '../train/stop-signals.js';
 import { configFileOption, readConfigFile } from './config-file.js';
 import { evaluationDocument, evaluationText } from './evaluation-text.js';
 import { modelOf } from './model-options.js';
-import { collect, positive, real, share, tfjsBackendOption, whole } from './options.js';
+import {
+  collect,
+  positiveArgument,
+  realArgument,
+  shareArgument,
+  tfjsBackendOption,
+  wholeArgument,
+  written,
+} from './options.js';
 import { quoted } from './shell.js';
-import { StopSignals } from './stop-signals.js';
 
 interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly data?: string[];
@@ -25,7 +39,7 @@ interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
   readonly lr?: number;
   readonly resume: Resume;
   readonly backend?: 'tensorflow' | 'cpu';
-  readonly peak?: Peak | 'measure';
+  readonly peak?: PeakFlops | 'measure';
   readonly tensorboard?: boolean;
   readonly saveSignal?: NodeJS.Signals;
   readonly json?: boolean;
@@ -35,29 +49,20 @@ interface TrainCommandOptions extends Omit<SomeSettings, 'learningRate'> {
 /** Tokens of the prompt that is printed for a model whose texts no token begins. */
 const PROMPT_TOKENS = 4;
 
-/** The options that are settings of the same name. */
-const SETTINGS = [
-  'steps',
-  'batch',
-  'time',
-  'accumulate',
-  'seed',
-  'finalShare',
-  'decay',
-  'warmup',
-  'weightDecay',
-  'decayEmbedding',
-  'beta1',
-  'beta2',
-  'epsilon',
-  'clip',
-  'memory',
-  'recompute',
-  'evalEvery',
-  'evalBatches',
-  'saveEvery',
-  'keep',
-] as const satisfies (keyof SomeSettings)[];
+/** An option that is a setting of the same name. */
+function setting(
+  name: keyof typeof defaultSettings,
+  value: string,
+  text: string,
+  parse: (given: string) => number,
+): Option {
+  return new Option(`${written(name)} ${value}`, described(name, text)).argParser(parse);
+}
+
+/** A setting's help, with its default. */
+function described(name: keyof typeof defaultSettings, text: string): string {
+  return `${text} (default: ${defaultSettings[name]})`;
+}
 
 /** Adds `train`: train a model, or go on with it. */
 export function registerTrain(program: Command): void {
@@ -68,9 +73,13 @@ export function registerTrain(program: Command): void {
     .option('--out <folder>', 'for checkpoints, log and tokenizer')
     .addOption(configFileOption())
     .optionsGroup('Data:')
-    .option('--tokenizer <name|path>', "'bytes', or a tokenizer.json (default: bytes)")
-    .option('--held-out <share>', 'of the text, kept from training (default: 0.05)', share)
-    .option('--field <name>', 'of each JSON line, which has the text (default: text)')
+    .option('--tokenizer <name|path>', `'bytes', or a tokenizer.json (default: ${dataDefaults.tokenizer})`)
+    .option(
+      '--held-out <share>',
+      `of the text, kept from training (default: ${dataDefaults.heldOut})`,
+      shareArgument,
+    )
+    .option('--field <name>', `of each JSON line, which has the text (default: ${dataDefaults.field})`)
     .option('--split-at <mark>', 'that stands between documents in a text, and is left out')
     .option('--end-of-text <token>', 'of the tokenizer, where its files do not say which ends a text')
     .optionsGroup('Model:')
@@ -82,44 +91,36 @@ export function registerTrain(program: Command): void {
     )
     .option('--set <field=value>', 'any field of its configuration; several times for several', collect)
     .optionsGroup('Training:')
-    .option('--steps <count>', 'in all, those of earlier runs included (default: 1000)', whole(1))
-    .option('--batch <count>', 'windows of a batch (default: 8)', whole(1))
-    .option('--time <count>', "tokens of a window (default: the model's context)", whole(1))
-    .option('--accumulate <count>', 'batches of a step (default: 1)', whole(1))
-    .option('--seed <number>', 'of first values, order of data and dropout (default: 0)', whole(0))
-    .option('--lr <number>', 'the highest learning rate (default: 0.001)', real)
+    .addOption(setting('steps', '<count>', 'in all, those of earlier runs included', wholeArgument(1)))
+    .addOption(setting('batch', '<count>', 'windows of a batch', wholeArgument(1)))
+    .option('--time <count>', "tokens of a window (default: the model's context)", wholeArgument(1))
+    .addOption(setting('accumulate', '<count>', 'batches of a step', wholeArgument(1)))
+    .addOption(setting('seed', '<number>', 'of first values, order of data and dropout', wholeArgument(0)))
+    .option('--lr <number>', described('learningRate', 'the highest learning rate'), realArgument)
     .option(
       '--warmup <count>',
       'steps in which it rises to that (default: a twentieth of all, at most 1000)',
-      whole(0),
+      wholeArgument(0),
     )
-    .addOption(
-      new Option('--decay <name>', 'how it goes down (default: cosine)').choices([
-        'cosine',
-        'linear',
-        'constant',
-      ]),
-    )
-    .option('--final-share <share>', 'of the learning rate at the last step (default: 0.1)', real)
-    .option('--weight-decay <number>', 'of matrices (default: 0.1)', real)
+    .addOption(new Option('--decay <name>', described('decay', 'how it goes down')).choices(decays))
+    .addOption(setting('finalShare', '<share>', 'of the learning rate at the last step', realArgument))
+    .addOption(setting('weightDecay', '<number>', 'of matrices', realArgument))
     .option('--decay-embedding', 'let the embedding decay too')
-    .option('--beta1 <number>', "of AdamW's first moment (default: 0.9)", real)
-    .option('--beta2 <number>', "of AdamW's second moment (default: 0.95)", real)
-    .option('--epsilon <number>', "of AdamW's root (default: 1e-8)", real)
-    .option('--clip <number>', 'largest norm of all gradients, 0 for any (default: 1)', real)
+    .addOption(setting('beta1', '<number>', "of AdamW's first moment", realArgument))
+    .addOption(setting('beta2', '<number>', "of AdamW's second moment", realArgument))
+    .addOption(setting('epsilon', '<number>', "of AdamW's root", realArgument))
+    .addOption(setting('clip', '<number>', 'largest norm of all gradients, 0 for any', realArgument))
     .addOption(
-      new Option('--memory <name>', "what a block's gradients keep (default: block)").choices([
-        'block',
-        'checkpoint',
-        'tape',
-      ]),
+      new Option('--memory <name>', described('memory', "what a block's gradients keep")).choices(memories),
     )
     .option('--recompute', 'with --memory block: keep a third less, in a little more time')
     .optionsGroup('Run:')
-    .option('--eval-every <count>', 'steps, on held-out text, 0 for never (default: 100)', whole(0))
-    .option('--eval-batches <count>', 'of an evaluation, always the same (default: 16)', whole(1))
-    .option('--save-every <count>', 'steps, and after the last; 0 for no others (default: 100)', whole(0))
-    .option('--keep <count>', 'the newest checkpoints to keep (default: 3)', whole(1))
+    .addOption(setting('evalEvery', '<count>', 'steps, on held-out text, 0 for never', wholeArgument(0)))
+    .addOption(setting('evalBatches', '<count>', 'of an evaluation, always the same', wholeArgument(1)))
+    .addOption(
+      setting('saveEvery', '<count>', 'steps, and after the last; 0 for no others', wholeArgument(0)),
+    )
+    .addOption(setting('keep', '<count>', 'the newest checkpoints to keep', wholeArgument(1)))
     .addOption(
       new Option('--save-signal <name>', 'to save and end at, beside the first six').choices([
         ...STOP_SIGNALS,
@@ -179,7 +180,7 @@ async function run(_: unknown, command: Command): Promise<void> {
   const options = command.opts<TrainCommandOptions>();
   const { resume, tensorboard = false, saveSignal, json, quiet = false } = options;
   const [sources, out] = [required('data', options.data), required('out', options.out)];
-  const { chooseTrainingBackend } = await import('./backend.js');
+  const { chooseTrainingBackend } = await import('../tensorflow/backend.js');
   const { measureMatmulPeak, train } = await import('../train/index.js');
   const { openData } = await import('../data/open.js');
   const { trainProgress } = await import('./train-progress.js');
@@ -196,11 +197,11 @@ async function run(_: unknown, command: Command): Promise<void> {
       settings: settingsIn(options),
       resume,
       signal: stop.signal,
-      ...(peak === undefined ? {} : { peak }),
+      ...given({ peak }),
       tensorboard,
       ...progress,
     }).finally(end);
-    const { steps = 1000 } = options;
+    const { steps = defaultSettings.steps } = options;
     process.stdout.write(
       json ? `${JSON.stringify(documentOf(out, result))}\n` : summary(out, result, steps, data),
     );
@@ -213,20 +214,25 @@ async function run(_: unknown, command: Command): Promise<void> {
 
 function required<T>(name: string, value: T | undefined): T {
   if (value !== undefined) return value;
-  throw new PolycomError('INVALID_ARGUMENT', `--${name} is missing`, {
+  throw invalidArgument(`--${name} is missing`, {
     remedy: 'give it, or name a --config that has it; polycom train --help shows how',
   });
 }
 
-function dataOptions(command: TrainCommandOptions): OpenDataOptions {
-  const { tokenizer, heldOut, field, splitAt, endOfText } = command;
-  const options = { tokenizer, heldOut, field, splitAt, endOfText };
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+function dataOptions({
+  tokenizer,
+  heldOut,
+  field,
+  splitAt,
+  endOfText,
+}: TrainCommandOptions): OpenDataOptions {
+  return given({ tokenizer, heldOut, field, splitAt, endOfText });
 }
 
 function settingsIn(options: TrainCommandOptions): SomeSettings {
-  const same = SETTINGS.map((name) => [name, options[name]]);
-  return { ...Object.fromEntries(same), learningRate: options.lr };
+  const names = Object.keys(defaultSettings) as (keyof TrainCommandOptions)[];
+  const { time, warmup, lr: learningRate } = options;
+  return { ...Object.fromEntries(names.map((name) => [name, options[name]])), time, warmup, learningRate };
 }
 
 function documentOf(out: string, result: TrainResult): object {
@@ -278,6 +284,6 @@ function generateCommand(out: string, { train, tokenizer }: Data): string {
   return `${command} --prompt ${quoted(tokenizer.decode(tokens))}`;
 }
 
-function peakOf(text: string): Peak | 'measure' {
-  return text === 'measure' ? text : { flops: positive(text), named: 'given' };
+function peakOf(text: string): PeakFlops | 'measure' {
+  return text === 'measure' ? text : { flops: positiveArgument(text), named: 'given' };
 }

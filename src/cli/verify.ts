@@ -1,14 +1,5 @@
 import type { Command } from 'commander';
-import type { Device } from '../native/types.js';
-import type { Backend } from '../verify/types.js';
-import { backendOption, deviceOption, timeoutOption } from './options.js';
-
-interface VerifyCommandOptions {
-  readonly backend?: Backend;
-  readonly device?: Device;
-  readonly timeout: number;
-  readonly json?: boolean;
-}
+import { backendOption, deviceOption, type HostCommandOptions, timeoutOption } from './options.js';
 
 /** Adds `verify`: are the kernels right on this machine? */
 export function registerVerify(program: Command): void {
@@ -27,7 +18,7 @@ const HELP = `
 Every op, forward and backward: odd sizes, several scales, orders and dtypes against an f64 reference; the same bits
 again; NaN, infinity and zeros. The exit status is 1 if a check failed, or if there was nothing to check.`;
 
-async function run({ backend, device, timeout, json }: VerifyCommandOptions): Promise<void> {
+async function run({ backend, device, timeout, json }: HostCommandOptions): Promise<void> {
   const { verify } = await import('../verify/index.js');
   const { formatVerify } = await import('../verify/format.js');
   const { progressOn } = await import('../bench/progress.js');

@@ -1,6 +1,7 @@
-import { PolycomError } from '../errors.js';
-import { checkNames, type Names } from '../options.js';
-import { hash, permutation } from './random.js';
+import { invalidArgument, type PolycomError } from '../common/errors.js';
+import { checkField, whole } from '../common/fields.js';
+import { checkNames, type Names } from '../common/options.js';
+import { hash, permutation } from '../common/random.js';
 import type { TokenSource } from './shards.js';
 
 /** Rows of a batch, one after the other; row r of `targets` is that of `inputs`, one token later. */
@@ -46,9 +47,7 @@ export class Batches {
     checkNames('Batches', options, OPTIONS);
     const { batch, time, seed = 0 } = options;
     checkWindows(source, batch, time);
-    if (!Number.isSafeInteger(seed)) {
-      throw new PolycomError('INVALID_ARGUMENT', `seed ${seed}; expected a whole number`);
-    }
+    checkField('Batches', 'seed', seed, whole());
     this.#source = source;
     this.#batch = batch;
     this.#time = time;
@@ -149,22 +148,17 @@ function readRows(source: TokenSource, starts: readonly number[], time: number):
 
 function checkWindows({ length }: TokenSource, batch: number, time: number): void {
   for (const [name, value] of Object.entries({ batch, time })) {
-    if (Number.isSafeInteger(value) && value > 0) continue;
-    throw new PolycomError('INVALID_ARGUMENT', `${name} ${value}; expected a whole number from 1 on`);
+    checkField(undefined, name, value, whole(1));
   }
   if (length > time) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `${length} tokens; expected at least ${time + 1}, for one window`,
-    {
-      remedy: 'give more text, hold out more of it if these are the held-out tokens, or take shorter windows',
-    },
-  );
+  throw invalidArgument(`${length} tokens; expected at least ${time + 1}, for one window`, {
+    remedy: 'give more text, hold out more of it if these are the held-out tokens, or take shorter windows',
+  });
 }
 
 function noPosition(epoch: unknown, window: unknown, windows?: number): PolycomError {
   const of = windows === undefined ? '' : `; that epoch has ${windows} windows`;
-  return new PolycomError('INVALID_ARGUMENT', `no window ${window} of epoch ${epoch} in the data${of}`, {
+  return invalidArgument(`no window ${window} of epoch ${epoch} in the data${of}`, {
     remedy: 'a saved position fits only the same data, batch length and seed',
   });
 }

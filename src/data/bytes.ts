@@ -1,7 +1,5 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { PolycomError } from '../errors.js';
-import type { TextStream, Tokenizer } from './tokenizer.js';
+import { invalidArgument } from '../common/errors.js';
+import { FAST_CLASS, saveTokenizer, type TextStream, type Tokenizer } from './tokenizer.js';
 
 const END_OF_TEXT = 256;
 
@@ -20,10 +18,9 @@ export const byteTokenizer: Tokenizer = {
   decode: (ids) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(ids)),
   bytes: (id) => (id === END_OF_TEXT ? 0 : 1),
   stream: byteStream,
-  save: async (folder) => {
-    await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(byteTokenizerJson()));
-    const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: endOfTextToken.content };
-    await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+  save: (folder) => {
+    const config = { tokenizer_class: FAST_CLASS, eos_token: endOfTextToken.content };
+    return saveTokenizer(folder, JSON.stringify(byteTokenizerJson()), JSON.stringify(config));
   },
 };
 
@@ -54,7 +51,7 @@ function bytesOf(ids: ArrayLike<number>): Uint8Array {
     const id = ids[i]!;
     if (id === END_OF_TEXT) continue;
     if (!(id >= 0 && id < END_OF_TEXT && Number.isInteger(id))) {
-      throw new PolycomError('INVALID_ARGUMENT', `token ${id}; expected a byte, or ${END_OF_TEXT}`);
+      throw invalidArgument(`token ${id}; expected a byte, or ${END_OF_TEXT}`);
     }
     bytes[count++] = id;
   }

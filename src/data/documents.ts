@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
-import { checkChunk, Utf8Decoder } from '../text.js';
+import { invalidArgument, PolycomError } from '../common/errors.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { checkChunk, Utf8Decoder } from '../common/text.js';
 import type { InputFile } from './inputs.js';
-import { MarkSplitter, type Part } from './marks.js';
+import { type MarkedPart, MarkSplitter } from './marks.js';
 
 /** One text among many: a file of text, or one of JSON lines. */
 export interface Document {
@@ -56,13 +56,13 @@ async function* splitDocuments(file: InputFile, mark: string): AsyncGenerator<Do
   }
 }
 
-async function* parts(file: InputFile, mark: string): AsyncGenerator<Part> {
+async function* parts(file: InputFile, mark: string): AsyncGenerator<MarkedPart> {
   const splitter = new MarkSplitter(mark);
   for await (const piece of textPieces(file)) yield* splitter.push(piece);
   yield* splitter.end();
 }
 
-async function* upToEnd(all: AsyncGenerator<Part>): AsyncGenerator<string> {
+async function* upToEnd(all: AsyncGenerator<MarkedPart>): AsyncGenerator<string> {
   for (;;) {
     const { value, done } = await all.next();
     if (done) return;
@@ -97,14 +97,12 @@ async function* chunks(file: InputFile): AsyncGenerator<Buffer> {
     }
   } catch (cause) {
     if (cause instanceof PolycomError || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
-    throw new PolycomError('INVALID_ARGUMENT', `${file.path} cannot be read`, { cause });
+    throw invalidArgument(`${file.path} cannot be read`, { cause });
   }
   if (bytes === file.size) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `${file.path} changed while it was read: ${bytes} bytes; expected ${file.size}`,
-    { remedy: 'the same again, once nothing writes to it' },
-  );
+  throw invalidArgument(`${file.path} changed while it was read: ${bytes} bytes; expected ${file.size}`, {
+    remedy: 'the same again, once nothing writes to it',
+  });
 }
 
 async function* textPieces(file: InputFile): AsyncGenerator<string> {
@@ -143,8 +141,7 @@ async function* lines(file: InputFile): AsyncGenerator<Buffer> {
     parts.push(chunk.subarray(start));
     held += chunk.length - start;
     if (held > LONGEST_LINE) {
-      throw new PolycomError(
-        'INVALID_ARGUMENT',
+      throw invalidArgument(
         `${file.path} has a line of more than ${LONGEST_LINE >> 20} MiB: these are no JSON lines`,
         { remedy: 'one object a line; as plain text, it should not be called .jsonl' },
       );
@@ -159,7 +156,7 @@ function textOf(line: Buffer, field: string, where: string): string {
   if (row === undefined) return '';
   const text = typeof row === 'object' && row !== null ? (row as Record<string, unknown>)[field] : undefined;
   if (typeof text === 'string') return text;
-  throw new PolycomError('INVALID_ARGUMENT', `${where}: no text '${field}'; the line has ${fieldsOf(row)}`, {
+  throw invalidArgument(`${where}: no text '${field}'; the line has ${fieldsOf(row)}`, {
     remedy: 'name the field that has the text: --field <name>',
   });
 }
@@ -170,7 +167,7 @@ function parseLine(line: Buffer, where: string): unknown {
     return text === '' ? undefined : JSON.parse(text);
   } catch (cause) {
     const why = cause instanceof SyntaxError ? cause.message : 'it is no UTF-8';
-    throw new PolycomError('INVALID_ARGUMENT', `${where} is no JSON: ${why}`, {
+    throw invalidArgument(`${where} is no JSON: ${why}`, {
       remedy: 'one JSON object a line; a broken last line means that the file was cut off',
       cause,
     });

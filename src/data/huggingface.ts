@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Tokenizer as Library } from '@huggingface/tokenizers';
-import { PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
-import { fileError } from '../file-error.js';
-import { readText } from '../text.js';
+import { invalidArgument, PolycomError } from '../common/errors.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { fileError } from '../common/file-error.js';
+import { given, isObject } from '../common/objects.js';
+import { readText } from '../common/text.js';
 import { marksShown } from './marks.js';
-import type { Tokenizer } from './tokenizer.js';
+import { CONFIG_FILE, saveTokenizer, type Tokenizer } from './tokenizer.js';
 import { checkTokenizer } from './tokenizer-check.js';
 
 /** What ends a text in the tokenizers of the day, where `tokenizer_config.json` does not say. */
@@ -42,38 +42,35 @@ export async function huggingFaceTokenizer(
 ): Promise<Tokenizer> {
   checkModel(json, file);
   const { Tokenizer: Library } = await load(file);
-  const found = await readConfig(join(dirname(file), 'tokenizer_config.json'));
+  const found = await readConfig(join(dirname(file), CONFIG_FILE));
   const read = found === undefined ? {} : parseConfig(found, file);
   const isSaid = end === undefined || contentOf(read.eos_token) === end;
   const config = isSaid ? read : { ...read, eos_token: end };
   const configText = isSaid ? found : JSON.stringify(config);
-  const library = construct(() => {
+  const [library, vocabulary] = construct(() => {
     checkTokenizer(json);
-    return new Library(json, config);
-  }, file);
-  const vocabulary = construct(() => {
+    const library = new Library(json, config);
     // A part that is damaged fails in use alone. Without a token for the unknown, some of the sample has none.
     const ids = library.encode(SAMPLE, ALONE).ids.filter(Number.isInteger);
     if (ids.length > 0) library.decode(ids, CLEAN);
-    return vocabularyOf(library);
+    return [library, vocabularyOf(library)];
   }, file);
   const endOfText = endOf(library, config);
   const marks = [...library.get_added_tokens_decoder().values()]
     .filter(({ special }) => special)
     .map(({ content }) => content);
   if (end !== undefined && endOfText === undefined) {
-    throw new PolycomError('INVALID_ARGUMENT', `${file} has no token '${end}' to end a text`, {
+    throw invalidArgument(`${file} has no token '${end}' to end a text`, {
       remedy: `its special tokens are: ${marksShown(marks)}`,
     });
   }
+  const hash = createHash('sha256')
+    .update(text)
+    .update(configText ?? '');
   return {
-    name: `huggingface-${createHash('sha256')
-      .update(text)
-      .update(configText ?? '')
-      .digest('hex')
-      .slice(0, 16)}`,
+    name: `huggingface-${hash.digest('hex').slice(0, 16)}`,
     vocabulary,
-    ...(endOfText === undefined ? {} : { endOfText }),
+    ...given({ endOfText }),
     marks,
     encode: (input) => {
       if (input === '') return new Uint32Array(0);
@@ -86,10 +83,7 @@ export async function huggingFaceTokenizer(
       return using(() => library.decode(list, CLEAN), file);
     },
     bytes: bytesOfPieces(library, json.decoder),
-    save: async (folder) => {
-      await writeFile(join(folder, 'tokenizer.json'), text);
-      if (configText !== undefined) await writeFile(join(folder, 'tokenizer_config.json'), configText);
-    },
+    save: (folder) => saveTokenizer(folder, text, configText),
   };
 }
 
@@ -114,32 +108,28 @@ async function load(file: string): Promise<typeof import('@huggingface/tokenizer
   }
 }
 
-/** What the library throws of a text: it checks little of the file beforehand. */
-function using<T>(work: () => T, file: string): T {
+/** Runs the library, which checks little of a file beforehand: what it throws says what is wrong with that. */
+function guarded<T>(work: () => T, what: string): T {
   try {
     return work();
   } catch (cause) {
     const why = nameOf(cause instanceof Error ? cause.message : String(cause), LONGEST_REASON);
-    throw new PolycomError('INVALID_ARGUMENT', `${file} fails on a text: ${why}`, { remedy: REMEDY, cause });
+    throw invalidArgument(`${what}: ${why}`, { remedy: REMEDY, cause });
   }
 }
 
+function using<T>(work: () => T, file: string): T {
+  return guarded(work, `${file} fails on a text`);
+}
+
 function construct<T>(make: () => T, file: string): T {
-  try {
-    return make();
-  } catch (cause) {
-    const why = nameOf(cause instanceof Error ? cause.message : String(cause), LONGEST_REASON);
-    throw new PolycomError('INVALID_ARGUMENT', `${file} is not a tokenizer.json that can be used: ${why}`, {
-      remedy: REMEDY,
-      cause,
-    });
-  }
+  return guarded(make, `${file} is not a tokenizer.json that can be used`);
 }
 
 function parseConfig(text: string, file: string): Record<string, unknown> {
   const parse = (): unknown => JSON.parse(text);
-  const config = construct(parse, join(dirname(file), 'tokenizer_config.json'));
-  return typeof config === 'object' && config !== null ? (config as Record<string, unknown>) : {};
+  const config = construct(parse, join(dirname(file), CONFIG_FILE));
+  return isObject(config) ? config : {};
 }
 
 /** One more than the largest token: numbers may have gaps. */
@@ -198,8 +188,7 @@ function bytesOfPieces(library: Library, decoder: unknown): (id: number) => numb
 
 function checked(id: unknown, vocabulary: number, file: string): number {
   if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary) return id;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
+  throw invalidArgument(
     `token ${excerpt(id)} is not in the vocabulary of ${file}; expected 0 to ${vocabulary - 1}`,
   );
 }

@@ -1,7 +1,7 @@
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
-import { PolycomError } from '../errors.js';
+import { invalidArgument } from '../common/errors.js';
 import { isMadeFolder, isRunLog } from './made.js';
 
 /** A file of text, or of a JSON object with text a line. */
@@ -44,24 +44,24 @@ export async function findInputs(paths: readonly string[]): Promise<Inputs> {
     } else files.push(inputFile(path, found));
   }
   if (files.length > 0) return { files, ignored };
-  throw new PolycomError('INVALID_ARGUMENT', 'no input; expected a text file, a folder, or JSON lines');
+  throw invalidArgument('no input; expected a text file, a folder, or JSON lines');
 }
 
 async function status(path: string): Promise<Stats> {
   try {
     return await stat(path);
   } catch (cause) {
-    throw new PolycomError('INVALID_ARGUMENT', `${path} is not there, or cannot be read`, { cause });
+    throw invalidArgument(`${path} is not there, or cannot be read`, { cause });
   }
 }
 
 function inputFile(path: string, found: Stats): InputFile {
   if (!found.isFile()) {
-    throw new PolycomError('INVALID_ARGUMENT', `${path} is no file and no folder`, {
+    throw invalidArgument(`${path} is no file and no folder`, {
       remedy: 'write what a pipe or a device gives into a file first',
     });
   }
-  if (found.size === 0) throw new PolycomError('INVALID_ARGUMENT', `${path} is empty`);
+  if (found.size === 0) throw invalidArgument(`${path} is empty`);
   const kind = JSONL.includes(extname(path).toLowerCase()) ? 'jsonl' : 'text';
   return { path: resolve(path), kind, size: found.size, modified: found.mtimeMs };
 }
@@ -75,8 +75,7 @@ async function findInFolder(folder: string): Promise<Inputs> {
     if (found.isFile() && found.size > 0) files.push(inputFile(join(folder, name), found));
   }
   if (files.length > 0) return { files, ignored: names.length - wanted.length };
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
+  throw invalidArgument(
     `${folder} has nothing to read; expected files called ${[...TEXT, ...JSONL].join(', ')} that are not empty`,
     { remedy: 'files that are called otherwise, or lie in the folder of a run, can be given one by one' },
   );
@@ -101,6 +100,6 @@ async function entries(folder: string): Promise<Dirent[]> {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (cause) {
-    throw new PolycomError('INVALID_ARGUMENT', `${folder} cannot be read`, { cause });
+    throw invalidArgument(`${folder} cannot be read`, { cause });
   }
 }

@@ -3,9 +3,9 @@ import { rmSync } from 'node:fs';
 import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { cacheDirectory } from '../cache.js';
-import { makeFolder } from '../folder.js';
-import { asideFolder, isWriting } from '../store.js';
+import { makeFolder } from '../common/folder.js';
+import { asideFolder, isWriting } from '../common/store.js';
+import { cacheDirectory } from '../common/user-cache.js';
 import type { InputFile } from './inputs.js';
 
 /** Folders of one text that stay beside the one in use, as an edit may be taken back. */

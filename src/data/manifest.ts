@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
-import { PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
-import { readTextSync } from '../text.js';
+import { invalidArgument, PolycomError } from '../common/errors.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { isObject } from '../common/objects.js';
+import { readTextSync } from '../common/text.js';
 import type { ShardsManifest, Side } from './shards.js';
 
 const SHARD_NAME = /^(train|heldout)-\d{5,}\.bin$/;
@@ -16,30 +17,28 @@ export function parseManifest(path: string, folder: string): ShardsManifest {
   try {
     manifest = JSON.parse(readTextSync(path));
   } catch (cause) {
-    if (cause instanceof SyntaxError) throw damaged(path, 'it is no JSON');
+    if (cause instanceof SyntaxError) throw damagedManifest(path, 'it is no JSON');
     if (cause instanceof PolycomError) throw cause;
-    throw new PolycomError('INVALID_ARGUMENT', `${folder} is no folder of token shards: no manifest.json`, {
+    throw invalidArgument(`${folder} is no folder of token shards: no manifest.json`, {
       remedy: 'polycom prepare <files> --out <folder> makes one',
       cause,
     });
   }
   if (!isOurs(manifest)) {
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `${path} is not the manifest of token shards, or of another version`,
-      { remedy: 'polycom prepare <files> --out <another folder>' },
-    );
+    throw invalidArgument(`${path} is not the manifest of token shards, or of another version`, {
+      remedy: 'polycom prepare <files> --out <another folder>',
+    });
   }
   const wrong = wrongOf(manifest);
   if (wrong === undefined) return manifest as unknown as ShardsManifest;
-  throw damaged(path, wrong);
+  throw damagedManifest(path, wrong);
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Whether a value says that it is the manifest of token shards. */
 function isOurs(value: unknown): value is { readonly about: Fields; readonly files?: unknown } {
-  if (!isFields(value) || !isFields(value.about)) return false;
+  if (!isObject(value) || !isObject(value.about)) return false;
   return value.about.kind === 'polycom tokens' && value.about.version === 1;
 }
 
@@ -47,28 +46,28 @@ function isOurs(value: unknown): value is { readonly about: Fields; readonly fil
 function wrongOf({ about, files }: { readonly about: Fields; readonly files?: unknown }): string | undefined {
   const { bits, tokenizer, sides } = about;
   if (bits !== 16 && bits !== 32) return `its bits are ${excerpt(bits)}; expected 16 or 32`;
-  if (!isFields(tokenizer) || typeof tokenizer.name !== 'string') return 'it names no tokenizer';
+  if (!isObject(tokenizer) || typeof tokenizer.name !== 'string') return 'it names no tokenizer';
   if (!isCount(tokenizer.vocabulary)) return `its vocabulary is ${excerpt(tokenizer.vocabulary)}; ${A_COUNT}`;
-  if (!isFields(files)) return `its files are ${excerpt(files)}; expected an object`;
+  if (!isObject(files)) return `its files are ${excerpt(files)}; expected an object`;
   for (const [file, entry] of Object.entries(files)) {
     // A name with a path in it would read files outside the folder.
     if (file !== basename(file) || file === '..')
       return `it names the file ${excerpt(file)}; expected no path`;
-    const size = isFields(entry) ? entry.size : undefined;
+    const size = isObject(entry) ? entry.size : undefined;
     if (!isCount(size)) return `the size of ${nameOf(file)} is ${excerpt(size)}; ${A_COUNT}`;
   }
-  if (!isFields(sides)) return `its sides are ${excerpt(sides)}; expected an object`;
+  if (!isObject(sides)) return `its sides are ${excerpt(sides)}; expected an object`;
   return wrongSide('train', sides.train, files) ?? wrongSide('heldout', sides.heldout, files);
 }
 
 const A_COUNT = 'expected a whole number, 0 or more';
 
 function wrongSide(name: Side, side: unknown, files: Fields): string | undefined {
-  if (!isFields(side) || !Array.isArray(side.shards))
+  if (!isObject(side) || !Array.isArray(side.shards))
     return `its ${name} is ${excerpt(side)}; expected shards`;
   if (!isCount(side.tokens)) return `the tokens of ${name} are ${excerpt(side.tokens)}; ${A_COUNT}`;
   for (const shard of side.shards as unknown[]) {
-    const { file, tokens } = isFields(shard) ? shard : {};
+    const { file, tokens } = isObject(shard) ? shard : {};
     const isOne = typeof file === 'string' && SHARD_NAME.test(file) && isCount(tokens);
     if (!isOne) return `a shard of ${name} is ${excerpt(shard)}; expected a file and its tokens`;
     if (!Object.hasOwn(files, file)) return `its files lack ${file}`;
@@ -76,17 +75,13 @@ function wrongSide(name: Side, side: unknown, files: Fields): string | undefined
   return undefined;
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** The error of a folder of token shards that is not as it was made. */
-export function damaged(path: string, why: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', `${path} is damaged: ${why}`, {
+export function damagedManifest(path: string, why: string): PolycomError {
+  return invalidArgument(`${path} is damaged: ${why}`, {
     remedy: 'delete the folder, then run polycom prepare again',
   });
 }

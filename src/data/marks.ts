@@ -1,7 +1,7 @@
 import { characterStart } from './split.js';
 
 /** A piece of a text between two marks; `ends` says that it is the last one. */
-export interface Part {
+export interface MarkedPart {
   readonly text: string;
   readonly ends: boolean;
 }
@@ -21,7 +21,7 @@ export class MarkSplitter {
   }
 
   /** The parts that more text completes; what may begin a mark is held back. */
-  *push(piece: string): Generator<Part> {
+  *push(piece: string): Generator<MarkedPart> {
     this.#rest += piece;
     while (!this.#isBehind || this.#rest.length >= 2) {
       this.#dropBreak();
@@ -39,7 +39,7 @@ export class MarkSplitter {
   }
 
   /** The last part. */
-  *end(): Generator<Part> {
+  *end(): Generator<MarkedPart> {
     this.#dropBreak();
     yield { text: this.#rest, ends: true };
     this.#rest = '';

@@ -1,7 +1,5 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { PolycomError } from '../errors.js';
-import type { Tokenizer } from './tokenizer.js';
+import { invalidArgument } from '../common/errors.js';
+import { FAST_CLASS, saveTokenizer, type Tokenizer } from './tokenizer.js';
 
 /** Writes tokens as numbers, `12 7 30`: for the synthetic language, whose tokens have no letters. */
 export function numberTokenizer(vocabulary: number): Tokenizer {
@@ -12,18 +10,17 @@ export function numberTokenizer(vocabulary: number): Tokenizer {
       Uint32Array.from(text.split(/\s+/).filter(Boolean), (word) => numberOf(word, vocabulary)),
     decode: (ids) => Array.from(ids).join(' '),
     stream: () => {
-      let first = true;
+      let space = '';
       const push = (id: number): string => {
-        const text = first ? `${id}` : ` ${id}`;
-        first = false;
+        const text = `${space}${id}`;
+        space = ' ';
         return text;
       };
       return { push, end: () => '' };
     },
-    save: async (folder) => {
-      await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(numberTokenizerJson(vocabulary)));
-      const config = { tokenizer_class: 'PreTrainedTokenizerFast' };
-      await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+    save: (folder) => {
+      const config = { tokenizer_class: FAST_CLASS };
+      return saveTokenizer(folder, JSON.stringify(numberTokenizerJson(vocabulary)), JSON.stringify(config));
     },
   };
 }
@@ -31,7 +28,7 @@ export function numberTokenizer(vocabulary: number): Tokenizer {
 function numberOf(word: string, vocabulary: number): number {
   const id = Number(word);
   if (/^\d+$/.test(word) && id < vocabulary) return id;
-  throw new PolycomError('INVALID_ARGUMENT', `'${word}' is no token; expected numbers below ${vocabulary}`, {
+  throw invalidArgument(`'${word}' is no token; expected numbers below ${vocabulary}`, {
     remedy: "the tokens of this model have no letters: write them as numbers, such as '3 14 15'",
   });
 }

@@ -1,14 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { PolycomError } from '../errors.js';
-import { checkNames, type Names } from '../options.js';
+import { invalidArgument, type PolycomError } from '../common/errors.js';
+import { given } from '../common/objects.js';
+import { checkNames, type Names } from '../common/options.js';
+import { dataDefaults } from './defaults.js';
 import { findInputs } from './inputs.js';
 import { keptFolder, markInUse, removeEarlier } from './kept.js';
+import { loadTokenizer } from './load-tokenizer.js';
 import { numberTokenizer } from './numbers.js';
-import { type PrepareOptions, prepareShards, sayWhereJoined } from './prepare.js';
+import { PREPARE_OPTIONS, type PrepareOptions, prepareShards, sayWhereJoined } from './prepare.js';
 import { isShardsFolder, openShards, readManifest, type TokenSource } from './shards.js';
 import { type SyntheticOptions, syntheticLanguage } from './synthetic.js';
-import { loadTokenizer, TOKENIZER_FILE, type Tokenizer } from './tokenizer.js';
+import { TOKENIZER_FILE, type Tokenizer } from './tokenizer.js';
 
 /** How data is opened. */
 export interface OpenDataOptions extends Omit<PrepareOptions, 'tokenizer'> {
@@ -23,15 +26,8 @@ export interface OpenDataOptions extends Omit<PrepareOptions, 'tokenizer'> {
 }
 
 const OPTIONS: Names<OpenDataOptions> = {
-  tokenizer: true,
-  heldOut: true,
-  field: true,
-  shardTokens: true,
-  onProgress: true,
-  endOfText: true,
-  splitAt: true,
-  directory: true,
-  synthetic: true,
+  ...PREPARE_OPTIONS,
+  ...{ endOfText: true, directory: true, synthetic: true },
 };
 
 /** Data to train with. Nothing of `heldOut` is in `train`. */
@@ -63,7 +59,7 @@ export async function openData(
   checkNames('openData', options, OPTIONS);
   if (path === 'synthetic') return openSynthetic(options);
   if (typeof path === 'string' && looksPrepared(path)) return openPrepared(path, options);
-  const tokenizer = await tokenizerOf(options.tokenizer ?? 'bytes', options);
+  const tokenizer = await tokenizerOf(options.tokenizer ?? dataDefaults.tokenizer, options);
   if (options.directory === undefined) return openKept(path, tokenizer, options);
   await prepareShards(path, options.directory, prepareOptions(options, tokenizer));
   return openFolder(options.directory, tokenizer);
@@ -106,7 +102,7 @@ function looksPrepared(path: string): boolean {
 
 function openSynthetic({ synthetic = {}, tokenizer }: OpenDataOptions): Data {
   if (tokenizer !== undefined) {
-    throw new PolycomError('INVALID_ARGUMENT', 'the synthetic language has its own tokenizer; expected none');
+    throw invalidArgument('the synthetic language has its own tokenizer; expected none');
   }
   const train = syntheticLanguage(synthetic);
   const length = Math.min(SYNTHETIC_HELD_OUT, train.length);
@@ -120,36 +116,26 @@ async function openPrepared(folder: string, options: OpenDataOptions): Promise<D
   const kept = existsSync(join(folder, TOKENIZER_FILE)) ? folder : undefined;
   const wanted = options.tokenizer ?? kept;
   if (wanted === undefined) {
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `${folder} does not hold its tokenizer, ${about.tokenizer.name}`,
-      {
-        remedy: 'give the tokenizer that prepared it',
-      },
-    );
+    throw invalidArgument(`${folder} does not hold its tokenizer, ${about.tokenizer.name}`, {
+      remedy: 'give the tokenizer that prepared it',
+    });
   }
   const tokenizer = await tokenizerOf(wanted, options);
-  if (tokenizer.name !== about.tokenizer.name || tokenizer.vocabulary !== about.tokenizer.vocabulary) {
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `${folder} was prepared with tokenizer ${about.tokenizer.name}; expected ${tokenizer.name}`,
-      { remedy: 'leave the tokenizer out, or prepare the text again with it' },
-    );
+  const other = (how: string, expected: string, option: string): PolycomError =>
+    invalidArgument(`${folder} was prepared ${how}; expected ${expected}`, {
+      remedy: `leave the ${option} out, or prepare the text again with it`,
+    });
+  const { name, vocabulary } = about.tokenizer;
+  if (tokenizer.name !== name || tokenizer.vocabulary !== vocabulary) {
+    throw other(`with tokenizer ${name}`, tokenizer.name, 'tokenizer');
   }
-  if (options.heldOut !== undefined && options.heldOut !== about.share) {
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `${folder} was prepared with a held-out share of ${about.share}; expected ${options.heldOut}`,
-      { remedy: 'leave the share out, or prepare the text again with it' },
-    );
+  const { heldOut = about.share, splitAt = about.splitAt } = options;
+  if (heldOut !== about.share) {
+    throw other(`with a held-out share of ${about.share}`, `${heldOut}`, 'share');
   }
-  if (options.splitAt !== undefined && options.splitAt !== about.splitAt) {
+  if (splitAt !== about.splitAt) {
     const how = about.splitAt === undefined ? 'without splitting texts' : `split at ${about.splitAt}`;
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `${folder} was prepared ${how}; expected a split at ${options.splitAt}`,
-      { remedy: 'leave the mark out, or prepare the text again with it' },
-    );
+    throw other(how, `a split at ${splitAt}`, 'mark');
   }
   sayWhereJoined(about, tokenizer);
   return openFolder(folder, tokenizer);
@@ -170,5 +156,5 @@ async function tokenizerOf(
   { endOfText }: OpenDataOptions,
 ): Promise<Tokenizer> {
   if (typeof tokenizer !== 'string') return tokenizer;
-  return loadTokenizer(tokenizer, endOfText === undefined ? {} : { endOfText });
+  return loadTokenizer(tokenizer, given({ endOfText }));
 }

@@ -1,11 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { PolycomError } from '../errors.js';
-import { fileError } from '../file-error.js';
-import { sayOnce } from '../notice.js';
-import { checkNames, type Names } from '../options.js';
-import { isIntact, readStored, store } from '../store.js';
+import { invalidArgument } from '../common/errors.js';
+import { belowOne, checkField, whole } from '../common/fields.js';
+import { fileError } from '../common/file-error.js';
+import { sayOnce } from '../common/notice.js';
+import { given } from '../common/objects.js';
+import { checkNames, type Names } from '../common/options.js';
+import { isIntact, readStored, store } from '../common/store.js';
+import { dataDefaults } from './defaults.js';
 import { documentsOf } from './documents.js';
 import { findInputs, type Inputs } from './inputs.js';
 import { marksShown } from './marks.js';
@@ -14,22 +17,23 @@ import { cutNear, HeldOutSplit } from './split.js';
 import type { Tokenizer } from './tokenizer.js';
 import { bitsOf, type Shard, ShardWriter } from './writer.js';
 
-/** How text becomes shards. */
+/** How text becomes shards: without them as `dataDefaults` says. */
 export interface PrepareOptions {
   readonly tokenizer: Tokenizer;
-  /** The share of the text that is held out of training; 0.05. */
+  /** The share of the text that is held out of training. */
   readonly heldOut?: number;
-  /** The field of JSON lines that has the text; `text`. */
+  /** The field of JSON lines that has the text. */
   readonly field?: string;
   /** A mark at which texts are split into documents, and which is left out; by default each text is one document. */
   readonly splitAt?: string;
-  /** Most tokens of a shard; 2^26. */
+  /** Most tokens of a shard. */
   readonly shardTokens?: number;
   /** Is told, now and then, how many of how many bytes have been read. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-const OPTIONS: Names<PrepareOptions> = {
+/** The names of {@link PrepareOptions}. */
+export const PREPARE_OPTIONS: Names<PrepareOptions> = {
   tokenizer: true,
   heldOut: true,
   field: true,
@@ -38,7 +42,6 @@ const OPTIONS: Names<PrepareOptions> = {
   onProgress: true,
 };
 
-const SHARD_TOKENS = 2 ** 26;
 /** The files that such a folder has. */
 const OURS = /^(manifest|tokenizer|tokenizer_config)\.json$|^(train|heldout)-\d+\.bin$/;
 
@@ -84,32 +87,19 @@ export function sayWhereJoined({ documents }: ShardsAbout, { name, endOfText, ma
   );
 }
 
-type Optional = 'onProgress' | 'splitAt';
 type Settings = Required<Omit<PrepareOptions, Optional>> & Pick<PrepareOptions, Optional>;
+type Optional = 'onProgress' | 'splitAt';
 
 function checkOptions(options: PrepareOptions): Settings {
-  checkNames('prepareShards', options, OPTIONS);
-  const { tokenizer, heldOut = 0.05, field = 'text', shardTokens = SHARD_TOKENS, ...rest } = options;
-  if (!(heldOut >= 0 && heldOut < 1)) {
-    throw new PolycomError('INVALID_ARGUMENT', `a held-out share of ${heldOut}; expected 0 to below 1`);
-  }
-  if (!Number.isSafeInteger(shardTokens) || shardTokens < 1) {
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `${shardTokens} tokens a shard; expected a whole number from 1 on`,
-    );
-  }
-  if (rest.splitAt === '' || rest.splitAt?.includes('\n')) {
-    throw new PolycomError('INVALID_ARGUMENT', 'the mark to split at is empty, or has a line break', {
-      remedy: 'name what stands between documents, such as <|endoftext|>',
-    });
-  }
-  const { splitAt, onProgress } = rest;
-  return {
-    ...{ tokenizer, heldOut, field, shardTokens },
-    ...(splitAt === undefined ? {} : { splitAt }),
-    ...(onProgress === undefined ? {} : { onProgress }),
-  };
+  checkNames('prepareShards', options, PREPARE_OPTIONS);
+  const { heldOut, field, shardTokens } = dataDefaults;
+  const settings = { heldOut, field, shardTokens, ...given(options) };
+  checkField('prepareShards', 'heldOut', settings.heldOut, belowOne);
+  checkField('prepareShards', 'shardTokens', settings.shardTokens, whole(1));
+  if (settings.splitAt !== '' && !settings.splitAt?.includes('\n')) return settings;
+  throw invalidArgument('the mark to split at is empty, or has a line break', {
+    remedy: 'name what stands between documents, such as <|endoftext|>',
+  });
 }
 
 /** Nothing that this function has not made may be lost. */
@@ -119,13 +109,9 @@ async function checkFolder(out: string): Promise<void> {
     throw fileError(out, 'write', error);
   });
   if (names.length === 0 || (isShardsFolder(out) && names.every((name) => OURS.test(name)))) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `${out} is not empty, and holds other things than token shards`,
-    {
-      remedy: 'name a folder that is new, empty, or made by polycom prepare',
-    },
-  );
+  throw invalidArgument(`${out} is not empty, and holds other things than token shards`, {
+    remedy: 'name a folder that is new, empty, or made by polycom prepare',
+  });
 }
 
 /** Whether a folder was made of these inputs with these settings. */
@@ -163,11 +149,11 @@ async function fill(folder: string, { files, ignored }: Inputs, settings: Settin
     return {
       kind: 'polycom tokens',
       version: 1,
-      tokenizer: { name, vocabulary, ...(endOfText === undefined ? {} : { endOfText }) },
+      tokenizer: given({ name, vocabulary, endOfText }),
       bits: bitsOf(vocabulary),
       share: heldOut,
       field,
-      ...(splitAt === undefined ? {} : { splitAt }),
+      ...given({ splitAt }),
       inputs: files,
       ignored,
       documents,
@@ -213,12 +199,12 @@ function describe(shards: readonly Shard[]): { tokens: number; shards: readonly 
 
 function checkSides(sides: ShardsAbout['sides'], heldOut: number): void {
   if (sides.train.tokens === 0) {
-    throw new PolycomError('INVALID_ARGUMENT', 'the inputs have no text', {
+    throw invalidArgument('the inputs have no text', {
       remedy: 'check the files, and the field of JSON lines that has the text',
     });
   }
   if (sides.heldout.tokens > 0 || heldOut === 0) return;
-  throw new PolycomError('INVALID_ARGUMENT', `a share of ${heldOut} of so little text holds nothing out`, {
+  throw invalidArgument(`a share of ${heldOut} of so little text holds nothing out`, {
     remedy: 'give more text, a larger --held-out, or 0 to hold nothing out',
   });
 }

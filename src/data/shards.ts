@@ -1,10 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { PolycomError } from '../errors.js';
-import type { Manifest } from '../store.js';
-import { readTextSync } from '../text.js';
+import { invalidArgument } from '../common/errors.js';
+import type { Manifest } from '../common/store.js';
+import { readTextSync } from '../common/text.js';
 import type { InputFile } from './inputs.js';
-import { damaged, parseManifest } from './manifest.js';
+import { damagedManifest, parseManifest } from './manifest.js';
 import type { Shard } from './writer.js';
 
 /** A sequence of tokens that can be read anywhere. */
@@ -54,11 +54,12 @@ export function readManifest(folder: string): ShardsManifest {
   const { about, files } = manifest;
   for (const { tokens, shards } of Object.values(about.sides)) {
     const sum = shards.reduce((total, shard) => total + shard.tokens, 0);
-    if (sum !== tokens) throw damaged(path, `its shards have ${sum} tokens; expected ${tokens}`);
+    if (sum !== tokens) throw damagedManifest(path, `its shards have ${sum} tokens; expected ${tokens}`);
     for (const shard of shards) {
       const { size } = files[shard.file]!;
       const expected = (shard.tokens * about.bits) / 8;
-      if (size !== expected) throw damaged(path, `${shard.file} of ${size} bytes; expected ${expected}`);
+      if (size !== expected)
+        throw damagedManifest(path, `${shard.file} of ${size} bytes; expected ${expected}`);
     }
   }
   for (const [file, { size }] of Object.entries(files)) checkSize(join(folder, file), size);
@@ -87,9 +88,9 @@ export function openShards(folder: string, side: Side): TokenSource {
 
 function checkSize(path: string, size: number): void {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) throw damaged(path, 'it is missing');
-  if (!found.isFile()) throw damaged(path, 'it is no file');
-  if (found.size !== size) throw damaged(path, `${found.size} bytes; expected ${size}`);
+  if (found === undefined) throw damagedManifest(path, 'it is missing');
+  if (!found.isFile()) throw damagedManifest(path, 'it is no file');
+  if (found.size !== size) throw damagedManifest(path, `${found.size} bytes; expected ${size}`);
 }
 
 const OPEN_FILES = 16;
@@ -128,8 +129,7 @@ class ShardReader implements TokenSource {
 
   read(start: number, into: Int32Array): void {
     checkRange(this, start, into.length);
-    if (this.#closed)
-      throw new PolycomError('INVALID_ARGUMENT', `${this.#folder} is read after it was closed`);
+    if (this.#closed) throw invalidArgument(`${this.#folder} is read after it was closed`);
     let shard = this.#shardOf(start);
     for (let done = 0; done < into.length; ++shard) {
       const from = start + done - this.#starts[shard]!;
@@ -178,7 +178,7 @@ class ShardReader implements TokenSource {
         const token = tokens[i]!;
         if (token >= this.vocabulary) {
           const where = `token ${from + done + i} is ${token}; expected < ${this.vocabulary}`;
-          throw damaged(this.#path(shard), where);
+          throw damagedManifest(this.#path(shard), where);
         }
         into[done + i] = token;
       }
@@ -188,7 +188,7 @@ class ShardReader implements TokenSource {
   #readBytes(shard: number, file: number, count: number, position: number): void {
     for (let got = 0; got < count; ) {
       const bytes = readSync(file, this.#buffer, got, count - got, position + got);
-      if (bytes === 0) throw damaged(this.#path(shard), `it ends at byte ${position + got}`);
+      if (bytes === 0) throw damagedManifest(this.#path(shard), `it ends at byte ${position + got}`);
       got += bytes;
     }
   }
@@ -207,7 +207,7 @@ class ShardReader implements TokenSource {
     if (oldest !== undefined) this.#files.delete(oldest);
     const path = this.#path(shard);
     if (this.#readStamp() !== this.#stamp) {
-      throw new PolycomError('INVALID_ARGUMENT', `${this.#folder} was prepared anew while it was in use`, {
+      throw invalidArgument(`${this.#folder} was prepared anew while it was in use`, {
         remedy: 'start again: the position in the data means something else now',
       });
     }
@@ -216,7 +216,7 @@ class ShardReader implements TokenSource {
     const expected = this.#shards[shard]!.tokens * this.#bytes;
     if (size === expected) return file;
     closeSync(file);
-    throw damaged(path, `${size} bytes; expected ${expected}`);
+    throw damagedManifest(path, `${size} bytes; expected ${expected}`);
   }
 
   #path(shard: number): string {
@@ -234,17 +234,12 @@ function openFile(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (cause) {
-    throw new PolycomError('INVALID_ARGUMENT', `${path} cannot be opened: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw invalidArgument(`${path} cannot be opened: ${(cause as Error).message}`, { cause });
   }
 }
 
 /** @throws {PolycomError} `INVALID_ARGUMENT` unless all those tokens are there */
 export function checkRange({ length }: { readonly length: number }, start: number, count: number): void {
   if (Number.isSafeInteger(start) && start >= 0 && start + count <= length) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `tokens ${start} to ${start + count}; expected within 0 to ${length}`,
-  );
+  throw invalidArgument(`tokens ${start} to ${start + count}; expected within 0 to ${length}`);
 }

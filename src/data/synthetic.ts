@@ -1,6 +1,7 @@
-import { PolycomError } from '../errors.js';
-import { checkNames, type Names } from '../options.js';
-import { uniform } from './random.js';
+import { PolycomError } from '../common/errors.js';
+import { checkFields, type Fields, oneOf, whole } from '../common/fields.js';
+import { given } from '../common/objects.js';
+import { uniform } from '../common/random.js';
 import { checkRange, type Side, type TokenSource } from './shards.js';
 
 /** What the synthetic language and its text are. */
@@ -15,7 +16,13 @@ export interface SyntheticOptions {
   readonly side?: Side;
 }
 
-const OPTIONS: Names<SyntheticOptions> = { seed: true, vocabulary: true, length: true, side: true };
+const DEFAULTS: Required<SyntheticOptions> = { seed: 0, vocabulary: 64, length: 2 ** 22, side: 'train' };
+const FIELDS: Fields<SyntheticOptions> = {
+  seed: whole(0),
+  vocabulary: whole(4, 1024),
+  length: whole(1, 2 ** 32),
+  side: oneOf('train', 'heldout'),
+};
 
 /** A text of the synthetic language. */
 export interface SyntheticSource extends TokenSource {
@@ -43,11 +50,9 @@ export interface SyntheticSource extends TokenSource {
  * @throws {PolycomError} `INVALID_ARGUMENT` where an option is out of range
  */
 export function syntheticLanguage(options: SyntheticOptions = {}): SyntheticSource {
-  checkNames('syntheticLanguage', options, OPTIONS);
-  const { seed = 0, vocabulary = 64, length = 2 ** 22, side = 'train' } = options;
-  checkWhole('vocabulary', vocabulary, 4, 1024);
-  checkWhole('length', length, 1, 2 ** 32);
-  checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
+  const all = { ...DEFAULTS, ...given(options) };
+  checkFields('syntheticLanguage', 'option', all, FIELDS);
+  const { seed, vocabulary, length, side } = all;
   const language = makeLanguage(seed, vocabulary);
   const tokens = writeText(language, length, uniform(seed, side === 'train' ? 1 : 2));
   return {
@@ -182,12 +187,4 @@ function advance(language: Language, current: Float64Array): Float64Array<ArrayB
     }
   }
   return following;
-}
-
-function checkWhole(name: string, value: number, least: number, most: number): void {
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `${name} ${value}; expected a whole number from ${least} to ${most}`,
-  );
 }

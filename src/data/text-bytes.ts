@@ -1,3 +1,4 @@
+import { memoized } from '../common/objects.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /**
@@ -8,22 +9,16 @@ import type { Tokenizer } from './tokenizer.js';
  */
 export type ByteCounter = (id: number, begins: boolean) => number;
 
-const counters = new WeakMap<Tokenizer, ByteCounter>();
-
 /** The counter of a tokenizer's tokens; each is decoded once, however often it is counted. */
-export function byteCounter(tokenizer: Tokenizer): ByteCounter {
-  const known = counters.get(tokenizer);
-  if (known !== undefined) return known;
+export const byteCounter: (tokenizer: Tokenizer) => ByteCounter = memoized((tokenizer) => {
   const [inside, first] = [new Map<number, number>(), new Map<number, number>()];
-  const counter: ByteCounter = (id, begins) => {
+  return (id, begins) => {
     const counts = begins ? first : inside;
     const count = counts.get(id) ?? countOf(tokenizer, id, begins);
     counts.set(id, count);
     return count;
   };
-  counters.set(tokenizer, counter);
-  return counter;
-}
+});
 
 function countOf(tokenizer: Tokenizer, id: number, begins: boolean): number {
   const said = tokenizer.bytes?.(id);

@@ -1,4 +1,5 @@
-import { excerpt, nameOf } from '../excerpt.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { isObject } from '../common/objects.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -16,7 +17,7 @@ const MOST_NESTED = 8;
  */
 export function checkTokenizer(json: Fields): void {
   const { model, added_tokens: added, pre_tokenizer: preTokenizer } = json;
-  if (!isFields(model)) throw new Error(`its model is ${excerpt(model)}; expected an object`);
+  if (!isObject(model)) throw new Error(`its model is ${excerpt(model)}; expected an object`);
   const ids = idsOf(model.vocab);
   const entries = checkAdded(added, ids);
   const count = ids.size + entries.length;
@@ -32,7 +33,7 @@ function idsOf(vocabulary: unknown): Map<string, number> {
   if (Array.isArray(vocabulary)) {
     return new Map(vocabulary.map((entry, id) => [pieceOf(entry, id), id]));
   }
-  if (!isFields(vocabulary)) throw new Error(`its vocabulary is ${excerpt(vocabulary)}; expected an object`);
+  if (!isObject(vocabulary)) throw new Error(`its vocabulary is ${excerpt(vocabulary)}; expected an object`);
   const ids = new Map(Object.entries(vocabulary) as [string, number][]);
   checkIds(ids);
   return ids;
@@ -48,7 +49,7 @@ function pieceOf(entry: unknown, id: number): string {
 function checkAdded(added: unknown, ids: ReadonlyMap<string, number>): [string, number][] {
   if (!Array.isArray(added)) throw new Error(`its added_tokens are ${excerpt(added)}; expected a list`);
   const entries = added.map((token: unknown): [string, number] => {
-    const { content, id } = isFields(token) ? token : {};
+    const { content, id } = isObject(token) ? token : {};
     if (typeof content === 'string' && content !== '') return [content, id as number];
     throw new Error(`one of its added_tokens is ${excerpt(token)}; expected a content and an id`);
   });
@@ -74,7 +75,7 @@ function checkIds(entries: Iterable<readonly [string, unknown]>): void {
 
 /** The library cuts a text into pieces of this length, were it 0. */
 function checkLengths(preTokenizer: unknown, depth: number): void {
-  if (!isFields(preTokenizer)) return;
+  if (!isObject(preTokenizer)) return;
   const { type, length, pretokenizers: parts } = preTokenizer;
   if (depth === 0) throw new Error('its pre_tokenizer is nested too deeply');
   if (type === 'FixedLength' && !(Number.isSafeInteger(length) && (length as number) > 0)) {
@@ -87,8 +88,4 @@ function checkLengths(preTokenizer: unknown, depth: number): void {
 
 function named(token: string): string {
   return `'${nameOf(token)}'`;
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

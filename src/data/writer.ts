@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PolycomError } from '../errors.js';
+import { invalidArgument } from '../common/errors.js';
 import { PieceEncoder } from './pieces.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -72,10 +72,7 @@ export class ShardWriter {
     for (let i = 0; i < ids.length; ++i) {
       const id = ids[i]!;
       if (!(id < vocabulary)) {
-        throw new PolycomError(
-          'INVALID_ARGUMENT',
-          `tokenizer ${name} gave token ${id}; expected < ${vocabulary}`,
-        );
+        throw invalidArgument(`tokenizer ${name} gave token ${id}; expected < ${vocabulary}`);
       }
       this.#buffer[this.#filled++] = id;
       if (this.#filled === this.#room()) await this.#flush();

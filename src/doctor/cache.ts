@@ -1,7 +1,7 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { cacheDirectory } from '../cache.js';
-import { whyUnwritable } from '../folder.js';
+import { whyUnwritable } from '../common/folder.js';
+import { cacheDirectory } from '../common/user-cache.js';
 import type { Cache, Finding } from './types.js';
 
 /** Looks at the cache without making it. */

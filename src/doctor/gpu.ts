@@ -1,26 +1,7 @@
-import { runCommand } from '../command.js';
+import { OLDEST } from '../native/architectures.js';
+import type { Gpu, Gpus } from '../native/gpus.js';
 import type { Tool } from '../native/tools.js';
-import type { DoctorRequest, Facts, Finding, Gpu, Gpus, NativeState } from './types.js';
-
-/** Asks nvidia-smi, where there is one. */
-export async function findGpus(): Promise<Gpus> {
-  const query = '--query-gpu=driver_version,compute_cap,memory.total,name';
-  const { status, stdout } = await runCommand('nvidia-smi', [query, '--format=csv,noheader,nounits']);
-  if (status !== 0) return { gpus: [] };
-  const rows = stdout
-    .trim()
-    .split('\n')
-    .map((line) => line.split(', '));
-  const gpus = rows
-    .filter((row) => row.length >= 4)
-    .map(([, capability, memory, ...name]) => ({
-      name: name.join(', '),
-      compute_capability: capability!,
-      memory_mib: Number(memory),
-    }));
-  const driver = rows[0]?.[0];
-  return { ...(driver === undefined || driver === '' ? {} : { driver }), gpus };
-}
+import type { DoctorRequest, Facts, Finding, NativeState } from './types.js';
 
 /** The lines about the GPUs, and whether the library can use them. */
 export function gpuFindings(
@@ -53,10 +34,7 @@ function whyUnusable(
   if (native.state !== 'loaded')
     return { value: 'no CUDA device, without a native library', remedy: native.remedy };
   if (!native.build.cuda) {
-    return {
-      value: 'no CUDA device: the library was built without CUDA kernels',
-      remedy: cudaBuildRemedy(tools),
-    };
+    return whyNoKernels('no CUDA device', native, tools);
   }
   if (gpus.length === 0) {
     return {
@@ -72,8 +50,24 @@ function whyUnusable(
   };
 }
 
+/** What a library without CUDA kernels lacks, and why: its build failed with them, or did not try. */
+export function whyNoKernels(
+  missing: string,
+  { cuda_failure }: NativeState & { state: 'loaded' },
+  tools: readonly Tool[],
+): Pick<Finding, 'value' | 'remedy'> {
+  if (cuda_failure !== undefined) {
+    const { reason, remedy } = cuda_failure;
+    return { value: `${missing}: the CUDA kernels did not compile: ${reason}`, remedy };
+  }
+  return {
+    value: `${missing}: the library was built without CUDA kernels`,
+    remedy: cudaBuildRemedy(tools),
+  };
+}
+
 /** How to get CUDA kernels: with the nvcc that there is, or one to come. */
-export function cudaBuildRemedy(tools: readonly Tool[]): string {
+function cudaBuildRemedy(tools: readonly Tool[]): string {
   const nvcc = tools.find(({ name }) => name === 'nvcc');
   return nvcc?.program === undefined
     ? 'on a machine with a GPU: install the CUDA toolkit, then run: npx polycom build --require-cuda'
@@ -81,13 +75,14 @@ export function cudaBuildRemedy(tools: readonly Tool[]): string {
 }
 
 function uncompiled({ name, compute_capability }: Gpu): Finding {
-  const architecture = compute_capability.replace('.', '');
-  return {
-    mark: 'broken',
-    label: 'kernels',
-    value: `none for ${name} (compute capability ${compute_capability})`,
-    remedy: `run: npx polycom build --architectures ${architecture}-real`,
-  };
+  const label = 'kernels';
+  const value = `none for ${name} (compute capability ${compute_capability})`;
+  if (Number(compute_capability.replace('.', '')) < OLDEST) {
+    return { mark: 'absent', label, value, remedy: 'they need 7.5 or newer; use --device cpu' };
+  }
+  const remedy =
+    'run: npx polycom build, for the GPUs that are here; for those of other machines too: npx polycom build --architectures all';
+  return { mark: 'broken', label, value, remedy };
 }
 
 /**

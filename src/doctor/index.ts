@@ -1,6 +1,7 @@
+import { findGpus } from '../native/gpus.js';
 import { findTools } from '../native/tools.js';
 import { cacheFinding, findCache } from './cache.js';
-import { findGpus, gpuFindings } from './gpu.js';
+import { gpuFindings } from './gpu.js';
 import { findNativeState, nativeFindings } from './native.js';
 import { findPackage } from './package.js';
 import { smoke, smokeFindings } from './smoke.js';

@@ -1,9 +1,10 @@
 /** Loads the native library, and says what it is. */
 
-import { PolycomError } from '../errors.js';
+import { PolycomError } from '../common/errors.js';
+import { answer, endProbe } from '../common/probe.js';
 import { libraryCandidates } from '../native/find.js';
 import { findNative, type NativeLibrary } from '../native/library.js';
-import { answer, endProbe } from '../probe.js';
+import { choiceOf } from '../native/stamp.js';
 import type { Absent } from '../verify/types.js';
 import type { NativeState } from './types.js';
 
@@ -19,7 +20,15 @@ function state(): NativeState {
   const { path, build } = native;
   const devices = { cpu: native.deviceCount('cpu'), cuda: native.deviceCount('cuda') };
   const addon = addonFailure(native);
-  return { state: 'loaded', path, build, devices, ...(addon === undefined ? {} : { addon }) };
+  const cuda_failure = build.cuda ? undefined : choiceOf(path)?.failure;
+  return {
+    state: 'loaded',
+    path,
+    build,
+    devices,
+    ...(cuda_failure === undefined ? {} : { cuda_failure }),
+    ...(addon === undefined ? {} : { addon }),
+  };
 }
 
 function addonFailure(library: NativeLibrary): Absent | undefined {

@@ -1,6 +1,6 @@
+import { runProbe } from '../common/probe.js';
 import { libraryCandidates } from '../native/find.js';
-import { runProbe } from '../probe.js';
-import { cudaBuildRemedy } from './gpu.js';
+import { whyNoKernels } from './gpu.js';
 import type { DoctorRequest, Facts, Finding, NativeState } from './types.js';
 
 /** Loads the native library in a process of its own. */
@@ -41,11 +41,6 @@ export function nativeFindings(
     { mark: 'ok', label: 'CPU kernels', value: `${simd}, up to ${cpus} threads` },
     cuda
       ? { mark: 'ok', label: 'CUDA kernels', value: cuda_architectures.split(/[,;]/).join(', ') }
-      : {
-          mark: 'absent',
-          label: 'CUDA kernels',
-          value: 'none: built without them',
-          remedy: cudaBuildRemedy(tools),
-        },
+      : { mark: 'absent', label: 'CUDA kernels', ...whyNoKernels('none', native, tools) },
   ];
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { packageFolder, packageVersion, requireHere } from '../package.js';
+import { packageFolder, packageVersion, requireHere } from '../common/package.js';
 import type { Facts } from './types.js';
 
 /** This package, and the one that loads its library. */

@@ -1,6 +1,6 @@
 import { release, type } from 'node:os';
 import { describeMachine } from '../bench/machine.js';
-import { runCommand } from '../command.js';
+import { runCommand } from '../common/command.js';
 import type { Finding, System } from './types.js';
 
 /** Describes the machine, Node and npm. */

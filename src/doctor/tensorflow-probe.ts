@@ -1,14 +1,17 @@
 /** Does as an application does that imports `polycom/tensorflow`, and says what that gave. */
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import { tfjsActivations } from '../activations/table.js';
-import { backwardPass, type FusedOp, forwardPass } from '../op/types.js';
-import { answer, endProbe } from '../probe.js';
+import { answer, endProbe } from '../common/probe.js';
+import { relu2 } from '../index.js';
+import { type Op, passesOf } from '../op/types.js';
+import { tfjsActivations } from '../ops.js';
 import { hasCuda } from '../tensorflow/cuda.js';
 import { tensorflowStatus } from '../tensorflow/index.js';
 import { loadTfjsNode } from '../tensorflow/load.js';
-import { STREAM_TIER } from '../tensorflow/ops.js';
-import { opName } from '../verify/checks.js';
+import { streamTier } from '../tensorflow/ops.js';
+import { streamRefusal } from '../tensorflow/stream.js';
+import { checkedName } from '../verify/checks.js';
+import type { Absent } from '../verify/types.js';
 import type { AllocatorState, TensorflowState } from './types.js';
 
 await answer(await state());
@@ -42,15 +45,23 @@ async function state(): Promise<TensorflowState> {
     allocator: allocatorState(),
     fused,
     ...(fused ? {} : { missing: { reason, remedy } }),
-    ...(gpu && fused ? { stream_tier: STREAM_TIER } : {}),
-    registered: Object.fromEntries(tfjsActivations.map((op) => [opName(op), backendsOf(op)])),
+    ...(gpu && fused ? tierOfAnOp() : {}),
+    registered: Object.fromEntries(tfjsActivations.map((op) => [checkedName(op), backendsOf(op)])),
   };
 }
 
-function backendsOf(op: FusedOp): string[] {
-  const passes = [forwardPass(op), backwardPass(op)];
+/** How an op is ordered with TensorFlow's work, which shows when one runs. */
+function tierOfAnOp(): { stream_tier?: number; no_stream?: Absent } {
+  tf.tidy(() => relu2(tf.scalar(1)).dataSync());
+  const tier = streamTier();
+  if (tier === undefined) return {};
+  const refusal = tier > 1 ? streamRefusal() : undefined;
+  return { stream_tier: tier, ...(refusal === undefined ? {} : { no_stream: refusal }) };
+}
+
+function backendsOf(op: Op): string[] {
   return Object.keys(tf.engine().registryFactory).filter((backend) =>
-    passes.every(({ kernelName }) => tf.getKernel(kernelName, backend) != null),
+    passesOf(op).every(({ kernelName }) => tf.getKernel(kernelName, backend) != null),
   );
 }
 

@@ -1,6 +1,6 @@
-import { PolycomError } from '../errors.js';
-import { runProbe } from '../probe.js';
-import { whyOnCpu } from '../tensorflow/cuda.js';
+import { PolycomError } from '../common/errors.js';
+import { runProbe } from '../common/probe.js';
+import { LINK_GPU, whyOnCpu } from '../tensorflow/cuda.js';
 import { findTensorflow } from '../tensorflow/link/find.js';
 import { hasBinding, resolvePackages } from '../tensorflow/link/packages.js';
 import type { Absent } from '../verify/types.js';
@@ -91,7 +91,7 @@ function loaded(
   gpus: number,
   request: DoctorRequest,
 ): Finding[] {
-  const { version, library, fused, stream_tier, registered } = tensorflow;
+  const { version, library, fused, stream_tier, no_stream, registered } = tensorflow;
   const wanted = request.backend === 'tensorflow';
   const findings: Finding[] = [
     { mark: 'ok', label: 'TensorFlow', value: library === undefined ? version : `${version} in ${library}` },
@@ -111,16 +111,21 @@ function loaded(
       remedy,
     });
   }
-  if (stream_tier !== undefined) {
-    findings.push({ mark: 'ok', label: 'stream', value: `tier ${stream_tier}: ${TIERS[stream_tier]}` });
-  }
-  return findings;
+  return stream_tier === undefined ? findings : [...findings, streamFinding(stream_tier, no_stream)];
+}
+
+/** How ops are ordered with TensorFlow's work, and where they do not run on its stream, why. */
+export function streamFinding(tier: number, refusal?: Absent): Finding {
+  const [label, value] = ['stream', `tier ${tier}: ${TIERS[tier]}`];
+  if (refusal === undefined) return { mark: 'ok', label, value };
+  const { reason, remedy } = refusal;
+  return { mark: 'absent', label, value: `${value}; not on its stream: ${reason}`, remedy };
 }
 
 const TIERS: Readonly<Record<number, string>> = {
   0: "ops run on TensorFlow's stream",
   1: "ops run on TensorFlow's stream",
-  2: "ops wait for TensorFlow's work on the GPU",
+  2: "ops and TensorFlow's work wait for each other on the GPU, and the CPU for neither",
   3: 'ops wait for the GPU before and after',
 };
 
@@ -135,6 +140,10 @@ export function deviceFinding(
   if (device === 'cuda') {
     const remedy = 'hide the GPU from TensorFlow: CUDA_VISIBLE_DEVICES=';
     return broken ? { mark: 'broken', label, value: 'GPU', remedy } : { mark: 'ok', label, value: 'GPU' };
+  }
+  if (cuda === false && gpus > 0) {
+    const value = 'CPU: a GPU is here, TensorFlow is a CPU build';
+    return { mark: broken ? 'broken' : 'absent', label, value, remedy: `run: ${LINK_GPU}` };
   }
   const { reason, remedy } = whyOnCpu(cuda, gpus);
   if (broken) return { mark: 'broken', label, value: `CPU: ${reason}`, remedy };

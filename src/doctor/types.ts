@@ -1,3 +1,4 @@
+import type { Gpus } from '../native/gpus.js';
 import type { Tool } from '../native/tools.js';
 import type { BuildInfo, Device } from '../native/types.js';
 import type { TensorflowSource } from '../tensorflow/link/types.js';
@@ -32,20 +33,6 @@ export interface Cache {
   readonly free_gb?: number;
 }
 
-/** A GPU, as nvidia-smi knows it. */
-export interface Gpu {
-  readonly name: string;
-  /** As in `9.0`. */
-  readonly compute_capability: string;
-  readonly memory_mib: number;
-}
-
-/** What nvidia-smi says; no GPUs and no driver where it does not run. */
-export interface Gpus {
-  readonly driver?: string;
-  readonly gpus: readonly Gpu[];
-}
-
 /** The native library: loaded; or not there, or there and broken. */
 export type NativeState =
   | {
@@ -54,6 +41,8 @@ export type NativeState =
       readonly build: BuildInfo;
       /** How many devices of each kind it can use now. */
       readonly devices: Readonly<Record<Device, number>>;
+      /** Why its build left the CUDA kernels out, where it tried them. */
+      readonly cuda_failure?: Absent;
       /** Why the addon, which owns memory on devices, does not load, if so. */
       readonly addon?: Absent;
     }
@@ -83,6 +72,8 @@ export type TensorflowState =
       readonly missing?: Absent;
       /** How ops are ordered with TensorFlow's work on a GPU; 3: by waiting for the device. */
       readonly stream_tier?: number;
+      /** Why they do not run on its stream, where something is missing for that. */
+      readonly no_stream?: Absent;
       /** The tfjs backends that have kernels of each op, forward and backward. */
       readonly registered: Readonly<Record<string, readonly string[]>>;
     }

@@ -1,9 +1,10 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson } from '../checkpoint/json.js';
+import { invalidFile } from '../common/errors.js';
+import { excerpt } from '../common/excerpt.js';
+import { exists } from '../common/files.js';
+import { isObject } from '../common/objects.js';
 import { TOKENIZER_FILE } from '../data/tokenizer.js';
-import { invalidFile } from '../errors.js';
-import { excerpt } from '../excerpt.js';
 
 /** The tokens between which a model of Hugging Face's was shown its texts. */
 export interface Borders {
@@ -36,11 +37,7 @@ export async function bordersOf(folder: string, vocabulary: number): Promise<Bor
 
 async function objectIn(folder: string, name: string): Promise<Readonly<Record<string, unknown>>> {
   const path = join(folder, name);
-  const isThere = await access(path).then(
-    () => true,
-    () => false,
-  );
-  const json = isThere ? await readJson(path) : undefined;
+  const json = (await exists(path)) ? await readJson(path) : undefined;
   return isObject(json) ? json : {};
 }
 
@@ -72,8 +69,4 @@ function beginOf(processor: unknown, depth = MOST_NESTED): unknown[] {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

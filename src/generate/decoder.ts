@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../model/config.js';
-import type { KeyValueCache } from '../model/pass.js';
-import { KeyValueBuffers } from './cache.js';
+import type { KeyValueCache } from '../model/forward-pass.js';
+import { KeyValueBuffers } from './kv-cache.js';
 
 /** What generation wants of a model: a `Transformer`. */
 export interface LanguageModel {

@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import type { FloatTensor } from '../checkpoint/folder.js';
 import { exportHuggingFace } from '../checkpoint/huggingface.js';
 import { readJson, writeJson } from '../checkpoint/json.js';
-import { TOKENIZER_FILE } from '../data/tokenizer.js';
-import { PolycomError } from '../errors.js';
-import { typed } from '../file-error.js';
-import { parameterShapes } from '../model/config.js';
+import { invalidArgument } from '../common/errors.js';
+import { typed } from '../common/file-error.js';
+import { exists } from '../common/files.js';
+import { given } from '../common/objects.js';
+import { checkNames, type Names } from '../common/options.js';
+import { CONFIG_FILE, FAST_CLASS, TOKENIZER_FILE } from '../data/tokenizer.js';
 import { type HuggingFaceOptions, isLlamaForm } from '../model/huggingface.js';
-import { checkNames, type Names } from '../options.js';
+import { parameterShapes } from '../model/shapes.js';
 import { bordersOf } from './borders.js';
 import { readModel, tokenizerOf } from './load.js';
 
@@ -33,10 +35,6 @@ export interface ExportedModel {
   /** How many numbers its parameters are. */
   readonly parameters: number;
 }
-
-/** What `tokenizer_config.json` says so that `AutoTokenizer` reads `tokenizer.json` as it is. */
-const TOKENIZER_CLASS = 'PreTrainedTokenizerFast';
-const TOKENIZER_CONFIG = 'tokenizer_config.json';
 
 /**
  * Writes a model and its tokenizer into a folder that `AutoModelForCausalLM` and `AutoTokenizer` of PyTorch's
@@ -64,17 +62,12 @@ export async function exportModel(
   for (const [name, shape] of parameterShapes(config)) parameters.set(name, { shape, data: take(name) });
   await exportHuggingFace(parameters, config, out, {
     ...(ends.length === 0 ? {} : { endOfText: ends.length === 1 ? ends[0]! : ends }),
-    ...(begin === undefined ? {} : { beginOfText: begin }),
-    ...(dtype === undefined ? {} : { dtype }),
+    ...given({ beginOfText: begin, dtype }),
   });
   await typed(out, 'write', async () => await tokenizer.save?.(out));
   await completeTokenizerConfig(out, { eos_token: ends[0], bos_token: begin });
-  return {
-    from: folder,
-    ...(step === undefined ? {} : { step }),
-    isLlama: isLlamaForm(config),
-    parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
-  };
+  const count = [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0);
+  return given({ from: folder, step, isLlama: isLlamaForm(config), parameters: count });
 }
 
 /** Nothing may be written over unasked. */
@@ -86,7 +79,7 @@ async function checkEmpty(out: string): Promise<void> {
     }),
   );
   if (names.length === 0) return;
-  throw new PolycomError('INVALID_ARGUMENT', `${out} is not empty`, {
+  throw invalidArgument(`${out} is not empty`, {
     remedy: 'name a new folder, or write over what is there: --overwrite',
   });
 }
@@ -96,9 +89,8 @@ async function completeTokenizerConfig(
   folder: string,
   specials: Readonly<Record<'eos_token' | 'bos_token', number | undefined>>,
 ): Promise<void> {
-  const path = join(folder, TOKENIZER_CONFIG);
-  const isThere = (await readdir(folder)).includes(TOKENIZER_CONFIG);
-  const given = (isThere ? await readJson(path) : {}) as Readonly<Record<string, unknown>>;
+  const path = join(folder, CONFIG_FILE);
+  const written = ((await exists(path)) ? await readJson(path) : {}) as Readonly<Record<string, unknown>>;
   const { added_tokens: added = [] } = (await readJson(join(folder, TOKENIZER_FILE))) as {
     added_tokens?: readonly { readonly id: number; readonly content: string }[];
   };
@@ -106,6 +98,6 @@ async function completeTokenizerConfig(
     const token = added.find((each) => each.id === id);
     return token === undefined || id === undefined ? [] : [[key, token.content]];
   });
-  const complete = { tokenizer_class: TOKENIZER_CLASS, ...Object.fromEntries(named), ...given };
-  if (Object.keys(complete).length > Object.keys(given).length) await writeJson(path, complete);
+  const complete = { tokenizer_class: FAST_CLASS, ...Object.fromEntries(named), ...written };
+  if (Object.keys(complete).length > Object.keys(written).length) await writeJson(path, complete);
 }

@@ -1,14 +1,17 @@
-import { access } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { latest, loadCheckpoint } from '../checkpoint/folder.js';
 import { importHuggingFace } from '../checkpoint/huggingface.js';
 import { matchShapes } from '../checkpoint/match.js';
-import { loadTokenizer, TOKENIZER_FILE, type Tokenizer } from '../data/tokenizer.js';
-import { invalidFile, PolycomError } from '../errors.js';
-import { checkConfig, type ModelConfig } from '../model/config.js';
+import { invalidArgument, invalidFile, PolycomError } from '../common/errors.js';
+import { exists } from '../common/files.js';
+import { given } from '../common/objects.js';
+import { checkNames, type Names } from '../common/options.js';
+import { loadTokenizer } from '../data/load-tokenizer.js';
+import { TOKENIZER_FILE, type Tokenizer } from '../data/tokenizer.js';
+import { checkConfig } from '../model/check.js';
+import type { ModelConfig } from '../model/config.js';
 import { fromHuggingFace } from '../model/huggingface.js';
 import { Transformer } from '../model/transformer.js';
-import { checkNames, type Names } from '../options.js';
 import { type Borders, bordersOf } from './borders.js';
 
 /** A model that was read from a folder, with what turns text into its tokens. */
@@ -55,7 +58,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const tokenizer = await tokenizerOf(path, folder, options.tokenizer);
   const borders = step === undefined ? await bordersOf(folder, config.vocabulary) : {};
   const model = Transformer.from(config, stored.take);
-  return { model, tokenizer, folder, ...(step === undefined ? {} : { step }), ...borders };
+  return given({ model, tokenizer, folder, step, ...borders });
 }
 
 /**
@@ -126,18 +129,11 @@ export async function tokenizerOf(
   for (const candidate of new Set([folder, path, ...(isStep(path) ? [dirname(resolve(path))] : [])])) {
     if (await exists(join(candidate, TOKENIZER_FILE))) return await loadTokenizer(candidate);
   }
-  throw new PolycomError('INVALID_ARGUMENT', `there is no ${TOKENIZER_FILE} in ${path}`, {
+  throw invalidArgument(`there is no ${TOKENIZER_FILE} in ${path}`, {
     remedy: "say which tokenizer the model was trained with: 'bytes', or the path of a tokenizer.json",
   });
 }
 
 function isStep(path: string): boolean {
   return basename(resolve(path)).startsWith('step-');
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,7 +1,20 @@
-import { PolycomError } from '../errors.js';
-import { excerpt } from '../excerpt.js';
-import { unknownName } from '../options.js';
-import type { SamplingOptions } from './sampling.js';
+import { invalidArgument, type PolycomError } from '../common/errors.js';
+import { excerpt } from '../common/excerpt.js';
+import { type Field, notNegative, positive, real, whole } from '../common/fields.js';
+import { given } from '../common/objects.js';
+import { checkNames } from '../common/options.js';
+
+/** How the next token is chosen from the model's logits. */
+export interface SamplingOptions {
+  /** Logits are divided by it: below 1 the likely becomes likelier; 0 takes the most probable token. 1 by default. */
+  readonly temperature?: number;
+  /** Only so many of the most probable tokens may be chosen; all by default. */
+  readonly topK?: number;
+  /** Only the fewest most probable tokens whose probabilities sum to it may be chosen; 1, all, by default. */
+  readonly topP?: number;
+  /** Above 1, tokens that the text already has are less likely; 1 by default. */
+  readonly repetitionPenalty?: number;
+}
 
 /** How texts are generated. */
 export interface GenerateOptions extends SamplingOptions {
@@ -25,49 +38,37 @@ export interface GenerateOptions extends SamplingOptions {
 /** Options with their defaults, but for `ends`, which has the tokenizer's. */
 export type CheckedOptions = Required<Omit<GenerateOptions, 'ends'>> & Pick<GenerateOptions, 'ends'>;
 
-const DEFAULTS: CheckedOptions = {
-  temperature: 1,
-  topK: Number.POSITIVE_INFINITY,
-  topP: 1,
-  repetitionPenalty: 1,
-  tokens: 256,
-  stop: [],
-  seed: 0,
-  overflow: 'stop',
-  begin: [],
-};
-
-interface Rule {
-  readonly expected: string;
-  holds(value: unknown): boolean;
-}
-
-const number = (expected: string, holds: (value: number) => boolean): Rule => ({
-  expected,
-  holds: (value) => typeof value === 'number' && holds(value),
-});
-
-const tokens: Rule = {
+const tokens: Field = {
   expected: 'a list of tokens',
   holds: (value) => Array.isArray(value) && value.every((token) => Number.isSafeInteger(token) && token >= 0),
 };
+const strings: Field = {
+  expected: 'strings that are not empty',
+  holds: (value) => Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== ''),
+};
+const count = whole(1);
 
-const RULES: Readonly<Record<keyof GenerateOptions, Rule>> = {
-  temperature: number('a number, 0 or more', (value) => value >= 0 && value < Number.POSITIVE_INFINITY),
-  topK: number('a whole number, 1 or more', (value) => {
-    return value >= 1 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
-  }),
-  topP: number('a number above 0, at most 1', (value) => value > 0 && value <= 1),
-  repetitionPenalty: number('a number above 0', (value) => value > 0 && value < Number.POSITIVE_INFINITY),
-  tokens: number('a whole number, 1 or more', (value) => Number.isSafeInteger(value) && value >= 1),
-  stop: {
-    expected: 'strings that are not empty',
-    holds: (value) => Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== ''),
-  },
-  seed: number('a whole number', Number.isSafeInteger),
-  overflow: { expected: "'stop' or 'slide'", holds: (value) => value === 'stop' || value === 'slide' },
-  begin: tokens,
-  ends: tokens,
+/** The default of an option, and what it must be. */
+type Rule<T> = readonly [value: T, field: Field];
+
+/** Every option of {@link checkOptions}. */
+export const RULES: { readonly [name in keyof GenerateOptions]-?: Rule<CheckedOptions[name] | undefined> } = {
+  temperature: [1, notNegative],
+  topK: [
+    Number.POSITIVE_INFINITY,
+    { ...count, holds: (value) => count.holds(value) || value === Number.POSITIVE_INFINITY },
+  ],
+  topP: [1, real('a number above 0, at most 1', (value) => value > 0 && value <= 1)],
+  repetitionPenalty: [1, positive],
+  tokens: [256, count],
+  stop: [[], strings],
+  seed: [0, whole()],
+  overflow: [
+    'stop',
+    { expected: "'stop' or 'slide'", holds: (value) => value === 'stop' || value === 'slide' },
+  ],
+  begin: [[], tokens],
+  ends: [undefined, tokens],
 };
 
 /**
@@ -80,21 +81,17 @@ export function checkOptions(
   options: GenerateOptions,
   written: (name: string) => string = (name) => name,
 ): CheckedOptions {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  for (const [name, value] of given) {
-    if (!Object.hasOwn(RULES, name)) {
-      throw unknownName('generate', 'option', name, Object.keys(RULES));
-    }
-    const { expected, holds } = RULES[name as keyof GenerateOptions];
+  const some = given(options);
+  checkNames('generate', some, RULES);
+  for (const [name, value] of Object.entries(some)) {
+    const [, { expected, holds }] = RULES[name as keyof GenerateOptions];
     if (!holds(value)) throw invalidOption(`${written(name)} is ${excerpt(value)}; expected ${expected}`);
   }
-  return { ...DEFAULTS, ...Object.fromEntries(given) };
+  const defaults = Object.fromEntries(Object.entries(RULES).map(([name, [value]]) => [name, value]));
+  return given({ ...defaults, ...some }) as CheckedOptions;
 }
 
 /** An error of what `generate` was given. */
 export function invalidOption(message: string, remedy?: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', message, {
-    op: 'generate',
-    ...(remedy === undefined ? {} : { remedy }),
-  });
+  return invalidArgument(message, { op: 'generate', remedy });
 }

@@ -1,32 +1,6 @@
-import { PolycomError } from '../errors.js';
-import { checkNames, type Names } from '../options.js';
-import type { GenerateOptions } from './options.js';
-
-/** How the next token is chosen from the model's logits. */
-export interface SamplingOptions {
-  /** Logits are divided by it: below 1 the likely becomes likelier; 0 takes the most probable token. 1 by default. */
-  readonly temperature?: number;
-  /** Only so many of the most probable tokens may be chosen; all by default. */
-  readonly topK?: number;
-  /** Only the fewest most probable tokens whose probabilities sum to it may be chosen; 1, all, by default. */
-  readonly topP?: number;
-  /** Above 1, tokens that the text already has are less likely; 1 by default. */
-  readonly repetitionPenalty?: number;
-}
-
-// Those of `generate` too, which may be handed on.
-const OPTIONS: Names<GenerateOptions> = {
-  temperature: true,
-  topK: true,
-  topP: true,
-  repetitionPenalty: true,
-  tokens: true,
-  stop: true,
-  seed: true,
-  overflow: true,
-  begin: true,
-  ends: true,
-};
+import { invalidArgument, type PolycomError } from '../common/errors.js';
+import { checkNames } from '../common/options.js';
+import { RULES, type SamplingOptions } from './options.js';
 
 /**
  * Chooses a token, in f64 and in the order of Hugging Face's transformers: repetition penalty, temperature, top-k, top-p,
@@ -43,7 +17,7 @@ export function sampleToken(
   options: SamplingOptions,
   random: () => number,
 ): number {
-  checkNames('sampleToken', options, OPTIONS);
+  checkNames('sampleToken', options, RULES); // those of `generate` too, which may be handed on
   const { temperature = 1, topK = logits.length, topP = 1, repetitionPenalty = 1 } = options;
   const scores = Float64Array.from(logits);
   penalise(scores, seen, repetitionPenalty);
@@ -78,7 +52,7 @@ function highest(scores: Float64Array): number {
 }
 
 function noDistribution(token: number, logit: number | undefined): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', `the model's logit of token ${token} is ${logit}`, {
+  return invalidArgument(`the model's logit of token ${token} is ${logit}`, {
     op: 'generate',
     remedy: 'use a model whose training did not diverge: an earlier checkpoint',
   });

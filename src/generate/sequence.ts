@@ -1,4 +1,4 @@
-import { uniform } from '../data/random.js';
+import { uniform } from '../common/random.js';
 import { streamText, type TextStream, type Tokenizer } from '../data/tokenizer.js';
 import type { CheckedOptions } from './options.js';
 import { sampleToken } from './sampling.js';

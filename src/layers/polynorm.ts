@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Norm, polyNorm, polyNormScalars } from '../activations/polynorm.js';
-import type { Names } from '../options.js';
+import { type Norm, polyNorm, polynormRow } from '../activations/polynorm.js';
+import type { Names } from '../common/options.js';
+import { scalarsFrom } from '../op/options.js';
 import { checkArgs, LAYER_ARGS, PolyComLayer, type PolyComLayerArgs } from './layer.js';
 
 /** The configuration of a {@link PolyNormLayer}. */
@@ -22,9 +23,10 @@ export class PolyNormLayer extends PolyComLayer {
   constructor(args: PolyNormLayerArgs = {}) {
     checkArgs('PolyNorm', args, ARGS);
     super(args);
-    this.epsilon = args.epsilon ?? 1e-6;
-    this.norm = args.norm ?? 'rms';
-    polyNormScalars('PolyNorm', { epsilon: this.epsilon, norm: this.norm }); // checks them
+    const { epsilon, norm } = polynormRow.scalars;
+    this.epsilon = args.epsilon ?? epsilon!.default;
+    this.norm = args.norm ?? (norm!.choices![norm!.default] as Norm);
+    scalarsFrom('PolyNorm', polynormRow, { epsilon: this.epsilon, norm: this.norm }); // checks them
   }
 
   protected override activate(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {

@@ -1,6 +1,6 @@
 import { serialization } from '@tensorflow/tfjs-core';
-import { constraints, initializers, regularizers } from '@tensorflow/tfjs-layers';
-import { PolycomError } from '../errors.js';
+import type { constraints, initializers, regularizers } from '@tensorflow/tfjs-layers';
+import { invalidArgument, type PolycomError } from '../common/errors.js';
 
 /** An initializer, regularizer or constraint of tfjs-layers. */
 export type Initializer = ReturnType<typeof initializers.ones>;
@@ -13,35 +13,13 @@ export type Constraint = ReturnType<typeof constraints.nonNeg>;
  */
 export type Identifier<T> = T | string | serialization.ConfigDict;
 
-/** The initializer that a configuration gives. */
-export function initializerOf(op: string, name: string, value: Identifier<Initializer>): Initializer {
-  return resolve(op, name, value, initializers);
-}
-
-/** The regularizer that a configuration gives, or none. */
-export function regularizerOf(
-  op: string,
-  name: string,
-  value: Identifier<Regularizer> | null | undefined,
-): Regularizer | undefined {
-  return value == null ? undefined : resolve(op, name, value, regularizers);
-}
-
-/** The constraint that a configuration gives, or none. */
-export function constraintOf(
-  op: string,
-  name: string,
-  value: Identifier<Constraint> | null | undefined,
-): Constraint | undefined {
-  return value == null ? undefined : resolve(op, name, value, constraints);
-}
-
 /** What `getConfig` writes of one. */
 export function serialized(object: serialization.Serializable | undefined): serialization.ConfigDictValue {
   return object === undefined ? null : { className: object.getClassName(), config: object.getConfig() };
 }
 
-function resolve<T extends serialization.Serializable>(
+/** The one that a configuration gives, of these factories. */
+export function identified<T extends serialization.Serializable>(
   op: string,
   name: string,
   value: Identifier<T>,
@@ -78,8 +56,7 @@ function fromConfig<T extends serialization.Serializable>(value: serialization.C
 }
 
 function invalidIdentifier(op: string, message: string, factories: object, cause?: unknown): PolycomError {
-  return new PolycomError(
-    'INVALID_ARGUMENT',
+  return invalidArgument(
     `${message}; expected an object of tfjs-layers, { className, config }, or one of ${Object.keys(factories).join(', ')}`,
     { op, cause },
   );

@@ -1,29 +1,20 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { type PolyNormOptions, polyNormScalars } from '../activations/polynorm.js';
-import { activations, type FusedActivationName } from '../activations/table.js';
-import { PRELU_SLOPE, type Variant, type VariantName, variants } from '../activations/variants.js';
-import { PolycomError } from '../errors.js';
-import { excerpt } from '../excerpt.js';
-import { composedBackward, runOpBackward } from '../op/backward.js';
-import { runComposed, runOp } from '../op/run.js';
-import { scalarValues } from '../op/sample.js';
-import type { FusedOp, Scalars } from '../op/types.js';
-import type { ModelConfig } from './config.js';
+import { activationRows, type ActivationName as FusedName } from '../activations/table.js';
+import { type Variant, variants } from '../activations/variants.js';
+import { invalidArgument } from '../common/errors.js';
+import { excerpt } from '../common/excerpt.js';
+import { sizeOf } from '../native/dtype.js';
+import { scalarsFrom } from '../op/options.js';
+import { runBackward, runOp } from '../op/run.js';
+import { parameterShape } from '../op/sample.js';
+import type { Op, Parameter, Scalars } from '../op/types.js';
+import type { ActivationName, ModelConfig } from './config.js';
 
 /** What a model can have for its activation: a row of the table, fused where the backend has it, or a variant. */
-export type Activation = FusedOp<FusedActivationName> | Variant;
-
-/** The name of an activation that a model can have. */
-export type ActivationName = FusedActivationName | VariantName;
-
-/** What an activation may be told, for ablations. */
-export interface ActivationOptions extends PolyNormOptions {
-  /** The weights that training begins with, highest power first; `paper` by default: each 1 / order. */
-  readonly init?: 'paper' | readonly number[];
-}
+export type Activation = Op<FusedName> | Variant;
 
 /** The names of all activations that a model can have. */
-export const activationNames: readonly ActivationName[] = [...activations, ...variants].map(
+export const activationNames: readonly ActivationName[] = [...activationRows, ...variants].map(
   ({ name }) => name,
 );
 
@@ -38,76 +29,49 @@ export function isActivationName(name: unknown): name is ActivationName {
  * @throws {PolycomError} `INVALID_ARGUMENT` for a name that there is none of
  */
 export function activationOf(name: string): Activation {
-  const all: readonly Activation[] = [...activations, ...variants];
+  const all: readonly Activation[] = [...activationRows, ...variants];
   const found = all.find((candidate) => candidate.name === name);
   if (found !== undefined) return found;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
-    `activation is ${excerpt(name)}; expected one of ${activationNames.join(', ')}`,
-  );
+  throw invalidArgument(`activation is ${excerpt(name)}; expected one of ${activationNames.join(', ')}`);
 }
 
-/**
- * The activation's row of the table.
- *
- * @throws {PolycomError} `INVALID_ARGUMENT` for a name that there is none of, a variant's too
- */
-export function activationRow(name: string): FusedOp<FusedActivationName> {
-  const row = activationOf(name);
-  if (isFused(row)) return row;
-  const names = activations.map((fused) => fused.name).join(', ');
-  throw new PolycomError('INVALID_ARGUMENT', `activation ${name} has no kernels; expected one of ${names}`);
+/** The formula of a variant for ablations, for people; nothing for a fused activation, whose function's documentation has it. */
+export function formulaOf(name: ActivationName): string | undefined {
+  const activation = activationOf(name);
+  return isFused(activation) ? undefined : activation.formula;
 }
 
 /** Whether it is a row of the table, with kernels, rather than a variant for ablations. */
-export function isFused(activation: Activation): activation is FusedOp<FusedActivationName> {
+export function isFused(activation: Activation): activation is Op<FusedName> {
   return 'kernelName' in activation;
 }
 
-/** Whether the activation multiplies two projections, `gate_proj` and `up_proj`. */
-export function isGated({ inputs }: Activation): boolean {
-  return inputs[0] === 'gate';
-}
-
-/** What is trained of an activation: a parameter's shape, and the values that it begins with. */
-interface Coefficient {
-  readonly shape: (config: ModelConfig) => number[];
-  readonly first: (config: ModelConfig) => readonly number[];
-}
-
-/** The inputs of activations that are coefficients. */
-const COEFFICIENTS: Readonly<Record<string, Coefficient>> = {
-  weight: { shape: ({ order }) => [order], first: firstWeights },
-  bias: { shape: () => [], first: () => [0] },
-  slope: { shape: () => [], first: () => [PRELU_SLOPE] },
-};
-
-function firstWeights({ order, activationOptions: { init = 'paper' } = {} }: ModelConfig): readonly number[] {
-  return init === 'paper' ? Array<number>(order).fill(1 / order) : init;
-}
-
 /** The names of the activation's trained coefficients, in the order of its inputs. */
-export function coefficientsOf({ inputs }: Activation): string[] {
-  return inputs.filter((name) => Object.hasOwn(COEFFICIENTS, name));
+export function coefficientsOf({ parameters }: Activation): string[] {
+  return Object.keys(parameters);
 }
 
 /** The shape of a coefficient. */
 export function coefficientShape(name: string, config: ModelConfig): number[] {
-  return COEFFICIENTS[name]!.shape(config);
+  return parameterShape(coefficient(name, config), { order: config.order });
 }
 
 /** The values that a coefficient begins with. */
 export function firstCoefficients(name: string, config: ModelConfig): readonly number[] {
-  return COEFFICIENTS[name]!.first(config);
+  const { order, activationOptions: { init = 'paper' } = {} } = config;
+  const { first } = coefficient(name, config);
+  if (first === '1 / order') return init === 'paper' ? Array<number>(order).fill(1 / order) : init;
+  const size = sizeOf(coefficientShape(name, config));
+  return Array<number>(size).fill(Number(first));
+}
+
+function coefficient(name: string, { activation }: ModelConfig): Parameter {
+  return activationOf(activation).parameters[name]!;
 }
 
 /** Runs the activation of a model, differentiably. */
 export function runActivation(config: ModelConfig, inputs: readonly tf.Tensor[]): tf.Tensor {
-  const activation = activationOf(config.activation);
-  const scalars = scalarsOf(activation, config);
-  return isFused(activation)
-    ? runOp(activation, inputs, scalars)
-    : runComposed(activation.composed, inputs, scalars);
+  return runOp(activationOf(config.activation), inputs, activationScalars(config));
 }
 
 /** The gradients of a model's activation for its inputs, from that of its output, off any tape. */
@@ -116,16 +80,11 @@ export function runActivationBackward(
   inputs: readonly tf.Tensor[],
   dy: tf.Tensor,
 ): tf.Tensor[] {
-  const activation = activationOf(config.activation);
-  const scalars = scalarsOf(activation, config);
-  return isFused(activation)
-    ? runOpBackward(activation, inputs, dy, scalars)
-    : composedBackward(activation.composed, inputs, dy, scalars);
+  return runBackward(activationOf(config.activation), inputs, [dy], activationScalars(config));
 }
 
-/** The activation's scalars: those of the options that it has a use of, the defaults of the others. */
-function scalarsOf({ scalars }: Activation, { activationOptions = {} }: ModelConfig): Scalars {
-  const { init: _, ...norm } = activationOptions;
-  const given = polyNormScalars('activation', norm);
-  return Object.fromEntries(scalars.map((name) => [name, given[name] ?? scalarValues(name)[0]!]));
+/** The scalars of the options, checked. */
+export function activationScalars({ activation, activationOptions = {} }: ModelConfig): Scalars {
+  const { init: _, ...options } = activationOptions;
+  return scalarsFrom('activation', activationOf(activation), options);
 }

@@ -1,4 +1,5 @@
-import { activationOf, isGated } from './activation.js';
+import { isGated } from '../op/gated.js';
+import { activationOf } from './activation.js';
 import type { ModelConfig } from './config.js';
 
 /** What a block makes while it reads may take about so many bytes. */

@@ -1,23 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { attentionOp } from '../fused/attention.js';
-import { rmsnormOp } from '../fused/rmsnorm.js';
-import { rotaryOp } from '../fused/rotary.js';
-import { runBackward } from '../fused/run.js';
+import { runBackward, runKeeping } from '../op/run.js';
+import { attentionOp } from '../transformer-ops/attention.js';
+import { rmsnormOp } from '../transformer-ops/rmsnorm.js';
+import { rotaryOp } from '../transformer-ops/rotary.js';
 import { asHeads, asRows } from './attention.js';
-import { runKeeping } from './kept.js';
+import type { ForwardPass, LayerPass } from './forward-pass.js';
 import { linear, linearInput, linearWeight, total } from './linear.js';
-import type { Kept, Saved } from './node.js';
-import { type LayerParameters, parameterAt } from './parameters.js';
-import type { Pass } from './pass.js';
+import { parameterAt } from './parameters.js';
+import type { BranchGradients, BranchOutput, Kept, NamedGradients, Saved } from './tape-node.js';
 
 /** The attention branch by hand: its forward pass off the tape, with what its backward pass needs beside n. */
-export function attentionForward(
-  n: tf.Tensor,
-  parameters: LayerParameters,
-  pass: Pass,
-): { y: tf.Tensor; saved: Saved } {
-  const { config, start, table } = pass;
-  const [q, k] = [headsForward(n, 'q', parameters, pass), headsForward(n, 'k', parameters, pass)];
+export function attentionForward(n: tf.Tensor, pass: LayerPass): BranchOutput {
+  const { config, parameters, start, table } = pass;
+  const [q, k] = [headsForward(n, 'q', pass), headsForward(n, 'k', pass)];
   const v = asHeads(linear(n, parameterAt(parameters, 'self_attn.v_proj.weight')), config.kvHeads, pass);
   const [turnedQ, turnedK] = [q, k].map(({ heads }) => runKeeping(rotaryOp, [heads, table, start]));
   const seen = runKeeping(attentionOp, [turnedQ!.y, turnedK!.y, v, start]);
@@ -40,17 +35,16 @@ export function attentionBackward(
   dy: tf.Tensor,
   n: tf.Tensor,
   saved: Kept<Saved>,
-  parameters: LayerParameters,
-  pass: Pass,
-): { dn: tf.Tensor; gradients: [name: string, gradient: tf.Tensor][] } {
-  const { config } = pass;
+  pass: LayerPass,
+): BranchGradients {
+  const { config, parameters } = pass;
   const weight = (name: string) => parameterAt(parameters, `self_attn.${name}_proj.weight`);
   const doutput = linearWeight(dy, saved.seen![0]!);
   const dseen = linearInput(dy, weight('o'));
   tf.dispose(saved.seen!);
   const dheads = runBackward(attentionOp, saved.attention!, [asHeads(dseen, config.heads, pass)]);
   tf.dispose([dseen, saved.attention!]);
-  const gradients: [string, tf.Tensor][] = [['self_attn.o_proj.weight', doutput]];
+  const gradients: NamedGradients = [['self_attn.o_proj.weight', doutput]];
   const parts = (['q', 'k', 'v'] as const).map((name, i) => {
     const dprojected =
       name === 'v' ? asRows(dheads[i]!) : headsBackward(dheads[i]!, name, saved, pass, gradients);
@@ -66,10 +60,9 @@ export function attentionBackward(
 function headsForward(
   n: tf.Tensor,
   name: 'q' | 'k',
-  parameters: LayerParameters,
-  pass: Pass,
+  pass: LayerPass,
 ): { heads: tf.Tensor; kept: tf.Tensor[] } {
-  const { config } = pass;
+  const { config, parameters } = pass;
   const count = name === 'q' ? config.heads : config.kvHeads;
   const projected = linear(n, parameterAt(parameters, `self_attn.${name}_proj.weight`));
   if (!config.qkNorm) return { heads: asHeads(projected, count, pass), kept: [] };
@@ -83,8 +76,8 @@ function headsBackward(
   dturned: tf.Tensor,
   name: 'q' | 'k',
   saved: Kept<Saved>,
-  { config }: Pass,
-  gradients: [string, tf.Tensor][],
+  { config }: ForwardPass,
+  gradients: NamedGradients,
 ): tf.Tensor {
   const [rotary, norm] = name === 'q' ? [saved.rotaryQ!, saved.normQ!] : [saved.rotaryK!, saved.normK!];
   const [dheads] = runBackward(rotaryOp, rotary, [dturned]);

@@ -1,17 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { attention, rmsNorm, rotary } from '../fused/index.js';
+import { attention, rmsNorm, rotary } from '../transformer-ops/index.js';
+import type { ForwardPass, LayerPass } from './forward-pass.js';
 import { linear } from './linear.js';
-import { type LayerParameters, parameterAt } from './parameters.js';
-import type { Pass } from './pass.js';
+import { parameterAt } from './parameters.js';
 
 /** Causal attention with grouped queries, of a block's normalised stream [B T, width], differentiably. */
-export function attentionBranch(
-  n: tf.Tensor,
-  layer: number,
-  parameters: LayerParameters,
-  pass: Pass,
-): tf.Tensor {
-  const { config, start, table, cache } = pass;
+export function attentionBranch(n: tf.Tensor, pass: LayerPass): tf.Tensor {
+  const { config, layer, parameters, start, table, cache } = pass;
   const weight = (name: string) => parameterAt(parameters, `self_attn.${name}.weight`);
   const normed = (x: tf.Tensor, name: string) =>
     config.qkNorm ? rmsNorm(x, weight(name), { epsilon: config.normEpsilon }) : x;
@@ -25,7 +20,7 @@ export function attentionBranch(
 }
 
 /** [B T, heads · headWidth] as [B, T, heads, headWidth]: the same numbers in the same order. */
-export function asHeads(x: tf.Tensor, heads: number, { batch, time, config }: Pass): tf.Tensor4D {
+export function asHeads(x: tf.Tensor, heads: number, { batch, time, config }: ForwardPass): tf.Tensor4D {
   return tf.reshape(x, [batch, time, heads, config.headWidth]);
 }
 

@@ -1,33 +1,22 @@
-import { MAX_ORDER } from '../activations/coefficients.js';
-import { PolycomError } from '../errors.js';
-import { excerpt } from '../excerpt.js';
-import { unknownName } from '../options.js';
+import { ORDER } from '../activations/coefficients.js';
+import { invalidArgument, type PolycomError } from '../common/errors.js';
 import {
-  type ActivationOptions,
-  activationNames,
-  activationOf,
-  coefficientsOf,
-  isActivationName,
-} from './activation.js';
+  belowOne,
+  checkFields,
+  even,
+  type Field,
+  type Fields,
+  flag,
+  notNegative,
+  oneOf,
+  positive,
+  real,
+  whole,
+} from '../common/fields.js';
+import { fieldOf } from '../op/options.js';
+import { type Activation, activationNames, activationOf, coefficientsOf } from './activation.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 import { parameterTensors } from './shapes.js';
-
-/** What one field of an object from outside must be. */
-export type Field = { readonly expected: string; readonly holds: (value: unknown) => boolean };
-/** A rule for each field. */
-export type Fields<T> = { readonly [key in keyof Required<T>]: Field };
-
-export const whole = (least: number): Field => ({
-  expected: `a whole number, ${least} or more`,
-  holds: (value) => Number.isSafeInteger(value) && (value as number) >= least,
-});
-export const real = (expected: string, holds: (value: number) => boolean): Field => ({
-  expected,
-  holds: (value) => typeof value === 'number' && Number.isFinite(value) && holds(value),
-});
-export const flag: Field = { expected: 'true or false', holds: (value) => typeof value === 'boolean' };
-export const positive: Field = real('a number above 0', (value) => value > 0);
-export const notNegative: Field = real('a number, 0 or more', (value) => value >= 0);
 
 const someObject: Field = {
   expected: 'an object, or nothing',
@@ -40,26 +29,17 @@ const FIELDS: Fields<ModelConfig> = {
   layers: whole(1),
   heads: whole(1),
   kvHeads: whole(1),
-  headWidth: {
-    expected: 'an even number, 2 or more',
-    holds: (value) => whole(2).holds(value) && (value as number) % 2 === 0,
-  },
+  headWidth: even(2),
   hidden: whole(1),
-  activation: {
-    expected: `one of ${activationNames.join(', ')}`,
-    holds: isActivationName,
-  },
+  activation: oneOf(...activationNames),
   activationOptions: someObject,
-  order: {
-    expected: `a whole number from 1 to ${MAX_ORDER}`,
-    holds: (value) => whole(1).holds(value) && (value as number) <= MAX_ORDER,
-  },
+  order: ORDER,
   context: whole(1),
   tied: flag,
   qkNorm: flag,
   ropeBase: real('a number above 1', (value) => value > 1),
   normEpsilon: notNegative,
-  dropout: real('a number from 0 to below 1', (value) => value >= 0 && value < 1),
+  dropout: belowOne,
   experts: someObject,
   deviation: positive,
 };
@@ -76,14 +56,24 @@ const EXPERT_FIELDS: Fields<ExpertConfig> = {
   zWeight: notNegative,
 };
 
-const OPTION_FIELDS: Fields<ActivationOptions> = {
-  epsilon: optional(notNegative),
-  norm: optional({ expected: "'rms' or 'l2'", holds: (value) => value === 'rms' || value === 'l2' }),
-  init: optional({
-    expected: "'paper', or an array of numbers, highest power first",
-    holds: (value) => value === 'paper' || (Array.isArray(value) && value.every(Number.isFinite)),
-  }),
+const INIT: Field = {
+  expected: "'paper', or an array of numbers, highest power first",
+  holds: (value) => value === 'paper' || (Array.isArray(value) && value.every(Number.isFinite)),
 };
+
+/** The options that the activation has: its scalars, and `init`. Those that only others have must be left out. */
+function optionFields(activation: Activation): Readonly<Record<string, Field>> {
+  const none = { expected: `none with ${activation.name}`, holds: () => false };
+  const others = activationNames.flatMap((name) => Object.keys(activationOf(name).scalars));
+  const own = Object.entries(activation.scalars).map(([name, scalar]): [string, Field] => [
+    name,
+    fieldOf(scalar),
+  ]);
+  const fields = { ...Object.fromEntries(others.map((name) => [name, none])), ...Object.fromEntries(own) };
+  return Object.fromEntries(
+    Object.entries({ ...fields, init: INIT }).map(([name, field]) => [name, optional(field)]),
+  );
+}
 
 /** Ten times what the largest mixtures have: more is no model, and would fill the memory with names alone. */
 const MOST_TENSORS = 2 ** 20;
@@ -100,7 +90,7 @@ function optional({ expected, holds }: Field): Field {
  */
 export function checkConfig(config: ModelConfig): ModelConfig {
   if (typeof config !== 'object' || config === null) throw invalid('the configuration is no object');
-  checkFields('', config, FIELDS);
+  checkFields(OP, 'field', config, FIELDS);
   checkOptions(config);
   const { heads, kvHeads, experts } = config;
   if (heads % kvHeads !== 0) {
@@ -114,7 +104,7 @@ export function checkConfig(config: ModelConfig): ModelConfig {
 }
 
 function checkExperts(experts: ExpertConfig): void {
-  checkFields('experts.', experts, EXPERT_FIELDS);
+  checkFields(OP, 'field', experts, EXPERT_FIELDS, 'experts.');
   if (experts.active <= experts.count) return;
   throw invalid(`experts.active is ${experts.active}; expected at most experts.count, ${experts.count}`);
 }
@@ -122,14 +112,8 @@ function checkExperts(experts: ExpertConfig): void {
 /** An option that has no effect would make two runs look different that are not. */
 function checkOptions({ activation, activationOptions, order }: ModelConfig): void {
   if (activationOptions === undefined) return;
-  checkFields('activationOptions.', activationOptions, OPTION_FIELDS);
   const row = activationOf(activation);
-  for (const name of ['epsilon', 'norm'] as const) {
-    if (activationOptions[name] === undefined || row.scalars.includes(name)) continue;
-    throw invalid(
-      `activationOptions.${name} is given; expected none with ${activation}, which has no ${name}`,
-    );
-  }
+  checkFields(OP, 'field', activationOptions, optionFields(row), 'activationOptions.');
   const { init = 'paper' } = activationOptions;
   if (init === 'paper') return;
   if (!coefficientsOf(row).includes('weight')) {
@@ -139,22 +123,8 @@ function checkOptions({ activation, activationOptions, order }: ModelConfig): vo
   throw invalid(`activationOptions.init has ${init.length} weights; expected order, which is ${order}`);
 }
 
-function checkFields<T extends object>(prefix: string, given: T, fields: Fields<T>): void {
-  const values = given as Readonly<Record<string, unknown>>;
-  const table = fields as Readonly<Record<string, Field>>;
-  for (const name of Object.keys(values)) {
-    if (!Object.hasOwn(table, name)) {
-      throw unknownName(OP, 'field', name, Object.keys(table), prefix);
-    }
-  }
-  for (const [name, { expected, holds }] of Object.entries(table)) {
-    const value = values[name];
-    if (!holds(value)) throw invalid(`${prefix}${name} is ${excerpt(value)}; expected ${expected}`);
-  }
-}
-
 const OP = 'model configuration';
 
 function invalid(message: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', message, { op: OP });
+  return invalidArgument(message, { op: OP });
 }

@@ -1,22 +1,15 @@
-import type { ActivationName, ActivationOptions } from './activation.js';
+import type { ActivationName as FusedName } from '../activations/table.js';
+import type { VariantName } from '../activations/variants.js';
 
-export {
-  type ActivationName,
-  type ActivationOptions,
-  activationNames,
-  isActivationName,
-} from './activation.js';
-export { checkConfig } from './check.js';
-export {
-  type ConfigOverrides,
-  configOf,
-  isPresetName,
-  type Preset,
-  type PresetName,
-  presetNames,
-  presets,
-} from './presets.js';
-export { eachParameter, parameterCounts, parameterShapes, parameterTensors } from './shapes.js';
+/** The name of an activation that a model can have. */
+export type ActivationName = FusedName | VariantName;
+
+/** What an activation may be told: its scalars, by the names and choices that its function has, such as `epsilon`. */
+export interface ActivationOptions {
+  /** The weights that training begins with, highest power first; `paper` by default: each 1 / order. */
+  readonly init?: 'paper' | readonly number[];
+  readonly [scalar: string]: number | string | readonly number[] | undefined;
+}
 
 /** A decoder in the manner of LLaMA: pre-RMSNorm, rotary embedding, causal attention, a feed-forward network. */
 export interface ModelConfig {

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { runActivationBackward } from './activation.js';
-import type { ModelConfig } from './config.js';
 import { activate, coefficientNames, DENSE_NAMES, projectionNames, projections } from './feed-forward.js';
+import type { LayerPass } from './forward-pass.js';
 import { linear, linearInput, linearWeight, total } from './linear.js';
-import type { Kept, Saved } from './node.js';
-import { type LayerParameters, parameterAt } from './parameters.js';
+import { parameterAt } from './parameters.js';
+import type { BranchGradients, BranchOutput, Kept, NamedGradients, Saved } from './tape-node.js';
 
 const DOWN = 'mlp.down_proj.weight';
 
@@ -13,15 +13,10 @@ const DOWN = 'mlp.down_proj.weight';
  *
  * @param recompute whether the activation's output is computed again rather than saved
  */
-export function feedForwardForward(
-  n: tf.Tensor,
-  config: ModelConfig,
-  parameters: LayerParameters,
-  recompute: boolean,
-): { y: tf.Tensor; saved: Saved } {
-  const projected = projections(n, config.activation, parameters, DENSE_NAMES.network);
-  const hidden = activate(projected, config, parameters, DENSE_NAMES.coefficients);
-  const y = linear(hidden, parameterAt(parameters, DOWN));
+export function feedForwardForward(n: tf.Tensor, pass: LayerPass, recompute: boolean): BranchOutput {
+  const projected = projections(n, pass, DENSE_NAMES.network);
+  const hidden = activate(projected, pass, DENSE_NAMES.coefficients);
+  const y = linear(hidden, parameterAt(pass.parameters, DOWN));
   return { y, saved: { projected, hidden: recompute ? [] : [hidden] } };
 }
 
@@ -30,12 +25,12 @@ export function feedForwardBackward(
   dy: tf.Tensor,
   n: tf.Tensor,
   saved: Kept<Saved>,
-  config: ModelConfig,
-  parameters: LayerParameters,
-): { dn: tf.Tensor; gradients: [name: string, gradient: tf.Tensor][] } {
+  pass: LayerPass,
+): BranchGradients {
+  const { config, parameters } = pass;
   const projected = saved.projected!;
-  const hidden = saved.hidden![0] ?? activate(projected, config, parameters, DENSE_NAMES.coefficients);
-  const gradients: [string, tf.Tensor][] = [[DOWN, linearWeight(dy, hidden)]];
+  const hidden = saved.hidden![0] ?? activate(projected, pass, DENSE_NAMES.coefficients);
+  const gradients: NamedGradients = [[DOWN, linearWeight(dy, hidden)]];
   tf.dispose(hidden);
   const dhidden = linearInput(dy, parameterAt(parameters, DOWN));
   const coefficients = coefficientNames(config.activation, DENSE_NAMES.coefficients);

@@ -1,12 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { activationOf, coefficientsOf, isGated, runActivation } from './activation.js';
-import type { ModelConfig } from './config.js';
+import { isGated } from '../op/gated.js';
+import { activationOf, coefficientsOf, runActivation } from './activation.js';
+import type { NetworkPass } from './forward-pass.js';
 import { linear } from './linear.js';
-import { type LayerParameters, parameterAt } from './parameters.js';
-import type { Observed } from './pass.js';
-
-/** Sees what goes into an activation, and what comes out. */
-export type See = (part: Observed, x: tf.Tensor) => void;
+import { parameterAt } from './parameters.js';
 
 /** A feed-forward network's parameters: their place within the layer, and that of the activation's coefficients. */
 export interface NetworkNames {
@@ -17,25 +14,14 @@ export interface NetworkNames {
 export const DENSE_NAMES: NetworkNames = { network: 'mlp', coefficients: 'mlp' };
 
 /** The dense feed-forward network of a block's normalised stream [rows, width], differentiably. */
-export function feedForward(
-  n: tf.Tensor,
-  config: ModelConfig,
-  parameters: LayerParameters,
-  see?: See,
-): tf.Tensor {
-  const projected = projections(n, config.activation, parameters, DENSE_NAMES.network);
-  const hidden = activate(projected, config, parameters, DENSE_NAMES.coefficients, see);
-  return linear(hidden, parameterAt(parameters, 'mlp.down_proj.weight'));
+export function feedForward(n: tf.Tensor, pass: NetworkPass): tf.Tensor {
+  const hidden = activate(projections(n, pass, DENSE_NAMES.network), pass, DENSE_NAMES.coefficients);
+  return linear(hidden, parameterAt(pass.parameters, 'mlp.down_proj.weight'));
 }
 
 /** What the activation takes: [gate, up], or of an ungated one [up]. */
-export function projections(
-  n: tf.Tensor,
-  activation: string,
-  parameters: LayerParameters,
-  network: string,
-): tf.Tensor[] {
-  return projectionNames(activation, network).map((name) => linear(n, parameterAt(parameters, name)));
+export function projections(n: tf.Tensor, { config, parameters }: NetworkPass, network: string): tf.Tensor[] {
+  return projectionNames(config.activation, network).map((name) => linear(n, parameterAt(parameters, name)));
 }
 
 /** The weights that give {@link projections}. */
@@ -49,17 +35,16 @@ export function coefficientNames(activation: string, coefficients: string): stri
   return coefficientsOf(activationOf(activation)).map((name) => `${coefficients}.activation.${name}`);
 }
 
-/** The activation of its projections. */
+/** The activation of its projections, which the observer sees. */
 export function activate(
   projected: readonly tf.Tensor[],
-  config: ModelConfig,
-  parameters: LayerParameters,
+  pass: NetworkPass,
   coefficients: string,
-  see?: See,
 ): tf.Tensor {
+  const { config, layer, parameters, observer } = pass;
   const names = coefficientNames(config.activation, coefficients);
-  see?.('argument', projected[0]!);
+  observer?.('argument', projected[0]!, layer);
   const y = runActivation(config, [...projected, ...names.map((name) => parameterAt(parameters, name))]);
-  see?.('hidden', y);
+  observer?.('hidden', y, layer);
   return y;
 }

@@ -1,12 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { crossentropyOp } from '../fused/crossentropy.js';
-import { crossEntropy, rmsNorm } from '../fused/index.js';
-import { rmsnormOp } from '../fused/rmsnorm.js';
-import { runBackward, runForward } from '../fused/run.js';
-import { checkpoint } from './checkpoint.js';
-import { runKeeping } from './kept.js';
+import { runBackward, runForward, runKeeping } from '../op/run.js';
+import { crossentropyOp } from '../transformer-ops/crossentropy.js';
+import { crossEntropy, rmsNorm } from '../transformer-ops/index.js';
+import { rmsnormOp } from '../transformer-ops/rmsnorm.js';
 import { linear, linearInput, linearWeight, meanOf, spread } from './linear.js';
-import { node } from './node.js';
+import { checkpoint } from './recompute.js';
+import { node } from './tape-node.js';
 import type { LossOptions } from './transformer.js';
 
 /** The weights of the model's end: its last norm and its output matrix, [vocabulary, width]. */

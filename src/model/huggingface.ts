@@ -1,9 +1,11 @@
-import { invalidFile, PolycomError } from '../errors.js';
-import { excerpt, nameOf } from '../excerpt.js';
+import { invalidFile, PolycomError } from '../common/errors.js';
+import { excerpt, nameOf } from '../common/excerpt.js';
+import { isObject } from '../common/objects.js';
 import type { HalfDtype } from '../native/dtype.js';
-import { activationOf, isFused, isGated } from './activation.js';
+import { isGated } from '../op/gated.js';
+import { activationOf, isFused } from './activation.js';
 import { checkConfig } from './check.js';
-import type { ExpertConfig, ModelConfig } from './config.js';
+import type { ActivationOptions, ModelConfig } from './config.js';
 
 /** What Hugging Face's `hidden_act` is here: LLaMA's feed-forward network is always gated. */
 const HIDDEN_ACTS: Readonly<Record<string, string>> = {
@@ -12,16 +14,52 @@ const HIDDEN_ACTS: Readonly<Record<string, string>> = {
   relu: 'reglu',
 };
 
+/** Our names of their fields. */
+const NAMES = {
+  vocab_size: 'vocabulary',
+  hidden_size: 'width',
+  intermediate_size: 'hidden',
+  num_hidden_layers: 'layers',
+  num_attention_heads: 'heads',
+  num_key_value_heads: 'kvHeads',
+  head_dim: 'headWidth',
+  max_position_embeddings: 'context',
+  tie_word_embeddings: 'tied',
+  rms_norm_eps: 'normEpsilon',
+  initializer_range: 'deviation',
+} as const;
+const EXPERT_NAMES = {
+  num_experts: 'count',
+  num_experts_per_tok: 'active',
+  norm_topk_prob: 'normalised',
+  expert_coefficients: 'coefficients',
+  router_aux_loss_coef: 'balanceWeight',
+  router_z_loss_coef: 'zWeight',
+} as const;
+
 /** The `model_type` of models that LLaMA's form does not hold. */
 const POLYCOM = 'polycom';
+
+const ELSEWHERE = "run this model with PyTorch's transformers, or take another one";
+
+/** What the transformer here lacks of models whose activation it has, by their `model_type`. */
+const LACKING: Readonly<Record<string, string>> = {
+  apertus: "RMSNorm of each head's queries and keys",
+  deepseek_v4: 'compressed attention and hyper-connections',
+  gpt_oss: 'attention sinks, sliding windows and biases',
+  kimi_k3: 'linear and latent attention',
+  step3p5: 'sliding windows, and limits that differ by the layer',
+  step3p7: 'sliding windows, and limits that differ by the layer',
+};
 
 /** A `config.json`. */
 export type HuggingFaceConfig = { readonly [key: string]: unknown };
 
 /** Whether PyTorch's transformers can hold the model as a plain `LlamaForCausalLM`. */
 export function isLlamaForm(config: ModelConfig): boolean {
-  const { activation, qkNorm, experts, dropout, width, heads } = config;
-  const known = Object.values(HIDDEN_ACTS).includes(activation);
+  const { activation, activationOptions, qkNorm, experts, dropout, width, heads } = config;
+  const plain = Object.keys(optionsOf(activationOptions)).length === 0;
+  const known = plain && Object.values(HIDDEN_ACTS).includes(activation);
   return known && !qkNorm && experts === undefined && dropout === 0 && width % heads === 0;
 }
 
@@ -47,22 +85,12 @@ export function toHuggingFace(
   config: ModelConfig,
   { endOfText, beginOfText, dtype = 'f32' }: HuggingFaceOptions = {},
 ): HuggingFaceConfig {
-  refuseAblations(config);
+  refuseVariants(config);
   const llama = isLlamaForm(config);
   return {
     architectures: [llama ? 'LlamaForCausalLM' : 'PolycomForCausalLM'],
     ...(llama ? llamaFields(config) : polycomFields(config)),
-    vocab_size: config.vocabulary,
-    hidden_size: config.width,
-    intermediate_size: config.hidden,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.kvHeads,
-    head_dim: config.headWidth,
-    max_position_embeddings: config.context,
-    tie_word_embeddings: config.tied,
-    rms_norm_eps: config.normEpsilon,
-    initializer_range: config.deviation,
+    ...inTheirNames(config, NAMES),
     bos_token_id: beginOfText ?? null,
     eos_token_id: endOfText ?? null,
     pad_token_id: null,
@@ -70,12 +98,9 @@ export function toHuggingFace(
   };
 }
 
-/** What the coefficients began with is no matter any more. */
-function refuseAblations({ activation, activationOptions: { epsilon, norm } = {} }: ModelConfig): void {
-  const changed = Object.entries({ epsilon, norm }).filter(([, value]) => value !== undefined);
-  if (isFused(activationOf(activation)) && changed.length === 0) return;
-  const what = [activation, ...changed.map(([name, value]) => `${name} ${value}`)].join(' with ');
-  throw new PolycomError('UNSUPPORTED', `Hugging Face's form has no activation ${what}`, {
+function refuseVariants({ activation }: ModelConfig): void {
+  if (isFused(activationOf(activation))) return;
+  throw new PolycomError('UNSUPPORTED', `Hugging Face's form has no activation ${activation}`, {
     op: 'export',
     remedy: 'it is for ablations: keep the checkpoint, which holds it',
   });
@@ -96,6 +121,7 @@ function llamaFields({ activation, ropeBase }: ModelConfig): HuggingFaceConfig {
 
 function polycomFields({
   activation,
+  activationOptions,
   order,
   qkNorm,
   dropout,
@@ -111,23 +137,29 @@ function polycomFields({
     },
     activation,
     activation_order: order,
+    activation_options: optionsOf(activationOptions),
     gated: isGated(activationOf(activation)),
     qk_norm: qkNorm,
     dropout,
     rope_theta: ropeBase,
-    ...(experts === undefined ? {} : expertFields(experts)),
+    ...(experts === undefined ? {} : inTheirNames(experts, EXPERT_NAMES)),
   };
 }
 
-function expertFields(experts: ExpertConfig): HuggingFaceConfig {
-  return {
-    num_experts: experts.count,
-    num_experts_per_tok: experts.active,
-    norm_topk_prob: experts.normalised,
-    expert_coefficients: experts.coefficients,
-    router_aux_loss_coef: experts.balanceWeight,
-    router_z_loss_coef: experts.zWeight,
-  };
+/** The activation's scalars. What its weights began with is no matter any more. */
+function optionsOf({ init: _, ...options }: ActivationOptions = {}): ActivationOptions {
+  return options;
+}
+
+function inTheirNames<T extends object>(
+  fields: T,
+  names: Readonly<Record<string, keyof T>>,
+): HuggingFaceConfig {
+  return Object.fromEntries(Object.entries(names).map(([theirs, ours]) => [theirs, fields[ours]]));
+}
+
+function inOurNames(fields: HuggingFaceConfig, names: Readonly<Record<string, string>>): Unchecked {
+  return Object.fromEntries(Object.entries(names).map(([theirs, ours]) => [ours, fields[theirs]]));
 }
 
 /**
@@ -139,11 +171,14 @@ function expertFields(experts: ExpertConfig): HuggingFaceConfig {
  *   for values that make no model
  */
 export function fromHuggingFace(json: unknown, where: string): ModelConfig {
-  if (!isFields(json)) throw invalidFile(where, 'it is not an object', CONFIG_REMEDY);
+  if (!isObject(json)) throw invalidFile(where, 'it is not an object', CONFIG_REMEDY);
   const fields = json;
   const { model_type: type } = fields;
   if (type !== 'llama' && type !== POLYCOM) {
-    throw unsupported(where, 'model_type', type, "a model of type 'llama', or one that polycom exported");
+    const others = typeof type === 'string' && Object.hasOwn(LACKING, type) ? LACKING[type] : undefined;
+    const remedy = others && `its activation is here, but not its ${others}: ${ELSEWHERE}`;
+    const expected = "a model of type 'llama', or one that polycom exported";
+    throw unsupported(where, 'model_type', type, expected, remedy);
   }
   refuseOthers(fields, where);
   const missing = REQUIRED.find((key) => fields[key] === undefined);
@@ -174,19 +209,20 @@ type Unchecked = { readonly [key in keyof ModelConfig]?: unknown };
 
 function sharedConfig(fields: HuggingFaceConfig): Unchecked {
   const heads = fields.num_attention_heads as number;
+  const width = fields.hidden_size;
+  const defaults = {
+    num_key_value_heads: heads,
+    // Only of a number: what else a file may hold is refused below, and dividing it may overflow the stack.
+    head_dim: typeof width === 'number' ? Math.floor(width / heads) : undefined,
+    max_position_embeddings: 2048,
+    tie_word_embeddings: false,
+    rms_norm_eps: 1e-6,
+    initializer_range: 0.02,
+  };
+  const said = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null);
   return {
-    vocabulary: fields.vocab_size,
-    width: fields.hidden_size,
-    layers: fields.num_hidden_layers,
-    heads,
-    kvHeads: fields.num_key_value_heads ?? heads,
-    headWidth: fields.head_dim ?? Math.floor((fields.hidden_size as number) / heads),
-    hidden: fields.intermediate_size,
-    context: fields.max_position_embeddings ?? 2048,
-    tied: fields.tie_word_embeddings ?? false,
+    ...inOurNames({ ...defaults, ...Object.fromEntries(said) }, NAMES),
     ropeBase: ropeOf(fields).rope_theta ?? fields.rope_theta ?? 10_000,
-    normEpsilon: fields.rms_norm_eps ?? 1e-6,
-    deviation: fields.initializer_range ?? 0.02,
   };
 }
 
@@ -199,17 +235,11 @@ function llamaConfig({ hidden_act: act = 'silu' }: HuggingFaceConfig, where: str
 
 function polycomConfig(fields: HuggingFaceConfig): Unchecked {
   const { activation, activation_order: order, qk_norm: qkNorm, dropout, num_experts: count } = fields;
-  const dense = { activation, order, qkNorm, dropout };
+  const options = fields.activation_options as object | undefined;
+  const activationOptions = Object.keys(options ?? {}).length === 0 ? {} : { activationOptions: options };
+  const dense = { activation, ...activationOptions, order, qkNorm, dropout };
   if (count === undefined || count === null) return dense;
-  const experts = {
-    count,
-    active: fields.num_experts_per_tok,
-    coefficients: fields.expert_coefficients,
-    normalised: fields.norm_topk_prob,
-    balanceWeight: fields.router_aux_loss_coef,
-    zWeight: fields.router_z_loss_coef,
-  };
-  return { ...dense, experts };
+  return { ...dense, experts: inOurNames(fields, EXPERT_NAMES) };
 }
 
 /** What the file says of the rotary embedding, beside its base. transformers 5 writes the former, those before it the latter. */
@@ -217,10 +247,6 @@ const ROPE_KEYS = ['rope_parameters', 'rope_scaling'] as const;
 
 function ropeOf(fields: HuggingFaceConfig): HuggingFaceConfig {
   return (fields.rope_parameters ?? fields.rope_scaling ?? {}) as HuggingFaceConfig;
-}
-
-function isFields(value: unknown): value is HuggingFaceConfig {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Refuses the parts of LLaMA-like models that the transformer here does not have. */
@@ -239,7 +265,7 @@ function refuseOthers(fields: HuggingFaceConfig, where: string): void {
 }
 
 function refuseOtherRope(key: string, rope: unknown, where: string): void {
-  if (!isFields(rope))
+  if (!isObject(rope))
     throw invalidFile(where, `${key} is ${excerpt(rope)}; expected an object`, CONFIG_REMEDY);
   const { rope_type: kind = rope.type ?? 'default', partial_rotary_factor: part = 1 } = rope;
   if (kind !== 'default') {
@@ -257,7 +283,7 @@ function unsupported(
   what: string,
   value: unknown,
   expected: string,
-  remedy = "run this model with PyTorch's transformers, or take another one",
+  remedy = ELSEWHERE,
 ): PolycomError {
   const text = value === undefined ? 'absent' : excerpt(value);
   return new PolycomError('UNSUPPORTED', `${where}: ${what} is ${text}; expected ${expected}`, { remedy });

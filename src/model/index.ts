@@ -1,23 +1,20 @@
 /** The transformer: its configuration, itself, and what measures it. Runs on whatever backend of tfjs is active. */
+export { labelOf } from '../activations/labels.js';
+export { activationNames, formulaOf, isActivationName } from './activation.js';
+export { sequencesAtOnce } from './at-once.js';
+export { checkConfig } from './check.js';
+export type { ActivationName, ActivationOptions, ExpertConfig, ModelConfig } from './config.js';
+export type { KeyValueCache, Observed, Observer } from './forward-pass.js';
+export type { ParameterSource, Parameters } from './parameters.js';
+export { measurePeak, type PeakMemory } from './peak.js';
 export {
-  type ActivationName,
-  type ActivationOptions,
-  activationNames,
   type ConfigOverrides,
-  checkConfig,
   configOf,
-  type ExpertConfig,
-  isActivationName,
   isPresetName,
-  type ModelConfig,
   type Preset,
   type PresetName,
-  parameterCounts,
-  parameterShapes,
   presetNames,
   presets,
-} from './config.js';
-export type { ParameterSource, Parameters } from './parameters.js';
-export type { KeyValueCache, Observed, Observer } from './pass.js';
-export { measurePeak, type Peak } from './peak.js';
-export { type Losses, type LossOptions, type Memory, Transformer } from './transformer.js';
+} from './presets.js';
+export { parameterCounts, parameterShapes } from './shapes.js';
+export { type GradientMemory, type Losses, type LossOptions, Transformer } from './transformer.js';

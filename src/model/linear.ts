@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { sizeOf } from '../native/dtype.js';
 
 /** x Wᵀ: [rows, in] by a weight [out, in]. */
 export function linear(x: tf.Tensor, weight: tf.Tensor): tf.Tensor2D {
@@ -35,13 +36,7 @@ export function meanOf(x: tf.Tensor): tf.Scalar {
 /** The gradient of a mean for each number, from that of the mean. */
 export function spread(dmean: tf.Tensor, shape: number[]): tf.Tensor {
   return tf.tidy(() => {
-    const size = shape.reduce((product, length) => product * length, 1);
-    return tf.tile(
-      tf.reshape(
-        tf.div(dmean, size),
-        shape.map(() => 1),
-      ),
-      shape,
-    );
+    const one = tf.div(dmean, sizeOf(shape));
+    return tf.tile(tf.reshape(one, new Array<number>(shape.length).fill(1)), shape);
   });
 }

@@ -1,15 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { embedding } from '../fused/index.js';
-import type { ExpertConfig, ModelConfig } from './config.js';
-import { activate, projections, type See } from './feed-forward.js';
+import { embedding } from '../transformer-ops/index.js';
+import type { ExpertConfig } from './config.js';
+import { activateExperts, byInput, joined, pieces } from './expert-activation.js';
+import { activate, projections } from './feed-forward.js';
+import type { LayerPass } from './forward-pass.js';
 import { linear, meanOf } from './linear.js';
-import { type LayerParameters, parameterAt } from './parameters.js';
+import { parameterAt } from './parameters.js';
 import { type Routing, routeTokens } from './routing.js';
-
-/** Where a mixture leaves its choice, for the run that repeats it to get its gradients. */
-export interface RoutingMemo {
-  routing?: Routing;
-}
 
 /** What a mixture of experts gives: y [rows, width], and its two losses. */
 export type MixtureOutput = [y: tf.Tensor, balance: tf.Tensor, z: tf.Tensor];
@@ -21,23 +18,14 @@ export type MixtureOutput = [y: tf.Tensor, balance: tf.Tensor, z: tf.Tensor];
  * y = Σ_k p_k expert_k(n), balance = E Σ_e f_e P_e (Fedus et al. 2021, arXiv 2101.03961: f_e the share of assignments
  * to e, P_e its mean probability), z = mean(logsumexp²) of the router (Zoph et al. 2022, arXiv 2202.08906).
  */
-export function mixture(
-  n: tf.Tensor,
-  config: ModelConfig,
-  experts: ExpertConfig,
-  parameters: LayerParameters,
-  memo: RoutingMemo,
-  see?: See,
-): MixtureOutput {
+export function mixture(n: tf.Tensor, pass: LayerPass): MixtureOutput {
+  const { config, parameters, memo } = pass;
+  const experts = config.experts!;
   const router = linear(n, parameterAt(parameters, 'mlp.gate.weight'));
   const probabilities = tf.softmax(router);
   memo.routing ??= routeTokens(probabilities.dataSync(), experts.count, experts.active);
   const { routing } = memo;
-  const served = gathered(n, routing.rows);
-  const answers = gathered(
-    runExperts(served, config, experts, parameters, routing.counts, see),
-    routing.places,
-  );
+  const answers = gathered(runExperts(gathered(n, routing.rows), routing.counts, pass), routing.places);
   return [
     combined(weightsOf(probabilities, experts, routing), answers),
     balanceLoss(probabilities, routing),
@@ -60,41 +48,20 @@ function gathered(x: tf.Tensor, rows: Int32Array): tf.Tensor2D {
 }
 
 /** Each expert's network over its own rows, which follow each other. */
-function runExperts(
-  served: tf.Tensor,
-  config: ModelConfig,
-  { coefficients }: ExpertConfig,
-  parameters: LayerParameters,
-  counts: readonly number[],
-  see: See | undefined,
-): tf.Tensor {
+function runExperts(served: tf.Tensor, counts: readonly number[], pass: LayerPass): tf.Tensor {
+  const { config, parameters } = pass;
   const busy = [...counts.keys()].filter((expert) => counts[expert]! > 0);
   const sizes = busy.map((expert) => counts[expert]!);
   const names = busy.map((expert) => `mlp.experts.${expert}`);
   const inputs = pieces(served, sizes);
-  const projected = names.map((network, i) =>
-    projections(inputs[i]!, config.activation, parameters, network),
-  );
+  const projected = names.map((network, i) => projections(inputs[i]!, pass, network));
   const hidden =
-    coefficients === 'expert'
-      ? projected.map((list, i) => activate(list, config, parameters, names[i]!, see))
-      : pieces(activate(joinedLists(projected), config, parameters, 'mlp', see), sizes);
+    config.experts!.coefficients === 'expert'
+      ? activateExperts(projected, { names, sizes }, pass)
+      : pieces(activate(byInput(projected).map(joined), pass, 'mlp'), sizes);
   return joined(
     hidden.map((rows, i) => linear(rows, parameterAt(parameters, `${names[i]}.down_proj.weight`))),
   );
-}
-
-function pieces(x: tf.Tensor, sizes: number[]): tf.Tensor[] {
-  return sizes.length === 1 ? [x] : tf.split(x, sizes, 0);
-}
-
-function joined(rows: tf.Tensor[]): tf.Tensor {
-  return rows.length === 1 ? rows[0]! : tf.concat(rows, 0);
-}
-
-/** All experts' gates, and all their ups. */
-function joinedLists(lists: readonly tf.Tensor[][]): tf.Tensor[] {
-  return lists[0]!.map((_, i) => joined(lists.map((list) => list[i]!)));
 }
 
 /** Σ_k weight_k answer_k of each token: [rows, active] by [rows · active, width]. */

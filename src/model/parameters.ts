@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { arrayType } from '../arrays.js';
-import { hash } from '../data/random.js';
-import { PolycomError } from '../errors.js';
+import { arrayType } from '../common/arrays.js';
+import { invalidArgument, PolycomError } from '../common/errors.js';
+import { hash, normalGenerator } from '../common/random.js';
+import { sizeOf } from '../native/dtype.js';
 import { firstCoefficients } from './activation.js';
 import type { ModelConfig } from './config.js';
-import { normalGenerator } from './generator.js';
 import { eachParameter } from './shapes.js';
 
 /** Parameters by their whole names, in the order of `parameterShapes`. */
@@ -24,7 +24,7 @@ export type ParameterSource = (name: string, shape: readonly number[]) => Float3
 export function initialValues(config: ModelConfig, seed: number): ParameterSource {
   const { deviation, layers } = config;
   return (name, shape) => {
-    const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+    const values = new Float32Array(sizeOf(shape));
     if (shape.length === 2) {
       const residual = /\.(o_proj|down_proj)\.weight$/.test(name);
       normalGenerator(seed, streamOf(name))(values, deviation / (residual ? Math.sqrt(2 * layers) : 1));
@@ -62,13 +62,11 @@ export function createParameters(config: ModelConfig, source: ParameterSource): 
 
 function variableOf(name: string, shape: number[], source: ParameterSource): tf.Variable {
   const given = source(name, shape);
-  const size = shape.reduce((product, length) => product * length, 1);
+  const size = sizeOf(shape);
   const isFloats = arrayType(given) === 'Float32Array';
   if (!isFloats || given.length !== size) {
     const got = isFloats ? `${given.length} values` : 'no Float32Array';
-    throw new PolycomError('INVALID_ARGUMENT', `${name} got ${got}; expected ${size}`, {
-      shapes: { [name]: shape },
-    });
+    throw invalidArgument(`${name} got ${got}; expected ${size}`, { shapes: { [name]: shape } });
   }
   // Of this realm: tfjs takes another's for a list of numbers.
   const values = new Float32Array(given.buffer, given.byteOffset, given.length);

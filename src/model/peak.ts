@@ -14,7 +14,7 @@ interface TensorInfos {
 }
 
 /** How much memory a run's tensors took. */
-export interface Peak {
+export interface PeakMemory {
   /** The most that was live at once, in bytes, beyond what was live before. */
   readonly peakBytes: number;
   /** What is live after it, likewise. */
@@ -28,7 +28,7 @@ export interface Peak {
  * @param f synchronous; what it returns is disposed of by the caller, and counts as left. It is given a function that
  *   tells how many bytes are live at that moment, beyond what was live before
  */
-export function measurePeak<T>(f: (live: () => number) => T): Peak & { readonly result: T } {
+export function measurePeak<T>(f: (live: () => number) => T): PeakMemory & { readonly result: T } {
   tf.backend(); // chooses one, if none is chosen
   const engine = tf.engine() as unknown as Engine;
   const { tensorInfo } = engine.state;

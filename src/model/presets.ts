@@ -1,15 +1,29 @@
-import { PolycomError } from '../errors.js';
-import { activationOf, isGated } from './activation.js';
+import { invalidArgument } from '../common/errors.js';
+import { given } from '../common/objects.js';
+import { isGated } from '../op/gated.js';
+import { activationOf } from './activation.js';
 import { checkConfig } from './check.js';
 import type { ExpertConfig, ModelConfig } from './config.js';
 
 /** A model but for its activation; `hidden` is the width of a gated feed-forward network. */
 export type Preset = Omit<ModelConfig, 'activation' | 'order'>;
 
-/** The standard deviation sqrt(2 / (5 width)) (Nguyen and Salazar 2019), as the paper's dense models have it. */
-const smallDeviation = (width: number): number => Math.sqrt(2 / (5 * width));
+type Sizes = Pick<Preset, 'vocabulary' | 'width' | 'layers' | 'heads' | 'hidden' | 'context'>;
 
-const common = { tied: true, qkNorm: false, ropeBase: 10_000, normEpsilon: 1e-5, dropout: 0 };
+/**
+ * A model of these sizes, as most are. The standard deviation is sqrt(2 / (5 width)) (Nguyen and Salazar 2019), as the
+ * paper's dense models have it.
+ */
+function sized({
+  width,
+  heads,
+  kvHeads = heads,
+  ...sizes
+}: Sizes & Partial<Pick<Preset, 'kvHeads'>>): Preset {
+  const usual = { tied: true, qkNorm: false, ropeBase: 10_000, normEpsilon: 1e-5, dropout: 0 };
+  const deviation = Math.sqrt(2 / (5 * width));
+  return { ...usual, width, heads, kvHeads, headWidth: width / heads, ...sizes, deviation };
+}
 
 const mixture: ExpertConfig = {
   count: 8,
@@ -30,95 +44,36 @@ export type PresetName =
   | 'dense-1.3b'
   | 'moe-1b-7b';
 
+const tiny = sized({
+  vocabulary: 257,
+  width: 64,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  hidden: 128,
+  context: 128,
+});
+
 /** Models by name: two of the paper's (arXiv 2411.03884), one of GPT-2's size, and small ones for bytes. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
-  tiny: {
-    ...common,
-    vocabulary: 257,
-    width: 64,
-    layers: 2,
-    heads: 4,
-    kvHeads: 2,
-    headWidth: 16,
-    hidden: 128,
-    context: 128,
-    deviation: smallDeviation(64),
-  },
-  'tiny-moe': {
-    ...common,
-    vocabulary: 257,
-    width: 64,
-    layers: 2,
-    heads: 4,
-    kvHeads: 2,
-    headWidth: 16,
-    hidden: 64,
-    context: 128,
-    qkNorm: true,
-    experts: { ...mixture, count: 4 },
-    deviation: smallDeviation(64),
-  },
-  small: {
-    ...common,
-    vocabulary: 257,
-    width: 192,
-    layers: 4,
-    heads: 6,
-    kvHeads: 6,
-    headWidth: 32,
-    hidden: 512,
-    context: 256,
-    deviation: smallDeviation(192),
-  },
+  tiny,
+  'tiny-moe': { ...tiny, hidden: 64, qkNorm: true, experts: { ...mixture, count: 4 } },
+  small: sized({ vocabulary: 257, width: 192, layers: 4, heads: 6, hidden: 512, context: 256 }),
   'small-moe': {
-    ...common,
-    vocabulary: 257,
-    width: 128,
-    layers: 4,
-    heads: 4,
-    kvHeads: 4,
-    headWidth: 32,
-    hidden: 128,
-    context: 256,
+    ...sized({ vocabulary: 257, width: 128, layers: 4, heads: 4, hidden: 128, context: 256 }),
     qkNorm: true,
     experts: mixture,
-    deviation: smallDeviation(128),
   },
   'gpt2-124m': {
-    ...common,
-    vocabulary: 50_257,
-    width: 768,
-    layers: 12,
-    heads: 12,
-    kvHeads: 12,
-    headWidth: 64,
-    hidden: 2048,
-    context: 1024,
+    ...sized({ vocabulary: 50_257, width: 768, layers: 12, heads: 12, hidden: 2048, context: 1024 }),
     deviation: 0.02,
   },
   'dense-1.3b': {
-    ...common,
-    vocabulary: 32_000,
-    width: 2048,
-    layers: 24,
-    heads: 16,
-    kvHeads: 16,
-    headWidth: 128,
-    hidden: 5504,
-    context: 4096,
+    ...sized({ vocabulary: 32_000, width: 2048, layers: 24, heads: 16, hidden: 5504, context: 4096 }),
     tied: false,
-    deviation: smallDeviation(2048),
   },
   'moe-1b-7b': {
-    ...common,
-    vocabulary: 50_304,
-    width: 2048,
-    layers: 16,
-    heads: 16,
-    kvHeads: 16,
-    headWidth: 128,
-    hidden: 1024,
-    context: 4096,
+    ...sized({ vocabulary: 50_304, width: 2048, layers: 16, heads: 16, hidden: 1024, context: 4096 }),
     tied: false,
     qkNorm: true,
     experts: { ...mixture, count: 64, active: 8 },
@@ -147,14 +102,10 @@ export type ConfigOverrides = { readonly [key in keyof ModelConfig]?: ModelConfi
  */
 export function configOf(preset: PresetName, overrides: ConfigOverrides = {}): ModelConfig {
   if (!isPresetName(preset)) {
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
-      `there is no preset '${preset}'; expected one of ${presetNames.join(', ')}`,
-    );
+    throw invalidArgument(`there is no preset '${preset}'; expected one of ${presetNames.join(', ')}`);
   }
   const base = presets[preset];
   const activation = overrides.activation ?? 'polynorm';
   const hidden = isGated(activationOf(activation)) ? base.hidden : (base.hidden * 3) / 2;
-  const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
-  return checkConfig({ ...base, activation, order: 3, hidden, ...Object.fromEntries(given) });
+  return checkConfig({ ...base, activation, order: 3, hidden, ...given(overrides) } as ModelConfig);
 }

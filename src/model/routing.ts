@@ -10,6 +10,11 @@ export interface Routing {
   readonly places: Int32Array;
 }
 
+/** Where a mixture leaves its choice, for the run that repeats it to get its gradients. */
+export interface RoutingMemo {
+  routing?: Routing;
+}
+
 /**
  * Gives each token its `active` most probable experts; of equals, those of lower index. None is dropped.
  *

@@ -1,14 +1,11 @@
-import { activationOf, coefficientShape, coefficientsOf, isGated } from './activation.js';
+import { sizeOf } from '../native/dtype.js';
+import { isGated } from '../op/gated.js';
+import { activationOf, coefficientShape, coefficientsOf } from './activation.js';
 import type { ModelConfig } from './config.js';
 
 /** The name of a layer's parameter: `model.layers.3.mlp.up_proj.weight`. */
-export function layerName(layer: number, name: string): string {
+function layerName(layer: number, name: string): string {
   return `model.layers.${layer}.${name}`;
-}
-
-/** The name of an expert's parameter within its layer. */
-export function expertName(expert: number, name: string): string {
-  return `mlp.experts.${expert}.${name}`;
 }
 
 /**
@@ -97,7 +94,7 @@ function under(prefix: string, shapes: Shapes): Shapes {
 export function parameterCounts(config: ModelConfig): { total: number; active: number } {
   let [total, ofExperts] = [0, 0];
   for (const [name, shape] of parameterShapes(config)) {
-    const size = shape.reduce((product, length) => product * length, 1);
+    const size = sizeOf(shape);
     total += size;
     if (name.includes('.experts.')) ofExperts += size;
   }

@@ -1,11 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { embedding, rotaryTable } from '../fused/index.js';
-import { checkNames, type Names } from '../options.js';
-import { inTensorflow } from '../tensorflow-error.js';
+import { given } from '../common/objects.js';
+import { checkNames, type Names } from '../common/options.js';
+import { inTensorflow } from '../common/tensorflow-error.js';
+import { embedding } from '../transformer-ops/index.js';
 import { block } from './block.js';
 import { handwrittenBlock } from './block-gradient.js';
-import { checkpoint } from './checkpoint.js';
-import { checkConfig, type ModelConfig } from './config.js';
+import { checkConfig } from './check.js';
+import type { ModelConfig } from './config.js';
+import {
+  drop,
+  EMBEDDING_SITE,
+  type ForwardPass,
+  type KeyValueCache,
+  type LayerPass,
+  type Observer,
+} from './forward-pass.js';
 import { type HeadWeights, headLogits, headLossWith, headScores, rowsOf, type TokenScores } from './head.js';
 import { checkTargetCount, checkTargets, checkTokens } from './inputs.js';
 import {
@@ -17,18 +26,19 @@ import {
   type Parameters,
   parameterAt,
 } from './parameters.js';
-import { drop, EMBEDDING_SITE, type KeyValueCache, type Observer, type Pass } from './pass.js';
+import { Positions } from './positions.js';
+import { checkpoint } from './recompute.js';
 
 /**
  * What the tape keeps of a block: `tape` everything, as tfjs does; `checkpoint` its input, from which the block runs
  * again; `block` what its hand-written gradient needs.
  */
-export type Memory = 'tape' | 'checkpoint' | 'block';
+export type GradientMemory = 'tape' | 'checkpoint' | 'block';
 
 /** How a loss is computed, for its gradients. */
 export interface LossOptions {
   /** `block` by default. */
-  readonly memory?: Memory;
+  readonly memory?: GradientMemory;
   /**
    * With `block` alone: whether the outputs of norms and activations are computed again rather than kept, which takes
    * a little time and saves about a quarter of the peak. False by default.
@@ -56,9 +66,6 @@ export type Losses = {
   readonly z?: tf.Scalar;
 };
 
-/** The positions of a model's first table of the rotary embedding: those of the longest usual context. */
-const FIRST_POSITIONS = 4096;
-
 /** A decoder in the manner of LLaMA, dense or a mixture of experts, on whatever backend is active. */
 export class Transformer {
   readonly config: ModelConfig;
@@ -67,10 +74,7 @@ export class Transformer {
   readonly #seed: number;
   readonly #layers: readonly LayerParameters[];
   readonly #head: HeadWeights;
-  /** Tables of the rotary embedding, each twice as long as the one before, which the tape may still need. */
-  readonly #tables: tf.Tensor2D[] = [];
-  /** Zeros by the number of sequences, kept for the tape's sake. */
-  readonly #starts = new Map<number, tf.Tensor1D>();
+  readonly #positions: Positions;
 
   private constructor(config: ModelConfig, seed: number, source: ParameterSource) {
     this.config = checkConfig(config);
@@ -82,7 +86,7 @@ export class Transformer {
       norm: parameterAt(this.parameters, 'model.norm.weight'),
       output: parameterAt(this.parameters, output),
     };
-    this.#tableOf(Math.min(config.context, FIRST_POSITIONS));
+    this.#positions = new Positions(config);
   }
 
   /**
@@ -233,13 +237,12 @@ export class Transformer {
   /** Disposes of all parameters. */
   dispose(): void {
     for (const variable of this.parameters.values()) variable.dispose();
-    for (const start of this.#starts.values()) start.dispose();
-    tf.dispose(this.#tables);
+    this.#positions.dispose();
   }
 
   #stream(
     tokens: tf.Tensor2D,
-    pass: Pass,
+    pass: ForwardPass,
     options: LossOptions,
   ): { x: tf.Tensor; balances: tf.Tensor[]; zs: tf.Tensor[] } {
     const table = parameterAt(this.parameters, 'model.embed_tokens.weight');
@@ -247,7 +250,7 @@ export class Transformer {
     pass.observer?.('stream', x, -1);
     const [balances, zs]: [tf.Tensor[], tf.Tensor[]] = [[], []];
     for (const [layer, parameters] of this.#layers.entries()) {
-      const [y, balance, z] = runBlock(x, layer, parameters, pass, options);
+      const [y, balance, z] = runBlock(x, { ...pass, layer, parameters, memo: {} }, options);
       x = y!;
       if (balance !== undefined) balances.push(balance);
       if (z !== undefined) zs.push(z);
@@ -255,54 +258,30 @@ export class Transformer {
     return { x, balances, zs };
   }
 
-  #pass(tokens: tf.Tensor2D, step: number | undefined, cache?: KeyValueCache): Pass {
+  #pass(tokens: tf.Tensor2D, step: number | undefined, cache?: KeyValueCache): ForwardPass {
     const [batch, time] = tokens.shape;
     return {
       config: this.config,
       batch,
       time,
-      start: cache?.start ?? this.#startOf(batch),
-      table: this.#tableOf(cache?.capacity ?? time),
-      ...(step === undefined ? {} : { drops: { seed: this.#seed, step } }),
-      ...(cache === undefined ? {} : { cache }),
+      start: cache?.start ?? this.#positions.start(batch),
+      table: this.#positions.table(cache?.capacity ?? time),
+      ...given({ cache, drops: step === undefined ? undefined : { seed: this.#seed, step } }),
     };
-  }
-
-  /** A table of so many positions or more, as far as the context goes: that may be longer than memory is. */
-  #tableOf(positions: number): tf.Tensor2D {
-    const { context, headWidth: width, ropeBase: base } = this.config;
-    const longest = this.#tables.at(-1);
-    const rows = longest?.shape[0] ?? 0;
-    if (longest !== undefined && rows >= Math.min(positions, context)) return longest;
-    const table = rotaryTable({ positions: Math.min(context, Math.max(positions, 2 * rows)), width, base });
-    this.#tables.push(tf.keep(table));
-    return table;
-  }
-
-  #startOf(batch: number): tf.Tensor1D {
-    let start = this.#starts.get(batch);
-    if (start === undefined) {
-      start = tf.keep(tf.zeros([batch], 'int32'));
-      this.#starts.set(batch, start);
-    }
-    return start;
   }
 }
 
 function runBlock(
   x: tf.Tensor,
-  layer: number,
-  parameters: LayerParameters,
-  pass: Pass,
+  pass: LayerPass,
   { memory = 'block', recompute = false }: LossOptions,
 ): tf.Tensor[] {
-  if (memory === 'tape') return block(x, layer, parameters, pass);
-  if (memory === 'block') return handwrittenBlock(x, layer, parameters, pass, recompute);
-  const names = [...parameters.keys()];
-  const memo = {};
+  if (memory === 'tape') return block(x, pass);
+  if (memory === 'block') return handwrittenBlock(x, pass, recompute);
+  const names = [...pass.parameters.keys()];
   const f = (...[rows, ...values]: tf.Tensor[]) =>
-    block(rows!, layer, new Map(names.map((name, i) => [name, values[i]!])), pass, memo);
-  return checkpoint(f, [x, ...parameters.values()]);
+    block(rows!, { ...pass, parameters: new Map(names.map((name, i) => [name, values[i]!])) });
+  return checkpoint(f, [x, ...pass.parameters.values()]);
 }
 
 /** Runs work as `tf.tidy` does, and types what TensorFlow throws: a batch may be too large for the memory. */

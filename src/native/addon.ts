@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { PolycomError } from '../errors.js';
-import { requireHere } from '../package.js';
+import { PolycomError } from '../common/errors.js';
+import { requireHere } from '../common/package.js';
 import { addonFile, libraryCandidates } from './find.js';
 
 /** Memory on a device with an owner: freed by `dispose`, or else some time after this has been collected. */

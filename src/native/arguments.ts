@@ -1,4 +1,4 @@
-import { PolycomError } from '../errors.js';
+import { PolycomError } from '../common/errors.js';
 import { ITEM_BYTES, STORAGE, sizeOf } from './dtype.js';
 import { koffi } from './koffi.js';
 import type { Dtype, ElementType, IntegerTensor, Memory, NativeTensor } from './types.js';
@@ -18,13 +18,12 @@ const OFFSET = {
   workspaceSize: 96,
 };
 const TENSOR_OFFSET = { data: 0, dtype: 8, rank: 12, shape: 16, strides: 80 };
-const DTYPES: readonly ElementType[] = ['f32', 'f16', 'bf16', 'i32', 'f8e4m3'];
+const DTYPES: readonly ElementType[] = ['f32', 'f16', 'bf16', 'i32'];
 const ARRAYS: Readonly<Record<ElementType, string>> = {
   f32: 'Float32Array',
   f16: 'Uint16Array',
   bf16: 'Uint16Array',
   i32: 'Int32Array',
-  f8e4m3: 'Uint8Array',
 };
 
 /** An argument block of the C ABI: encoded once, passed by address, call after call. */

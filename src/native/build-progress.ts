@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { packageFolder } from '../package.js';
+import { listedArchitectures } from './architectures.js';
 
 /** How far a build is. */
 export interface BuildProgress {
@@ -63,7 +61,5 @@ export function followBuild(
 const STEP = /^\[\s*(?:(\d+)\/(\d+)|(\d+)%)\] (?:Building|Linking)/;
 
 function countOf(architectures: string): number {
-  if (architectures !== 'all') return architectures.split(';').length;
-  const text = readFileSync(join(packageFolder, 'CMakeLists.txt'), 'utf8');
-  return /set\(CMAKE_CUDA_ARCHITECTURES "([^"]+)"\)/.exec(text)![1]!.split(';').length;
+  return architectures === 'all' ? listedArchitectures().length : architectures.split(';').length;
 }

@@ -1,24 +1,28 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { makeFolder } from '../folder.js';
-import { holdingLock } from '../lock.js';
-import { packageVersion } from '../package.js';
-import { distrust, readStored, store } from '../store.js';
+import { PolycomError } from '../common/errors.js';
+import { makeFolder } from '../common/folder.js';
+import { holdingLock } from '../common/lock.js';
+import { packageVersion } from '../common/package.js';
+import { distrust, readStored, store } from '../common/store.js';
 import { aboutSeconds, type BuildProgress, estimatedSeconds, followBuild } from './build-progress.js';
-import { type CudaChoice, checkTools, runCmake } from './cmake.js';
+import { type CudaChoice, type CudaFailure, checkTools, runCmake, tellingLine } from './cmake.js';
 import { addonFile, builtLibraryFolder, libraryFile } from './find.js';
 import { clearObjects, isConfigured, withObjects } from './objects.js';
-import { architecturesOf, flagsOf, type Recipe, recipeOf, sameRecipe, sameSettings } from './recipe.js';
+import { type Recipe, recipeOf, sameRecipe, sameSettings, withoutCuda } from './recipe.js';
+import { readStamp, type StoredBuild, writeStamp } from './stamp.js';
 
 /** What building the native library may be told. */
 export interface BuildOptions {
-  /** `auto` (where nvcc is found, the default), `on` (an error without nvcc), `off`, or the tests' `emulated`. */
+  /**
+   * `auto` (where nvcc is found, and compiles them: the default), `on` (else an error), `off`, or the tests' `emulated`.
+   */
   readonly cuda?: 'auto' | 'on' | 'off' | 'emulated' | undefined;
   /**
-   * CUDA architectures as CMake names them: `90-real`, `80-real;90-real;100`. By default `CUDAARCHS`, or `all`: those
-   * that CMakeLists.txt lists.
+   * CUDA architectures as CMake names them: `90-real`, `80-real;90-real;100`, or `all` that there are kernels for and
+   * the toolkit knows. By default `CUDAARCHS`, else those of this machine's GPUs, else `all`.
    */
   readonly architectures?: string | undefined;
   /** Whether a compiler's warning is an error: as for CI, whose compilers are known. */
@@ -39,17 +43,11 @@ export interface BuildOptions {
 export interface BuildResult {
   readonly library: string;
   readonly action: 'built' | 'up to date';
-  /** Whether it holds CUDA kernels, and for which architectures; unknown where a kept folder was up to date. */
+  /** Whether it holds CUDA kernels, and for which architectures; or why not. */
   readonly cuda?: CudaChoice;
   /** The nvcc that was found, if one was looked for: `/usr/local/bin/nvcc 13.0.88`. */
   readonly nvcc?: string;
   readonly seconds: number;
-}
-
-/** What the manifest of a library in the cache says. */
-interface StoredBuild {
-  readonly recipe: Recipe;
-  readonly cuda?: CudaChoice;
 }
 
 /**
@@ -110,7 +108,7 @@ function buildInFolder(recipe: Recipe, options: BuildOptions): Promise<Made> {
     const before = readStamp(folder);
     const complete = PRODUCTS.every((file) => existsSync(join(folder, 'Release', file)));
     if (before !== undefined && sameRecipe(before, recipe) && complete) {
-      return { library, action: 'up to date' };
+      return { library, action: 'up to date', ...pickCuda(before.cuda) };
     }
     return { library, action: 'built', cuda: await compileIn(folder, folder, recipe, options) };
   });
@@ -129,9 +127,10 @@ async function compileIn(
 ): Promise<CudaChoice> {
   await checkTools();
   const before = readStamp(folder);
-  const goesOn = before !== undefined && sameSettings(before, recipe) && isConfigured(folder);
-  options.onStart?.(startLine(recipe, options, target, goesOn));
-  if (!goesOn) {
+  const goesOn = before !== undefined && sameSettings(before, recipe) && !before.cuda?.failure;
+  const kept = goesOn && isConfigured(folder);
+  options.onStart?.(startLine(recipe, target, kept));
+  if (!kept) {
     // CMake configures once and then ignores what has changed since.
     await clearObjects(folder);
     makeFolder(folder);
@@ -147,28 +146,61 @@ async function compileIn(
     options.onOutput?.(text);
   };
   try {
-    const choice = await runCmake(folder, flagsOf(options), {
-      onOutput,
-      signal: options.signal,
-      remedy: remedyOf(recipe, options),
-    });
-    writeStamp(folder, recipe);
-    return choice;
+    const cuda = await compileWith(folder, recipe, options, onOutput);
+    writeStamp(folder, { ...recipe, cuda });
+    return cuda;
   } catch (error) {
     // What a killed compiler left may be what fails: the next build begins anew.
-    if (goesOn && compiled === 0 && !options.signal?.aborted) await clearObjects(folder);
+    if (kept && compiled === 0 && !options.signal?.aborted) await clearObjects(folder);
     throw error;
   }
 }
 
-function startLine(recipe: Recipe, options: BuildOptions, target: string, goesOn: boolean): string {
-  const { nvcc } = recipe;
-  const kernels = nvcc === '' ? 'CPU kernels' : `CPU kernels, and CUDA kernels with ${nvcc}`;
-  const time = aboutSeconds(estimatedSeconds(nvcc === '' ? undefined : architecturesOf(options)));
+/** Runs CMake, and where that fails with CUDA kernels that nobody insists on, once more without them. */
+async function compileWith(
+  folder: string,
+  recipe: Recipe,
+  options: BuildOptions,
+  onOutput: (text: string) => void,
+): Promise<CudaChoice> {
+  const { signal, cuda = 'auto' } = options;
+  const run = (of: Recipe): Promise<CudaChoice> =>
+    runCmake(folder, of.flags.split(' '), { onOutput, signal, remedy: remedyOf(of, options) });
+  try {
+    return await run(recipe);
+  } catch (error) {
+    const optional = cuda === 'auto' && recipe.nvcc !== '' && !signal?.aborted;
+    if (!optional || !(error instanceof PolycomError)) throw error;
+    const failure = failureOf(error, recipe);
+    options.onStart?.(
+      `the CUDA kernels do not compile: ${failure.reason}; the CPU kernels go on without them`,
+    );
+    // Before: whoever is broken off from here on begins anew, with CUDA.
+    writeStamp(folder, { ...recipe, sources: '', cuda: { ...NO_CUDA, failure } });
+    // CMake configures anew, and keeps the objects.
+    await rm(join(folder, 'CMakeCache.txt'), { force: true });
+    return { ...(await run(withoutCuda(recipe))), failure };
+  }
+}
+
+const NO_CUDA: CudaChoice = { found: false, architectures: '' };
+
+function failureOf(error: PolycomError, { nvcc }: Recipe): CudaFailure {
+  const again = 'npx polycom build --require-cuda shows all that it says';
+  const general = error.remedy === undefined || error.remedy.includes('--no-cuda');
+  return { reason: `${nvcc}: ${tellingLine(error.message)}`, remedy: general ? again : error.remedy! };
+}
+
+function startLine({ nvcc, target }: Recipe, into: string, goesOn: boolean): string {
+  const kernels =
+    target === undefined
+      ? 'CPU kernels'
+      : `CPU kernels, and CUDA kernels for ${target.architectures} with ${nvcc}`;
+  const time = aboutSeconds(estimatedSeconds(target?.architectures));
   const cpus = availableParallelism();
   const long = `${time} on ${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}`;
   const when = goesOn ? `what is compiled already is kept; the whole takes ${long}` : long;
-  return `compiling libpolycom ${packageVersion} (${kernels}) into ${target}: ${when}`;
+  return `compiling libpolycom ${packageVersion} (${kernels}) into ${into}: ${when}`;
 }
 
 /** What to do where it does not compile: never what was asked for already. */
@@ -181,19 +213,4 @@ function remedyOf({ nvcc }: Recipe, { cuda }: BuildOptions): string {
 
 function pickCuda(cuda: CudaChoice | undefined): { cuda?: CudaChoice } {
   return cuda === undefined ? {} : { cuda };
-}
-
-const STAMP = 'polycom-build.json';
-
-/** What a folder is configured for; its sources are those of the last build that came to its end. */
-function readStamp(folder: string): Recipe | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, STAMP), 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
-function writeStamp(folder: string, recipe: Recipe): void {
-  writeFileSync(join(folder, STAMP), JSON.stringify(recipe));
 }

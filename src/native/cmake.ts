@@ -1,15 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type CommandResult, lastLines, runCommand } from '../command.js';
-import { PolycomError } from '../errors.js';
-import { packageFolder, requireHere } from '../package.js';
+import { type CommandResult, lastLines, runCommand } from '../common/command.js';
+import { PolycomError } from '../common/errors.js';
+import { packageFolder, requireHere } from '../common/package.js';
 import { compilerCommand, findTools } from './tools.js';
 
 /** Whether CMake took the CUDA kernels in, and for which architectures. */
 export interface CudaChoice {
   readonly found: boolean;
   readonly architectures: string;
+  /** Why it did not, where it was tried. */
+  readonly failure?: CudaFailure;
+}
+
+/** Why the CUDA kernels were left out, and what to do about it. */
+export interface CudaFailure {
+  readonly reason: string;
+  readonly remedy: string;
 }
 
 /** The oldest CMake that CMakeLists.txt is written for, and the oldest compilers that the sources are. */
@@ -72,7 +80,7 @@ interface CmakeRun {
 
 /**
  * Runs cmake-js on this package's sources, offline: package.json's `binary` spares it Node's headers. CMake is
- * configured in a folder without its cache only, and ignores flags that have changed since.
+ * configured in a folder without its cache only, and ignores flags that have changed since. Nothing is tried twice.
  *
  * @returns what CMake chose as to CUDA
  * @throws {PolycomError} `BUILD_FAILED` with the compiler's first errors
@@ -86,25 +94,46 @@ export async function runCmake(
   const script = join(cmakeJs, 'bin', 'cmake-js');
   const jobs = ['--parallel', String(availableParallelism())];
   const where = ['--directory', packageFolder, '--out', folder, '--log-level', 'warn'];
-  const args = [script, 'compile', ...where, ...jobs, ...flags];
+  const args = [script, 'build', ...where, ...jobs, ...flags];
   // The flags say what CUDAARCHS said; CMake would take its `all` for more than CMakeLists.txt lists.
   const env = { ...process.env, CUDAARCHS: undefined, NINJA_STATUS: undefined };
   const result = await runCommand(process.execPath, args, env, onOutput, signal);
   signal?.throwIfAborted();
   if (result.status === 0) return cudaChoice(folder);
-  throw new PolycomError('BUILD_FAILED', `the native library does not compile:\n${firstErrors(result)}`, {
-    remedy,
+  const errors = firstErrors(result);
+  throw new PolycomError('BUILD_FAILED', `the native library does not compile:\n${errors}`, {
+    remedy: nvccRemedy(errors) ?? remedy,
   });
+}
+
+/** What helps where nvcc itself refuses. */
+function nvccRemedy(errors: string): string | undefined {
+  if (/unsupported gpu architecture/i.test(errors)) {
+    return 'name architectures that this nvcc knows (nvcc --list-gpu-arch): npx polycom build --architectures 90-real';
+  }
+  if (/unsupported (GNU|clang|compiler) ?version|unsupported .*host compiler/i.test(errors)) {
+    return 'name a host compiler that this nvcc takes: CUDAHOSTCXX=g++-12 npx polycom build';
+  }
+  return undefined;
 }
 
 /** The first lines that speak of an error, or the last ones. */
 function firstErrors(result: CommandResult): string {
   const lines = `${result.stderr}\n${result.stdout}`.split('\n').filter((line) => line.trim() !== '');
-  const first = lines.findIndex((line) => /\berror:|CMake Error/.test(line));
+  const first = lines.findIndex((line) => /\berror\b.*:|CMake Error|nvcc fatal/.test(line));
   return first < 0 ? lastLines(result, LINES) : lines.slice(first, first + LINES).join('\n');
 }
 
 const LINES = 30;
+
+/** The line of an error message of {@link runCmake} that says most, on what nvcc or CMake refused. */
+export function tellingLine(message: string): string {
+  const lines = message
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim());
+  return lines.find((line) => /nvcc fatal|\berror\b.*: /i.test(line)) ?? lines[0] ?? message;
+}
 
 /** What CMakeLists.txt left in CMake's cache, by this run or an earlier one. */
 function cudaChoice(folder: string): CudaChoice {

@@ -6,7 +6,6 @@ export const ITEM_BYTES: Readonly<Record<ElementType, number>> = {
   f16: 2,
   bf16: 2,
   i32: 4,
-  f8e4m3: 1,
 };
 
 /** The number of elements of a shape. */
@@ -15,18 +14,14 @@ export function sizeOf(shape: readonly number[]): number {
 }
 
 /** Elements as a dtype stores them. */
-export type Stored = Float32Array | Uint16Array | Uint8Array;
+export type Stored = Float32Array | Uint16Array;
 
 /** The arrays that hold a dtype's elements. */
 export const STORAGE: {
   readonly f32: Float32ArrayConstructor;
   readonly f16: Uint16ArrayConstructor;
   readonly bf16: Uint16ArrayConstructor;
-  readonly f8e4m3: Uint8ArrayConstructor;
-} = { f32: Float32Array, f16: Uint16Array, bf16: Uint16Array, f8e4m3: Uint8Array };
-
-/** The largest value of f8e4m3, which has no infinity: what is larger becomes this. */
-export const LARGEST_F8 = 448;
+} = { f32: Float32Array, f16: Uint16Array, bf16: Uint16Array };
 
 /** The value that a dtype holds nearest to `value`, ties to even: what ideal rounding would store. */
 export function rounded(value: number, dtype: Dtype): number {
@@ -37,8 +32,6 @@ export function rounded(value: number, dtype: Dtype): number {
       return roundedTo(value, 11, -24, 65504);
     case 'bf16':
       return roundedTo(value, 8, -133, 2 ** 128 * (1 - 2 ** -8));
-    case 'f8e4m3':
-      return Math.max(-LARGEST_F8, Math.min(LARGEST_F8, roundedTo(value, 4, -9, LARGEST_F8)));
   }
 }
 
@@ -49,14 +42,12 @@ export function encode(values: ArrayLike<number>, dtype: Dtype, into: Stored): v
 
 /** Floats as a dtype stores them, each rounded to the nearest, ties to even. Those of f32 are given as they are. */
 export function encoded(values: Float32Array, dtype: Dtype): Stored {
-  if (dtype === 'f32') return values;
-  return dtype === 'f8e4m3' ? encodeF8(values) : encodeHalves(values, dtype);
+  return dtype === 'f32' ? values : encodeHalves(values, dtype);
 }
 
 /** What storage of a dtype holds. Floats are given as they are, not copied. */
 export function decode(stored: Stored, dtype: Dtype): Float32Array {
-  if (dtype === 'f32') return stored as Float32Array;
-  return dtype === 'f8e4m3' ? decodeF8(stored as Uint8Array) : decodeHalves(stored as Uint16Array, dtype);
+  return dtype === 'f32' ? (stored as Float32Array) : decodeHalves(stored as Uint16Array, dtype);
 }
 
 /** Rounds to `digits` binary digits and no finer than 2^`finest`, to infinity beyond `largest`. */
@@ -90,24 +81,6 @@ export function decodeHalves(halves: Uint16Array, dtype: HalfDtype): Float32Arra
   return values;
 }
 
-/** Floats as f8e4m3 (OCP's e4m3fn), to the nearest, ties to even; what is larger than 448 becomes that. */
-function encodeF8(values: Float32Array): Uint8Array {
-  const patterns = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint8Array.from(patterns, f8Of);
-}
-
-/** The floats that the 256 patterns stand for. */
-const F8_VALUES = Float32Array.from({ length: 256 }, (_, byte) => {
-  const [exponent, fraction] = [(byte >>> 3) & 0xf, byte & 7];
-  if ((byte & 0x7f) === 0x7f) return Number.NaN;
-  const size = exponent === 0 ? fraction * 2 ** -9 : (8 + fraction) * 2 ** (exponent - 10);
-  return byte & 0x80 ? -size : size;
-});
-
-function decodeF8(bytes: Uint8Array): Float32Array {
-  return Float32Array.from(bytes, (byte) => F8_VALUES[byte]!);
-}
-
 // From here on floats are the 32 bits of their pattern, so that NaNs keep theirs.
 
 const INFINITY = 0x7f800000;
@@ -128,17 +101,6 @@ function f16Of(pattern: number): number {
   // Below, units of 2^-24: less than half a unit is zero.
   if (size < 0x33000000) return sign;
   return sign | roundShift((size & 0x7fffff) | 0x800000, 126 - (size >>> 23));
-}
-
-function f8Of(pattern: number): number {
-  const sign = (pattern >>> 24) & 0x80;
-  const size = pattern & 0x7fffffff;
-  if (size > INFINITY) return sign | 0x7f;
-  // From 2^-6 on: another bias of the exponent (127 - 7), 20 bits less. 0x7e is 448.
-  if (size >= 0x3c800000) return sign | Math.min(0x7e, roundShift(size - (120 << 23), 20));
-  // Below, units of 2^-9: less than half a unit is zero.
-  if (size < 0x3a800000) return sign;
-  return sign | roundShift((size & 0x7fffff) | 0x800000, 141 - (size >>> 23));
 }
 
 /** `value` / 2^`bits`, to the nearest, ties to even. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDirectory } from '../cache.js';
-import { packageFolder, packageVersion, requireHere } from '../package.js';
+import { packageFolder, packageVersion, requireHere } from '../common/package.js';
+import { cacheDirectory } from '../common/user-cache.js';
 
 /** The file name of the native library on this platform. */
 export const libraryFile: string = process.platform === 'darwin' ? 'libpolycom.dylib' : 'libpolycom.so';

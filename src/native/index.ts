@@ -1,6 +1,7 @@
 /** The C library, driven directly: no tfjs, no copies, tensors on a device of your own. */
-export { allocatePinned, type DeviceMemory } from '../device/memory.js';
-export { type ArrayOf, DeviceTensor, type TensorValues } from '../device/tensor.js';
+
+export { decodeHalves, encodeHalves, type HalfDtype, rounded } from './dtype.js';
+export { DeviceEvent } from './event.js';
 export {
   ABI_VERSION,
   findNative,
@@ -9,10 +10,13 @@ export {
   type NativeOp,
   type QueueOptions,
 } from './library.js';
+export { allocatePinned, type DeviceMemory } from './memory.js';
 export type { CallArguments, PreparedCall, Queue } from './queue.js';
+export { type ArrayOf, DeviceTensor, type TensorValues } from './tensor.js';
 export type {
   BuildInfo,
   Device,
+  DeviceInfo,
   Dtype,
   ElementType,
   IntegerTensor,

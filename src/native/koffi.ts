@@ -1,5 +1,5 @@
-import { PolycomError } from '../errors.js';
-import { requireHere } from '../package.js';
+import { PolycomError } from '../common/errors.js';
+import { requireHere } from '../common/package.js';
 import type { NativeMissing } from './types.js';
 
 type Koffi = typeof import('koffi')['default'];

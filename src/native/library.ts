@@ -1,16 +1,16 @@
 import type { KoffiFunc, LibraryHandle } from 'koffi';
-import { PolycomError, type PolycomErrorCode } from '../errors.js';
-import { holdForever } from '../hold.js';
-import { checkNames, type Names } from '../options.js';
+import { PolycomError, type PolycomErrorCode } from '../common/errors.js';
+import { holdForever } from '../common/hold.js';
+import { checkNames, type Names } from '../common/options.js';
 import { type AddonLibrary, openAddon } from './addon.js';
 import { libraryCandidates } from './find.js';
 import { koffi, missingKoffi } from './koffi.js';
 import { Queue } from './queue.js';
 import { useTunedMappings } from './tuned.js';
-import type { BuildInfo, Device, NativeMissing } from './types.js';
+import type { BuildInfo, Device, DeviceInfo, NativeMissing } from './types.js';
 
 /** The version of native/include/polycom.h that this code is written for. */
-export const ABI_VERSION = 4;
+export const ABI_VERSION = 6;
 
 // In the order of pc_status.
 const STATUS_CODES = [
@@ -121,14 +121,45 @@ export class NativeLibrary {
     return op;
   }
 
-  /** A C function that is not an op, as it is declared here the first time. */
+  /**
+   * A C function that is not an op, as it is declared here the first time.
+   *
+   * @throws {PolycomError} `UNSUPPORTED` where this library is older than the function
+   */
   function<F extends (...args: never[]) => unknown>(name: string, result: string, parameters: string[]): F {
     let declared = this.#functions.get(name);
     if (declared === undefined) {
-      declared = this.#library.func(name, result, parameters);
+      try {
+        declared = this.#library.func(name, result, parameters);
+      } catch (cause) {
+        throw new PolycomError('UNSUPPORTED', `${this.path} has no ${name}`, {
+          remedy: 'build it again: npx polycom build',
+          cause,
+        });
+      }
       this.#functions.set(name, declared);
     }
     return declared as F;
+  }
+
+  /**
+   * What a device is.
+   *
+   * @throws {PolycomError} `NO_DEVICE` where there is no such device
+   */
+  deviceInfo(device: Device, index: number = 0): DeviceInfo {
+    type Read = (device: number, index: number, buffer: Uint8Array, capacity: number) => number;
+    const types = ['int32_t', 'int32_t', 'void *', 'int64_t'];
+    const read = this.function<Read>('pc_device_info', 'int64_t', types);
+    const buffer = new Uint8Array(1024);
+    const length = Number(read(DEVICE_NUMBER[device] ?? -1, index, buffer, buffer.length));
+    if (length < 0) this.check(STATUS_CODES.indexOf('NO_DEVICE'));
+    return JSON.parse(new TextDecoder().decode(buffer.subarray(0, length)));
+  }
+
+  /** Whether its CUDA is the tests' emulator: it computes rightly, and its times say nothing of a GPU. */
+  get emulated(): boolean {
+    return this.build.cuda_architectures === 'emulated';
   }
 
   /**

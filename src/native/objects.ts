@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { typed } from '../file-error.js';
-import { makeFolder } from '../folder.js';
-import { holdingLock } from '../lock.js';
-import { packageFolder } from '../package.js';
+import { typed } from '../common/file-error.js';
+import { makeFolder } from '../common/folder.js';
+import { holdingLock } from '../common/lock.js';
+import { packageFolder } from '../common/package.js';
 import type { Recipe } from './recipe.js';
 
 const PREFIX = 'objects-';

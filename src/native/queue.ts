@@ -1,9 +1,10 @@
-import { DeviceMemory, dropStaging, isPinned } from '../device/memory.js';
-import { DeviceTensor } from '../device/tensor.js';
-import { PolycomError } from '../errors.js';
-import { checkNames, type Names } from '../options.js';
+import { PolycomError } from '../common/errors.js';
+import { checkNames, type Names } from '../common/options.js';
 import { ArgumentBlock, allocate, allocateAligned, checkScalars, checkTensor } from './arguments.js';
+import { HeldMemory } from './held.js';
 import type { NativeLibrary } from './library.js';
+import { DeviceMemory, dropStaging, isPinned } from './memory.js';
+import { DeviceTensor } from './tensor.js';
 import type { Device, IntegerTensor, Memory, NativeTensor } from './types.js';
 
 /** What an op is given. */
@@ -40,6 +41,7 @@ export class Queue {
   readonly index: number;
   /** Whether ops may be handed any typed array. */
   readonly #reachesHost: boolean;
+  readonly #held: HeldMemory;
   #address: bigint | undefined;
 
   constructor(native: NativeLibrary, device: Device, index: number, address: bigint) {
@@ -47,6 +49,7 @@ export class Queue {
     this.device = device;
     this.index = index;
     this.#address = address;
+    this.#held = new HeldMemory(this);
     this.#reachesHost =
       native.function<QueueFunction>('pc_queue_reaches_host', 'int32_t', ['void *'])(address) !== 0;
   }
@@ -88,12 +91,15 @@ export class Queue {
     const memories = [...inputs, ...outputs].map(({ data }) => data);
     memories.push(workspace); // held by `run`, as the addresses in the block are not
     const sizes = memories.map(({ byteLength }) => byteLength);
+    const reached = this.device === 'cpu' ? [] : memories.filter(ArrayBuffer.isView);
     const run = (): void => {
       for (let i = 0; i < memories.length; ++i) {
         if (memories[i]!.byteLength < sizes[i]!) throw detached(name);
       }
       const status = op.run(this.address, block.address);
       if (status !== 0) native.check(status, name, shapes);
+      // The op reads and writes them some time after this.
+      if (reached.length > 0) this.#held.hold(reached);
     };
     const dispose = (): void => {
       if (workspace instanceof DeviceMemory && workspace !== call.workspace) workspace.dispose();
@@ -117,6 +123,7 @@ export class Queue {
   /** Waits until all work on the queue is done. Everything in the process waits with it: see {@link Queue.done}. */
   synchronize(): void {
     this.native.check(this.#function('pc_queue_synchronize')(this.address));
+    this.#held.release();
   }
 
   /**
@@ -142,6 +149,7 @@ export class Queue {
     this.#address = undefined;
     dropStaging(this);
     this.native.check(this.#function('pc_queue_destroy')(address));
+    this.#held.release();
   }
 
   #function(name: string): QueueFunction {

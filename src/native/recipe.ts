@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageFolder } from '../package.js';
+import { packageFolder } from '../common/package.js';
+import { type CudaTarget, cudaTarget } from './architectures.js';
 import type { BuildOptions } from './build.js';
 import { compilerCommand, findTool } from './tools.js';
 
 /** Everything that a build depends on. */
 export interface Recipe {
   readonly sources: string;
+  /** What cmake-js is told, in words without blanks. */
   readonly flags: string;
+  /** The nvcc that compiles the CUDA kernels, and for which architectures; none where none is wanted or found. */
   readonly nvcc: string;
+  readonly target?: CudaTarget;
   readonly compiler: string;
 }
 
@@ -17,12 +21,16 @@ export interface Recipe {
 export async function recipeOf(options: BuildOptions): Promise<Recipe> {
   const { cuda = 'auto' } = options;
   const folders = cuda === 'emulated' ? ['native', 'test/native/emulator'] : ['native'];
+  // An nvcc that comes, goes or changes makes another library.
+  const nvcc = cuda === 'auto' || cuda === 'on' ? await nvccFound() : '';
+  const chosen = cuda === 'auto' && nvcc === '' ? 'off' : cuda;
+  const target = nvcc === '' ? undefined : await cudaTarget(options.architectures);
   return {
     sources: sourcesDigest(folders),
-    flags: flagsOf(options).join(' '),
-    // An nvcc that comes, goes or changes makes another library.
-    nvcc: cuda === 'auto' || cuda === 'on' ? await nvccFound() : '',
-    compiler: compilerCommand().join(' '),
+    flags: flagsOf({ ...options, cuda: chosen }, target).join(' '),
+    nvcc,
+    ...(target === undefined ? {} : { target }),
+    compiler: [...compilerCommand(), process.env.CUDAHOSTCXX ?? ''].join(' ').trim(),
   };
 }
 
@@ -36,19 +44,19 @@ export function sameSettings(a: Recipe, b: Recipe): boolean {
   return a.flags === b.flags && a.nvcc === b.nvcc && a.compiler === b.compiler;
 }
 
-/** What cmake-js is told of the options. */
-export function flagsOf(options: BuildOptions): string[] {
-  const { cuda = 'auto', strict = false } = options;
-  const architectures = architecturesOf(options);
+/** What cmake-js is told of the options. Warnings are errors for those alone who ask: never where a user builds. */
+function flagsOf({ cuda = 'auto', strict = false }: BuildOptions, target: CudaTarget | undefined): string[] {
   const flags = [`--CDPOLYCOM_CUDA=${cuda.toUpperCase()}`];
   if (strict) flags.push('--CDPOLYCOM_WERROR=ON');
-  if (architectures !== 'all') flags.push(`--CDCMAKE_CUDA_ARCHITECTURES=${architectures}`);
+  if (target?.gpus !== undefined) flags.push(`--CDPOLYCOM_GPUS=${target.gpus}`);
+  else if (target !== undefined && target.architectures !== 'all')
+    flags.push(`--CDCMAKE_CUDA_ARCHITECTURES=${target.architectures}`);
   return flags;
 }
 
-/** The architectures asked for: CMake's list, or `all`. */
-export function architecturesOf({ architectures }: BuildOptions): string {
-  return architectures ?? process.env.CUDAARCHS ?? 'all';
+/** The same without the CUDA kernels. */
+export function withoutCuda({ target, ...recipe }: Recipe): Recipe {
+  return { ...recipe, nvcc: '', flags: recipe.flags.replace(/(?<=--CDPOLYCOM_CUDA=)\w+/, 'OFF') };
 }
 
 async function nvccFound(): Promise<string> {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { runCommand } from '../command.js';
+import { runCommand } from '../common/command.js';
 
 /** A program that building needs, as it was found. */
 export interface Tool {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDirectory } from '../cache.js';
-import { sayOnce } from '../notice.js';
+import { sayOnce } from '../common/notice.js';
+import { cacheDirectory } from '../common/user-cache.js';
 import type { NativeLibrary } from './library.js';
 import { type Mapping, replaceMappings } from './mapping.js';
 

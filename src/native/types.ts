@@ -1,8 +1,8 @@
 /** A kind of device. */
 export type Device = 'cpu' | 'cuda';
 
-/** How a tensor's elements are stored. Arithmetic is f32 whatever the storage. `f8e4m3` is of quantised outputs alone. */
-export type Dtype = 'f32' | 'f16' | 'bf16' | 'f8e4m3';
+/** How a tensor's elements are stored. Arithmetic is f32 whatever the storage. */
+export type Dtype = 'f32' | 'f16' | 'bf16';
 
 /** All that a tensor's elements may be: floats in some storage, or whole numbers of 32 bits, as ids and positions are. */
 export type ElementType = Dtype | 'i32';
@@ -12,7 +12,7 @@ export type Memory = ArrayBufferView | { readonly address: bigint; readonly byte
 
 /** A tensor that native code can reach without a copy. */
 export interface NativeTensor {
-  /** On the queue's device. Float32Array for f32, Uint16Array for f16 and bf16, Uint8Array for f8e4m3. */
+  /** On the queue's device. Float32Array for f32, Uint16Array for f16 and bf16. */
   readonly data: Memory;
   readonly shape: readonly number[];
   /** In elements, one an axis; contiguous by default. */
@@ -42,6 +42,16 @@ export interface BuildInfo {
   readonly simd: string;
   /** The CPUs that this process may use. */
   readonly cpus: number;
+}
+
+/** What a device says of itself: of the CPU, a name alone. */
+export interface DeviceInfo {
+  readonly name: string;
+  /** 90 for 9.0. */
+  readonly architecture?: number;
+  readonly multiprocessors?: number;
+  readonly l2_bytes?: number;
+  readonly memory_bytes?: number;
 }
 
 /** Why there is no native library, and what to do about it. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../errors.js';
+import { invalidArgument, type PolycomError } from '../common/errors.js';
 
 /** What the public ops take for a tensor: one, or what `tf.tensor` makes one of. */
 export type Input = tf.Tensor | tf.TensorLike;
@@ -12,11 +12,7 @@ export function invalid(
   remedy?: string,
 ): PolycomError {
   const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
-  return new PolycomError('INVALID_ARGUMENT', message, {
-    op,
-    shapes,
-    ...(remedy === undefined ? {} : { remedy }),
-  });
+  return invalidArgument(message, { op, shapes, ...(remedy === undefined ? {} : { remedy }) });
 }
 
 /** The input as a float32 tensor. */
@@ -54,30 +50,6 @@ function fromLike(op: string, name: string, value: tf.TensorLike, dtype: 'float3
     // Whole numbers would be taken for floats.
     return dtype === 'float32' ? tf.tensor(value) : tf.tensor(value, undefined, dtype);
   } catch (cause) {
-    throw new PolycomError('INVALID_ARGUMENT', `${name} is not a tensor, number or array of numbers`, {
-      op,
-      cause,
-    });
+    throw invalidArgument(`${name} is not a tensor, number or array of numbers`, { op, cause });
   }
-}
-
-/** Checks an epsilon: finite in f32, and not negative. */
-export function checkEpsilon(op: string, epsilon: number): void {
-  if (typeof epsilon === 'number' && epsilon >= 0 && Number.isFinite(Math.fround(epsilon))) return;
-  throw new PolycomError('INVALID_ARGUMENT', `epsilon is ${epsilon}; expected a finite number, 0 or more`, {
-    op,
-  });
-}
-
-/** The index of a choice among those that there are, which is the scalar of the C ABI. */
-export function checkChoice<T extends string>(
-  op: string,
-  name: string,
-  value: T,
-  choices: readonly T[],
-): number {
-  const index = choices.indexOf(value);
-  if (index >= 0) return index;
-  const expected = choices.map((choice) => `'${choice}'`).join(' or ');
-  throw new PolycomError('INVALID_ARGUMENT', `${name} is '${value}'; expected ${expected}`, { op });
 }

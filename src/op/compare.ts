@@ -1,8 +1,10 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { rounded } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
-import type { Sums } from './reference.js';
-import { isMatrix, referenceInputs, type Sample } from './sample.js';
-import type { FusedOp } from './types.js';
+import { runOp } from './run.js';
+import { normal } from './sample.js';
+import type { Sums } from './sums.js';
+import { type Op, type Sample, scalarsOf, type ValuesByName } from './types.js';
 
 /** How close is close for f32 (design.md): the error's norm, in units of the norm of the summed absolute terms. */
 export const BOUND = 1e-6;
@@ -12,42 +14,102 @@ export const ROUNDING = 1.1;
 /** The smallest normal float: a difference below it is what f32 cannot hold. */
 const TINY = 2 ** -126;
 
-/** What forward, then backward, should give: y and the gradients. */
-export function expected(op: FusedOp, sample: Sample): { y: Sums; gradients: Sums[] } {
-  const inputs = referenceInputs(sample);
-  return {
-    y: op.reference.forward(inputs),
-    gradients: op.reference.backward(inputs, Float64Array.from(sample.dy)),
-  };
+/** What a call of an op gives: its outputs, and the gradients for {@link upstreamOf}. */
+export interface Results<T> {
+  readonly outputs: readonly T[];
+  readonly gradients: readonly T[];
 }
 
-/** The dtype of an input's gradient: that of the sample for a matrix, f32 for a coefficient. */
-export function gradientDtype(input: string, sample: Sample): Dtype {
-  return isMatrix(input) ? sample.dtype : 'f32';
+/** The results that a sample should give. */
+export function expected(op: Op, sample: Sample): Results<Sums> {
+  const [values, scalars] = [valuesOf(sample), scalarsOf(op, sample.scalars)];
+  const outputs = op.reference.forward(values, scalars);
+  const upstream = op.differentiable.map((_, i) =>
+    Float64Array.from(upstreamOf(sample, i, outputs[i]!.value.length)),
+  );
+  return { outputs, gradients: op.reference.backward(values, upstream, scalars) };
 }
 
-/** ‖actual − expected‖ / ‖terms‖; 0 if both are 0. NaN counts as wrong, unless it is expected too. */
+/** A sample's tensors as references take them. */
+export function valuesOf({ tensors }: Sample): ValuesByName {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, values }]) => [
+      name,
+      { shape, values: Float64Array.from(values) },
+    ]),
+  );
+}
+
+/** A sample's tensors as tf's, in the order of the op's inputs. */
+export function tensorsOf(op: Op, { tensors }: Sample): tf.Tensor[] {
+  return op.inputs.map((name) => {
+    const { shape, values } = tensors[name]!;
+    return op.integers.includes(name)
+      ? tf.tensor(Int32Array.from(values), [...shape], 'int32')
+      : tf.tensor(values, [...shape], 'float32');
+  });
+}
+
+/** The gradient of the sample's differentiable output `i`. */
+export function upstreamOf({ upstream }: Sample, i: number, length: number): Float32Array {
+  return upstream?.[i] ?? normal(length, 90 + i);
+}
+
+/** The gradients of the sample's differentiable outputs as tf's. */
+export function upstreamTensors(op: Op, sample: Sample, outputs: readonly tf.Tensor[]): tf.Tensor[] {
+  return op.differentiable.map((_, i) => {
+    const { size, shape } = outputs[i]!;
+    return tf.tensor(upstreamOf(sample, i, size), shape);
+  });
+}
+
+/** An op as a function of the inputs that it has gradients of, and those inputs. */
+export function functionOf(
+  op: Op,
+  inputs: readonly tf.Tensor[],
+  { scalars }: Sample,
+): { f: (...floats: tf.Tensor[]) => tf.Tensor; given: tf.Tensor[] } {
+  const f = (...floats: tf.Tensor[]): tf.Tensor =>
+    runOp(
+      op,
+      op.inputs.map((name, i) => floats[op.gradients.indexOf(name)] ?? inputs[i]!),
+      scalars,
+    );
+  return { f, given: op.gradients.map((name) => inputs[op.inputs.indexOf(name)]!) };
+}
+
+/** The dtype of an input and its gradient: f32 for a parameter, that of the sample for a matrix. */
+export function dtypeOf({ parameters }: Op, input: string, { dtype = 'f32' }: Sample): Dtype {
+  return parameters[input] === undefined ? dtype : 'f32';
+}
+
+/** Whether two numbers are both finite, both NaN, or the same infinity. */
+export function sameKind(a: number, b: number): boolean {
+  if (Number.isFinite(a)) return Number.isFinite(b);
+  return Object.is(a, b);
+}
+
+/**
+ * ‖actual − expected‖ / ‖terms‖; 0 if both are 0. It is infinite where one is NaN or an infinity and the other is not
+ * the same.
+ */
 export function errorOf(actual: ArrayLike<number>, { value, terms }: Sums): number {
   if (actual.length !== value.length) return Number.POSITIVE_INFINITY;
-  let error = 0;
+  const errors: number[] = [];
   for (let i = 0; i < value.length; ++i) {
     const [got, wanted] = [actual[i]!, value[i]!];
-    if (Number.isNaN(got) !== Number.isNaN(wanted)) return Number.POSITIVE_INFINITY;
-    if (Number.isNaN(got) || got === wanted || Math.abs(got - wanted) < TINY) continue;
-    error += (got - wanted) ** 2;
+    if (!sameKind(got, wanted)) return Number.POSITIVE_INFINITY;
+    if (Object.is(got, wanted) || Math.abs(got - wanted) < TINY) continue;
+    errors.push(got - wanted);
   }
-  return error === 0 ? 0 : Math.sqrt(error / squaredNorm(terms));
+  return errors.length === 0 ? 0 : norm(errors) / norm(terms);
 }
 
 /** The largest {@link errorOf} that a dtype excuses: {@link BOUND}, and what rounding to 16 bits takes. */
 export function boundOf({ value, terms }: Sums, dtype: Dtype): number {
   if (dtype === 'f32') return BOUND;
-  let ideal = 0;
-  for (const wanted of value) {
-    const error = rounded(wanted, dtype) - wanted;
-    if (Number.isFinite(error)) ideal += error ** 2;
-  }
-  return ideal === 0 ? BOUND : BOUND + ROUNDING * Math.sqrt(ideal / squaredNorm(terms));
+  const ideal = norm(value.map((wanted) => rounded(wanted, dtype) - wanted));
+  return ideal === 0 ? BOUND : BOUND + (ROUNDING * ideal) / norm(terms);
 }
 
 /** Whether two arrays of floats hold the same bits. */
@@ -57,8 +119,16 @@ export function sameBits(a: Float32Array, b: Float32Array): boolean {
   return bytes(a).equals(bytes(b));
 }
 
-function squaredNorm(terms: Float64Array): number {
-  let norm = 0;
-  for (const term of terms) if (Number.isFinite(term)) norm += term ** 2;
-  return norm;
+/** The 2-norm of what is finite, by values that are scaled: the square of a large one is infinite. */
+function norm(values: ArrayLike<number>): number {
+  let largest = 0;
+  for (let i = 0; i < values.length; ++i) {
+    if (Number.isFinite(values[i])) largest = Math.max(largest, Math.abs(values[i]!));
+  }
+  if (largest === 0) return 0;
+  let sum = 0;
+  for (let i = 0; i < values.length; ++i) {
+    if (Number.isFinite(values[i])) sum += (values[i]! / largest) ** 2;
+  }
+  return largest * Math.sqrt(sum);
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../errors.js';
+import { PolycomError } from '../common/errors.js';
 
 /** The part of tfjs's engine that says what is on a tape. */
 interface TapeState {

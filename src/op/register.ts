@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../errors.js';
-import { backwardPass, type FusedOp, forwardPass, type Pass, type Scalars } from './types.js';
+import { PolycomError } from '../common/errors.js';
+import { runKernel } from './run.js';
+import { type Op, type Pass, passesOf, type Scalars } from './types.js';
 
 /** Runs one pass on a host. `inputs` and the result are in the pass's order. */
 export type RunPass = (
@@ -11,9 +12,10 @@ export type RunPass = (
 ) => tf.TensorInfo[];
 
 /** Registers an op's two kernels on a tfjs backend, and its gradient. Doing it again does nothing. */
-export function registerOp(op: FusedOp, backendName: string, run: RunPass): void {
-  for (const pass of [forwardPass(op), backwardPass(op)]) registerPass(pass, backendName, run);
-  registerGradients(op);
+export function registerOp(op: Op, backendName: string, run: RunPass): void {
+  for (const pass of passesOf(op)) registerPass(pass, backendName, run);
+  if (fitsTape(op)) registerGradient(op);
+  refuseSecondGradient(op);
 }
 
 /** Registers one pass as a tfjs kernel, without a gradient. Doing it again does nothing. */
@@ -32,36 +34,44 @@ export function registerPass(pass: Pass, backendName: string, run: RunPass): voi
   });
 }
 
-function registerGradients(op: FusedOp): void {
-  const { kernelName, inputs } = op;
-  const backward = backwardPass(op);
-  if (tf.getGradient(kernelName) == null) {
-    tf.registerGradient({
-      kernelName,
-      inputsToSave: [...inputs],
-      // One call here gives every gradient. In the thunks below, each of which the tape runs in a tidy of its own,
-      // the first would dispose of the others' results.
-      gradFunc: (dy, saved, attrs) => {
-        const named = Object.fromEntries([
-          ...inputs.map((name, i) => [name, saved[i]!]),
-          ['dy', dy as tf.Tensor],
-        ]);
-        const result = tf.engine().runKernel(backward.kernelName, named, attrs);
-        const gradients = (Array.isArray(result) ? result : [result]) as tf.Tensor[];
-        return Object.fromEntries(inputs.map((name, i) => [name, () => gradients[i]!]));
-      },
-    });
-  }
-  if (tf.getGradient(backward.kernelName) == null) {
-    tf.registerGradient({
-      kernelName: backward.kernelName,
-      gradFunc: () => {
-        throw new PolycomError('UNSUPPORTED', 'a fused op has no second derivative', {
-          op: op.name,
-          remedy:
-            'run inside unfused(() => ...), whose compositions have one where the tf ops they are made of do',
-        });
-      },
-    });
-  }
+/**
+ * Whether tfjs's tape can hold the op's kernel. It wants a gradient of every input, integers too, and makes zeros for the
+ * gradient of every output that has none. `runOp` hides the other ops from it.
+ */
+function fitsTape({ inputs, outputs, kept, gradients }: Op): boolean {
+  return (
+    outputs.length === 1 &&
+    inputs.every((name) => gradients.includes(name)) &&
+    kept.every((name) => inputs.includes(name))
+  );
+}
+
+function registerGradient(op: Op): void {
+  if (tf.getGradient(op.kernelName) != null) return;
+  const [, backward] = passesOf(op);
+  tf.registerGradient({
+    kernelName: op.kernelName,
+    inputsToSave: [...op.kept],
+    // One call here gives every gradient. In the thunks below, each of which the tape runs in a tidy of its own,
+    // the first would dispose of the others' results.
+    gradFunc: (dy, saved, attrs) => {
+      const gradients = runKernel(backward, [...saved, dy as tf.Tensor], attrs as unknown as Scalars);
+      return Object.fromEntries(op.gradients.map((name, i) => [name, () => gradients[i]!]));
+    },
+  });
+}
+
+function refuseSecondGradient(op: Op): void {
+  const { kernelName } = passesOf(op)[1];
+  if (tf.getGradient(kernelName) != null) return;
+  tf.registerGradient({
+    kernelName,
+    gradFunc: () => {
+      throw new PolycomError('UNSUPPORTED', 'a fused op has no second derivative', {
+        op: op.name,
+        remedy:
+          'run inside unfused(() => ...), whose compositions have one where the tf ops they are made of do',
+      });
+    },
+  });
 }

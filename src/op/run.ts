@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
-import type { FusedOp, Scalars } from './types.js';
+import { NO_FUSED_KERNELS, sayOnce } from '../common/notice.js';
+import { nestedGradients } from './nested.js';
+import { type ComposedOp, keptOf, type Op, type Pass, passesOf, type Scalars, scalarsOf } from './types.js';
 
 let composing = 0;
 
@@ -18,21 +19,108 @@ export function unfused<T>(f: () => T): T {
   }
 }
 
-/** Runs an op: fused where the active backend has its kernel, else composed, which is said once. */
-export function runOp<T extends tf.Tensor>(op: FusedOp, inputs: readonly tf.Tensor[], scalars: Scalars): T {
-  if (!hasKernel(op.kernelName)) return runComposed(op.composed, inputs, scalars);
-  const named: Record<string, tf.Tensor> = {};
-  for (let i = 0; i < op.inputs.length; ++i) named[op.inputs[i]!] = inputs[i]!;
-  return tf.engine().runKernel(op.kernelName, named, scalars as unknown as tf.NamedAttrMap) as T;
+/**
+ * Runs an op, differentiably: fused where the active backend has its kernels, else composed, which is said once.
+ *
+ * @param inputs in the order of the op's
+ * @param scalars those that are not the op's defaults
+ * @returns the op's first output
+ */
+export function runOp<T extends tf.Tensor>(
+  op: Op | ComposedOp,
+  inputs: readonly tf.Tensor[],
+  scalars: Scalars = {},
+): T {
+  if (!isFused(op, 0, inputs)) return tf.tidy(() => op.composed(inputs, scalarsOf(op, scalars))[0]!) as T;
+  // The tape knows the gradient of an op that it can hold whole.
+  if (tf.getGradient(op.kernelName) != null) return runPass(op, 0, inputs, scalars)[0] as T;
+  // Of the others, only what has a gradient is the tape's: it wants one for each input.
+  const run = tf.customGrad((...given) => {
+    const save = given[given.length - 1] as unknown as (tensors: tf.Tensor[]) => void;
+    const { y, kept } = runKeeping(op, inputs, scalars);
+    save(kept);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => runBackward(op, saved, [dy], scalars);
+    return { value: y, gradFunc };
+  });
+  return run(...op.gradients.map((name) => inputs[op.inputs.indexOf(name)]!)) as T;
 }
 
-/** Runs a composition of tf ops; its temporaries are disposed of. */
-export function runComposed<T extends tf.Tensor>(
-  composed: FusedOp['composed'],
+/**
+ * Runs an op's forward pass: every output, also those that its backward pass needs. For functions that write their own
+ * gradient (`tf.customGrad`), in which no tape records.
+ */
+export function runForward(
+  op: Op | ComposedOp,
   inputs: readonly tf.Tensor[],
-  scalars: Scalars,
-): T {
-  return tf.tidy(() => composed(inputs, scalars)) as T;
+  scalars: Scalars = {},
+): tf.Tensor[] {
+  if (isFused(op, 0, inputs)) return runPass(op, 0, inputs, scalars);
+  return tf.tidy(() => op.composed(inputs, scalarsOf(op, scalars)));
+}
+
+/** Runs an op's forward pass, for the first output and the tensors that {@link runBackward} takes. */
+export function runKeeping(
+  op: Op | ComposedOp,
+  inputs: readonly tf.Tensor[],
+  scalars: Scalars = {},
+): { y: tf.Tensor; kept: tf.Tensor[] } {
+  const outputs = runForward(op, inputs, scalars);
+  return { y: outputs[0]!, kept: keptOf(op, inputs, outputs) };
+}
+
+/**
+ * Runs an op's backward pass, for gradient functions that are written by hand: without a run of the op itself where the
+ * active backend has its kernel.
+ *
+ * @param kept the op's `kept` tensors
+ * @param upstream the gradients of its `differentiable` outputs
+ * @returns the gradients of its `gradients` inputs
+ */
+export function runBackward(
+  op: Op | ComposedOp,
+  kept: readonly tf.Tensor[],
+  upstream: readonly tf.Tensor[],
+  scalars: Scalars = {},
+): tf.Tensor[] {
+  if (isFused(op, 1, kept)) return runPass(op, 1, [...kept, ...upstream], scalars);
+  const all = scalarsOf(op, scalars);
+  if (op.composedGradients !== undefined) {
+    return tf.tidy(() => op.composedGradients!(kept, upstream, all));
+  }
+  const of = (name: string) => kept[op.kept.indexOf(name)]!;
+  const f = (...floats: tf.Tensor[]) => {
+    const inputs = op.inputs.map((name) => floats[op.gradients.indexOf(name)] ?? of(name));
+    return op.composed(inputs, all).slice(0, op.differentiable.length);
+  };
+  return nestedGradients(f, op.gradients.map(of), upstream);
+}
+
+/** Whether the pass of an op runs fused: 0 for forward, 1 for backward. */
+function isFused(op: Op | ComposedOp, pass: 0 | 1, given: readonly tf.Tensor[]): op is Op {
+  if (!('kernelName' in op) || !hasKernel(passesOf(op)[pass].kernelName)) return false;
+  return op.fitsGpu === undefined || !isOnGpu() || op.fitsGpu(given[0]!);
+}
+
+/** Whether the active backend's tensors lie on a GPU, as tfjs-node's says. */
+function isOnGpu(): boolean {
+  return (tf.backend() as { isUsingGpuDevice?: boolean }).isUsingGpuDevice === true;
+}
+
+function runPass(op: Op, pass: 0 | 1, inputs: readonly tf.Tensor[], scalars: Scalars): tf.Tensor[] {
+  return runKernel(passesOf(op)[pass], inputs, scalarsOf(op, scalars));
+}
+
+/** Runs the kernel of a pass on the active backend, which must have it. */
+export function runKernel(pass: Pass, inputs: readonly tf.Tensor[], scalars: Scalars = {}): tf.Tensor[] {
+  const given = pass.list ? (inputs as unknown as tf.NamedTensorMap) : named(pass.inputs, inputs);
+  const result = tf.engine().runKernel(pass.kernelName, given, scalars as unknown as tf.NamedAttrMap);
+  return Array.isArray(result) ? (result as tf.Tensor[]) : [result as tf.Tensor];
+}
+
+function named(names: readonly string[], tensors: readonly tf.Tensor[]): tf.NamedTensorMap {
+  const all: tf.NamedTensorMap = {};
+  for (let i = 0; i < names.length; ++i) all[names[i]!] = tensors[i]!;
+  return all;
 }
 
 /** Whether an op runs fused: its kernel is on the active backend, and it is not inside `unfused`. Says once if not. */

@@ -1,19 +1,18 @@
-import { PolycomError } from '../errors.js';
-import { rounded } from '../native/dtype.js';
+import { normalGenerator, uniform } from '../common/random.js';
+import { rounded, sizeOf } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
-import type { FusedOp, ReferenceInputs, Scalars } from './types.js';
+import { type Op, type Parameter, type Sample, type Scalar, type Scalars, scalarsOf } from './types.js';
 
-/** The tensors of one call of an op, and dy. Matrices hold values that their dtype holds exactly; y is [rows, cols]. */
-export interface Sample {
+type Tensor = Sample['tensors'][string];
+
+/** A call of an activation. y is [rows, cols]. */
+export interface ActivationSample extends Sample {
   readonly rows: number;
   readonly cols: number;
-  /** Of the matrices; coefficients are f32. */
   readonly dtype: Dtype;
-  /** By the op's names of them. */
+  /** All that the op has. */
   readonly scalars: Scalars;
-  /** By the op's input names, in its order. */
-  readonly tensors: Readonly<Record<string, Float32Array>>;
-  readonly dy: Float32Array;
+  readonly upstream: readonly [dy: Float32Array];
 }
 
 /** What a sample may be told; the rest follows from the op. */
@@ -21,95 +20,136 @@ export interface SampleOptions {
   readonly seed?: number;
   /** The standard deviation of the matrices other than dy. */
   readonly scale?: number;
-  /** Of the polynomial, where the op takes coefficients: 3 by default. */
+  /** Of the polynomial, where a parameter has one: 3 by default. */
   readonly order?: number;
   readonly dtype?: Dtype;
   readonly scalars?: Scalars;
 }
 
-/** The inputs that are no matrices. */
-const COEFFICIENTS: Readonly<Record<string, (order: number) => readonly number[]>> = {
-  weight: (order) => [0.4, -0.3, 0.7, 0.2].slice(0, order),
-  bias: () => [0.1],
-};
-
-/** What each scalar may be; the first is its default. */
-const SCALARS: Readonly<Record<string, readonly number[]>> = {
-  epsilon: [1e-6, 0],
-  norm: [0, 1],
-  approximate: [0, 1],
-};
-
-/** A sample for any op: matrices normal, weights and bias of no particular pattern. */
-export function sampleOf(op: FusedOp, rows: number, cols: number, options: SampleOptions = {}): Sample {
-  const { seed = 1, scale = 1, order = 3, dtype = 'f32', scalars } = options;
-  const matrix = (width: number, from: number, size: number) =>
-    round(normal(rows * width, from, size), dtype);
-  const tensors = op.inputs.map((name, i) => {
-    const coefficients = COEFFICIENTS[name];
-    if (coefficients !== undefined) return [name, Float32Array.from(coefficients(order))];
-    return [name, matrix(widthOf(name, cols), seed + 2 * i, scale)];
+/** A sample of an activation: matrices normal, parameters of no particular pattern. */
+export function sampleOf(op: Op, rows: number, cols: number, options: SampleOptions = {}): ActivationSample {
+  const { seed = 1, scale = 1, order = 3, dtype = 'f32', scalars = {} } = options;
+  const matrix = (width: number, from: number, size: number): Float32Array =>
+    stored(normal(rows * width, from, size), dtype);
+  const tensors = op.inputs.map((name, i): [string, Tensor] => {
+    const parameter = op.parameters[name];
+    if (parameter !== undefined)
+      return [name, parameterTensor(parameter, { rows, cols, order }, seed + 2 * i)];
+    const width = op.packed && i === 0 ? 2 * cols : cols;
+    return [name, { shape: [rows, width], values: matrix(width, seed + 2 * i, scale) }];
   });
-  const defaults = op.scalars.map((name) => [name, scalars?.[name] ?? scalarValues(name)[0]!]);
   return {
-    rows,
-    cols,
-    dtype,
-    scalars: Object.fromEntries(defaults),
+    title: `${rows}×${cols} ${dtype}`,
+    ...{ rows, cols, dtype },
+    scalars: scalarsOf(op, scalars),
     tensors: Object.fromEntries(tensors),
-    dy: matrix(cols, seed + 1, 1),
+    upstream: [matrix(cols, seed + 1, 1)],
   };
 }
 
-/** The values of a scalar that are worth a sample; the first is its default. */
-export function scalarValues(name: string): readonly number[] {
-  const values = SCALARS[name];
-  if (values !== undefined) return values;
-  throw new PolycomError('INTERNAL', `there is no sample of a scalar named '${name}'`);
+/** The sizes that a call decides. */
+export type Sizes = Readonly<Partial<Record<Exclude<Parameter['shape'][number], number>, number>>>;
+
+/** The shape of a parameter, in a call of these sizes. */
+export function parameterShape({ shape }: Parameter, sizes: Sizes): number[] {
+  return shape.map((size) => (typeof size === 'number' ? size : sizes[size]!));
 }
 
-/** Whether an input of this name is a matrix; the others are coefficients. */
-export function isMatrix(name: string): boolean {
-  return COEFFICIENTS[name] === undefined;
+/** A parameter as samples have it. */
+export function parameterTensor(parameter: Parameter, sizes: Sizes, seed: number): Tensor {
+  const shape = parameterShape(parameter, sizes);
+  const { tried } = parameter;
+  if (tried === undefined) return randomTensor(shape, seed);
+  return { shape, values: Float32Array.from(tried.slice(0, sizeOf(shape))) };
 }
 
-/** The length of an input's last axis, for outputs of `cols`: `packed` holds two matrices side by side. */
-export function widthOf(name: string, cols: number): number {
-  return name === 'packed' ? 2 * cols : cols;
+/** Each value of each scalar that is worth a sample, the others at their defaults; and the sets of several. */
+export function scalarVariants(op: Pick<Op, 'scalars' | 'together'>): { scalars: Scalars }[] {
+  return scalarSets(op, (scalar) => [scalar.default, ...(scalar.also ?? [])]).map((scalars) => ({ scalars }));
 }
 
-/** The shape of an input: [rows, cols], [order], or [] for a scalar. */
-export function shapeOf(name: string, { rows, cols, tensors }: Sample): number[] {
-  if (isMatrix(name)) return [rows, widthOf(name, cols)];
-  return name === 'weight' ? [tensors[name]!.length] : [];
+/** Sets of scalars that are worth a sample: a value of one, and the sets of several. */
+function scalarSets(
+  { scalars, together = [] }: Pick<Op, 'scalars' | 'together'>,
+  valuesOf: (scalar: Scalar) => readonly number[],
+): readonly Scalars[] {
+  const single = Object.entries(scalars).flatMap(([name, scalar]) =>
+    valuesOf(scalar).map((value) => ({ [name]: value })),
+  );
+  return [...single, ...together];
 }
 
-/** A sample as the f64 reference takes it. */
-export function referenceInputs({ cols, scalars, tensors }: Sample): ReferenceInputs {
-  const wide = Object.entries(tensors).map(([name, values]) => [name, Float64Array.from(values)]);
-  return { cols, scalars, tensors: Object.fromEntries(wide) };
+/** Whether an op has parameters whose length is the order of a polynomial. */
+export function hasOrder({ parameters }: Pick<Op, 'parameters'>): boolean {
+  return Object.values(parameters).some(({ shape }) => shape.includes('order'));
 }
 
-/** A generator of repeatable numbers: mulberry32, uniform in [0, 1). */
-export function uniform(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+const WIDTHS = [1, 7, 123, 8191, 8256];
+const ORDERS = [1, 2, 4];
+const ODD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+/** The samples of an activation: every width, order, scalar and dtype that may go its own way, and special values. */
+export function activationSamples(op: Op): Sample[] {
+  const about = (text: string, sample: Sample): Sample => ({ ...sample, title: `${sample.title}, ${text}` });
+  const orders = hasOrder(op) ? ORDERS : [];
+  const scalars = scalarSets(op, ({ also = [] }) => also).map((set) => {
+    const text = Object.entries(set).map(([name, value]) => `${name} ${value}`);
+    return [text.join(', '), { scalars: set }] as const;
+  });
+  const variants = [...orders.map((order) => [`order ${order}`, { order }] as const), ...scalars];
+  return [
+    ...WIDTHS.flatMap((cols) => [1, 5].map((rows) => sampleOf(op, rows, cols, { seed: cols }))),
+    ...[1e-12, 1e-3, 1e4].map((scale) =>
+      about(`standard deviation ${scale}`, sampleOf(op, 4, 300, { scale })),
+    ),
+    ...variants.map(([text, options]) => about(text, sampleOf(op, 3, 123, options))),
+    ...(['f16', 'bf16'] as const).flatMap((dtype) =>
+      [7, 8191].map((cols) => sampleOf(op, 3, cols, { dtype })),
+    ),
+    sampleOf(op, 64, 777),
+    about('rows of zeros', zeros(op)),
+    ...ODD.map((value) => about(`one ${value}`, odd(op, value))),
+    ...[1e7, 1e20].map((scale) => {
+      const sample = sampleOf(op, 3, 130, { scale });
+      return about(`standard deviation ${scale}`, { ...sample, special: 'huge' });
+    }),
+  ];
+}
+
+function zeros(op: Op): Sample {
+  const sample = sampleOf(op, 3, 130);
+  for (const [name, { values }] of Object.entries(sample.tensors)) {
+    if (op.parameters[name] === undefined) values.fill(0);
+  }
+  return { ...sample, special: 'zeros' };
+}
+
+function odd(op: Op, value: number): Sample {
+  const sample = sampleOf(op, 3, 40);
+  sample.tensors[op.inputs[0]!]!.values[sample.cols + 7] = value;
+  return { ...sample, special: 'odd' };
+}
+
+/** Normal values of a shape, repeatable by the seed. */
+export function randomTensor(shape: readonly number[], seed: number, scale: number = 1): Tensor {
+  return { shape, values: normal(sizeOf(shape), seed, scale) };
+}
+
+/** Whole numbers from `low` up to, without, `high`. */
+export function randomIntegers(shape: readonly number[], seed: number, low: number, high: number): Tensor {
+  const next = uniform(seed);
+  const values = Float32Array.from({ length: sizeOf(shape) }, () => low + Math.floor(next() * (high - low)));
+  return { shape, values };
 }
 
 /** Normally distributed floats. */
 export function normal(length: number, seed: number, scale: number = 1): Float32Array {
-  const next = uniform(seed);
-  return Float32Array.from(
-    { length },
-    () => scale * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
-  );
+  const values = new Float32Array(length);
+  normalGenerator(seed, 0)(values, scale);
+  return values;
 }
 
-function round(values: Float32Array, dtype: Dtype): Float32Array {
+/** Values as a dtype holds them. */
+export function stored(values: Float32Array, dtype: Dtype): Float32Array {
   return dtype === 'f32' ? values : values.map((value) => rounded(value, dtype));
 }

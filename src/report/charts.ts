@@ -1,5 +1,5 @@
 import type * as Plot from '@observablehq/plot';
-import { PolycomError } from '../errors.js';
+import { PolycomError } from '../common/errors.js';
 
 /** Draws a chart as SVG. */
 export interface Charts {

@@ -5,37 +5,20 @@ import type { Allocator, BenchDocument, BenchPass, OwnVariant } from '../bench/t
 import { type Bar, CHART_STYLE, drawBars, textWidth } from './bars.js';
 import type { Charts } from './charts.js';
 import { drawDots } from './dots.js';
+import type { Figure } from './figure.js';
 import { peerFigures } from './peers.js';
 import { rooflineFigures } from './roofline.js';
 import {
   allocatorRows,
   atShape,
+  byDevice,
   copyRows,
   extreme,
   hostRows,
+  measuredPasses,
   type OwnRow,
-  passesOf,
   type TimedRow,
 } from './select.js';
-
-/** A chart, or some side by side, and what to read in them. */
-export interface Figure {
-  readonly title: string;
-  readonly caption: string;
-  readonly legend: readonly { readonly name: string; readonly color: string }[];
-  readonly panels: readonly Panel[];
-  /** Whether a panel takes half of the page's width, all of it, or a third: `half` by default. */
-  readonly size?: 'half' | 'wide' | 'narrow';
-}
-
-/** One chart of a figure. */
-export interface Panel {
-  readonly title: string;
-  /** Draws it as SVG, so many pixels wide: once for a screen and once for a phone. */
-  readonly draw: (width: number) => string;
-  /** Whether it is as wide as it must be, and is scrolled where there is less room. */
-  readonly scrolls?: boolean;
-}
 
 /** A variant's colour, by the style's variables. */
 export const VARIANT_COLORS: Readonly<Record<OwnVariant, string>> = {
@@ -43,6 +26,7 @@ export const VARIANT_COLORS: Readonly<Record<OwnVariant, string>> = {
   reference: 'var(--composed)',
   stock: 'var(--stock)',
   copy: 'var(--muted)',
+  stream: 'var(--muted)',
 };
 const ALLOCATOR_COLORS: Readonly<Record<Allocator, string>> = {
   bfc: 'var(--fused)',
@@ -50,13 +34,27 @@ const ALLOCATOR_COLORS: Readonly<Record<Allocator, string>> = {
   'default-no-onednn': 'var(--stock)',
 };
 
-/** The figures that a document has the rows for. */
+/** The figures that a document has the rows for, device by device; those of another than the CPU are called by it. */
 export function figuresOf(document: BenchDocument, charts: Charts): Figure[] {
-  const roofline = rooflineFigures(document, charts);
-  if (roofline.length > 0) return roofline;
-  const figures = [peerFigures, copyFigure, everyShapeFigure, hostFigure, overheadFigure, allocatorFigure];
-  return figures.flatMap((figure) => figure(document, charts) ?? []);
+  return byDevice(document).flatMap((part) => {
+    const { device } = part.results[0]!;
+    const called = (figure: Figure): Figure =>
+      device === 'cpu' ? figure : { ...figure, title: `${figure.title}, ${device}` };
+    const roofline = rooflineFigures(part, charts);
+    if (roofline.length > 0) return device === 'cuda' ? roofline : roofline.map(called);
+    return FIGURES.flatMap((figure) => figure(part, charts) ?? []).map(called);
+  });
 }
+
+const FIGURES = [
+  peerFigures,
+  nearFigure('of_copy', 'a copy', 'share of the rate of a copy'),
+  nearFigure('of_stream', 'the fastest stream with the same reads and writes', 'share of its rate'),
+  everyShapeFigure,
+  hostFigure,
+  overheadFigure,
+  allocatorFigure,
+];
 
 /** What the bars' colours mean where variants are compared. */
 export const VARIANT_LEGEND: Figure['legend'] = [
@@ -65,38 +63,39 @@ export const VARIANT_LEGEND: Figure['legend'] = [
   { name: 'stock activations of tfjs-node', color: VARIANT_COLORS.stock },
 ];
 
-function copyFigure(document: BenchDocument, charts: Charts): Figure | undefined {
-  const every = copyRows(document);
-  const shape = extreme(every, 'largest');
-  if (shape === undefined) return undefined;
-  const rows = atShape(every, shape);
-  const nameOf = namer(rows);
-  const copy = document.results.find(
-    (row) => row.variant === 'copy' && row.backend === 'native' && shapeName(row) === shapeName(shape),
-  );
-  const panels = passesOf(rows).map((pass) => {
-    const bars = rows
-      .filter((row) => row.pass === pass)
-      .map((row) => ({
-        name: nameOf(row),
-        value: row.of_copy,
-        text: `${percent(row.of_copy)} (${threeDigits(row.gb_per_s)} GB/s)`,
-        color: VARIANT_COLORS.fused,
-      }));
-    const mark = { at: 1, text: 'copy' };
-    const how = { axis: "share of the copy's rate", mark, tick: percent };
+/** A figure of how near a roof the kernels come at the largest shape. */
+function nearFigure(share: 'of_copy' | 'of_stream', roof: string, axis: string) {
+  return (document: BenchDocument, charts: Charts): Figure | undefined => {
+    const every = copyRows(document).filter((row) => row[share] !== undefined);
+    const shape = extreme(every, 'largest');
+    if (shape === undefined) return undefined;
+    const rows = atShape(every, shape);
+    const nameOf = namer(rows);
+    const panels = measuredPasses(rows).map((pass) => {
+      const bars = rows
+        .filter((row) => row.pass === pass)
+        .map((row) => ({
+          name: nameOf(row),
+          value: row[share]!,
+          text: `${percent(row[share]!)} (${threeDigits(row.gb_per_s)} GB/s)`,
+          color: VARIANT_COLORS.fused,
+        }));
+      const how = { axis, mark: { at: 1, text: share === 'of_copy' ? 'copy' : 'stream' }, tick: percent };
+      return {
+        title: passName(pass),
+        draw: (width: number) => drawBars(charts, bars, { width, ...how }),
+      };
+    });
+    const measured = document.results
+      .filter((row) => row.backend === 'native' && row.variant === share.slice('of_'.length))
+      .filter((row) => shapeName(row) === shapeName(shape) && row.dtype === rows[0]!.dtype)
+      .map((row) => `${row.traffic ?? '1:1'}: ${threeDigits(row.gb_per_s ?? 0)} GB/s, ${row.method}`);
     return {
-      title: passName(pass),
-      draw: (width: number) => drawBars(charts, bars, { width, ...how }),
+      title: `How near ${roof}: kernels driven directly, ${shapeName(shape)}`,
+      caption: `Bytes that the pass cannot avoid moving, over its time, against ${roof} of as large matrices in the same turns${measured.length === 0 ? '' : ` (${measured.join('; ')})`}.`,
+      legend: [],
+      panels,
     };
-  });
-  return {
-    title: `How near a copy: kernels driven directly, ${shapeName(shape)}`,
-    caption:
-      'Bytes that the pass cannot avoid moving, over its time, against a copy of the same size in the same run' +
-      (copy?.gb_per_s === undefined ? '.' : ` (${threeDigits(copy.gb_per_s)} GB/s, ${copy.method}).`),
-    legend: [],
-    panels,
   };
 }
 
@@ -106,7 +105,7 @@ function everyShapeFigure(document: BenchDocument, charts: Charts): Figure | und
   if (shapes.length < 2) return undefined;
   const nameOf = namer(rows);
   const { plot, draw } = charts;
-  const panels = passesOf(rows).map((pass) => {
+  const panels = measuredPasses(rows).map((pass) => {
     const cells = rows
       .filter((row) => row.pass === pass)
       .map((row) => ({
@@ -183,7 +182,7 @@ function overheadFigure(document: BenchDocument, charts: Charts): Figure | undef
 }
 
 function hostPanels(rows: readonly OwnRow[], charts: Charts): Figure['panels'] {
-  return passesOf(rows).map((pass) => ({
+  return measuredPasses(rows).map((pass) => ({
     title: passName(pass),
     draw: (width) => drawHost(rows, pass, charts, width),
   }));

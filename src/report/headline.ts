@@ -4,26 +4,26 @@ import { STOCK_ANCHOR } from '../bench/ratios.js';
 import { shapeName } from '../bench/shapes.js';
 import type { BenchDocument, BenchPass } from '../bench/types.js';
 import { rooflineRows } from './roofline.js';
-import { atShape, copyRows, extreme, hostRows, passesOf, peerGroups } from './select.js';
+import { atShape, copyRows, extreme, hostRows, measuredPasses, peerGroups } from './select.js';
 
 /** A figure that stands for many, and what it is a figure of. */
-export interface Tile {
+export interface HeadlineTile {
   readonly value: string;
   readonly text: string;
 }
 
 /** What a document comes to, in a handful of figures. */
-export function headline(document: BenchDocument): Tile[] {
+export function headline(document: BenchDocument): HeadlineTile[] {
   const roofline = rooflineTiles(document);
   if (roofline.length > 0) return [...roofline, checkTile(document)];
   return [...peerTiles(document), ...copyTiles(document), ...hostTiles(document), checkTile(document)];
 }
 
 /** On a GPU, of all shapes together: how near a copy, and how fast beside the fastest peer that was right. */
-function rooflineTiles(document: BenchDocument): Tile[] {
+function rooflineTiles(document: BenchDocument): HeadlineTile[] {
   const rows = rooflineRows(document).filter(({ variant }) => variant === 'fused');
   const groups = peerGroups(document).filter(({ own }) => rows.some((row) => row === own));
-  return passesOf(rows).flatMap((pass) => {
+  return measuredPasses(rows).flatMap((pass) => {
     const shares = rows.filter((row) => row.pass === pass).map(({ of_copy }) => of_copy);
     const speeds = groups.filter(({ own }) => own.pass === pass).map(({ speed }) => speed);
     const copy = { value: range(shares, percent), text: `of a copy's rate, ${passName(pass)}, every width` };
@@ -32,12 +32,12 @@ function rooflineTiles(document: BenchDocument): Tile[] {
   });
 }
 
-function peerTiles(document: BenchDocument): Tile[] {
+function peerTiles(document: BenchDocument): HeadlineTile[] {
   const groups = peerGroups(document);
   const rows = groups.map(({ own }) => own);
   const shape = extreme(rows, 'largest');
   if (shape === undefined) return [];
-  return passesOf(rows).map((pass) => {
+  return measuredPasses(rows).map((pass) => {
     const speeds = groups.flatMap(({ own, speed }) =>
       own.pass === pass && shapeName(own) === shapeName(shape) ? speed : [],
     );
@@ -48,7 +48,7 @@ function peerTiles(document: BenchDocument): Tile[] {
   });
 }
 
-function copyTiles(document: BenchDocument): Tile[] {
+function copyTiles(document: BenchDocument): HeadlineTile[] {
   const rows = copyRows(document);
   const shape = extreme(rows, 'largest');
   if (shape === undefined) return [];
@@ -64,7 +64,7 @@ function copyTiles(document: BenchDocument): Tile[] {
   ];
 }
 
-function hostTiles(document: BenchDocument): Tile[] {
+function hostTiles(document: BenchDocument): HeadlineTile[] {
   const rows = hostRows(document).filter(({ variant }) => variant === 'fused');
   const [largest, smallest] = [extreme(rows, 'largest'), extreme(rows, 'smallest')];
   if (largest === undefined || smallest === undefined) return [];
@@ -88,7 +88,7 @@ function hostTiles(document: BenchDocument): Tile[] {
   ].filter(({ value }) => value !== '');
 }
 
-function checkTile({ results }: BenchDocument): Tile {
+function checkTile({ results }: BenchDocument): HeadlineTile {
   const right = results.filter(({ ok }) => ok).length;
   const value = right === results.length ? `all ${right}` : `${right} of ${results.length}`;
   return { value, text: 'results right, checked against an f64 reference before they were timed' };

@@ -1,9 +1,10 @@
 import { groupRows } from '../bench/document.js';
 import { isModelDocument } from '../bench/models/document.js';
 import type { ModelDocument } from '../bench/models/types.js';
-import { columns } from '../bench/table.js';
+import { filledColumns } from '../bench/table.js';
 import type { BenchDocument, Row } from '../bench/types.js';
 import type { Charts } from './charts.js';
+import { formatDevices, formatEmulated } from './devices.js';
 import { figuresOf } from './figures.js';
 import { headline } from './headline.js';
 import { formatModels } from './models.js';
@@ -11,7 +12,8 @@ import { formatPage } from './page.js';
 import { escapeHtml, formatFigure, formatSetting, formatTiles } from './parts.js';
 import { formatMisses } from './roofline.js';
 
-type AnyDocument = BenchDocument | ModelDocument;
+/** A document of any benchmark. */
+export type AnyDocument = BenchDocument | ModelDocument;
 
 /** A page that shows documents: charts, every row, and where each was measured. It needs nothing but itself. */
 export function formatReport(given: AnyDocument | readonly AnyDocument[], charts: Charts): string {
@@ -22,17 +24,18 @@ export function formatReport(given: AnyDocument | readonly AnyDocument[], charts
   return formatPage({
     title: 'polycom, measured',
     head: '<h1>polycom, measured</h1>',
-    content: parts.join('\n<hr>\n'),
+    content: [formatDevices(documents), ...parts].filter((part) => part !== '').join('\n<hr>\n'),
   });
 }
 
 function formatActivations(document: BenchDocument, charts: Charts): string {
-  const { machine, date, commit } = document;
+  const { date, commit } = document;
   const failed = document.results.filter(({ ok }) => !ok).length;
   const when = `${date.slice(0, 16).replace('T', ' ')} UTC`;
   return `<h2>PolyCom activations</h2>
-<p class="muted">${escapeHtml([machine.gpu ?? `${machine.cpu}, ${machine.cpus} CPUs`, when, ...(commit === undefined ? [] : [`commit ${commit}`])].join(' · '))}</p>
+<p class="muted">${escapeHtml([...whereOf(document), when, ...(commit === undefined ? [] : [`commit ${commit}`])].join(' · '))}</p>
 ${failed === 0 ? '' : `<p class="wrong">${failed} ${failed === 1 ? 'contender' : 'contenders'} gave a wrong result, and ${failed === 1 ? 'was' : 'were'} not timed.</p>`}
+${formatEmulated(document)}
 ${formatTiles(headline(document))}
 ${figuresOf(document, charts).map(formatFigure).join('\n')}
 ${formatMisses(document)}
@@ -43,13 +46,18 @@ ${formatTables(document)}
 ${formatSetting(document)}`;
 }
 
+/** The CPU and the GPU, as far as there are rows of them. */
+function whereOf({ machine, results }: BenchDocument): string[] {
+  const cpu = `${machine.cpu}, ${machine.cpus} CPUs`;
+  if (machine.gpu === undefined) return [cpu];
+  return results.some(({ device }) => device === 'cpu') ? [cpu, machine.gpu] : [machine.gpu];
+}
+
 function formatTables({ results }: BenchDocument): string {
   const side = (align: string): string => (align === 'right' ? ' class="right"' : '');
   return groupRows(results)
     .map(({ title, rows }) => {
-      const used = columns.filter(
-        ({ title: name, cell }) => name === '' || rows.some((row) => cell(row) !== ''),
-      );
+      const used = filledColumns(rows);
       const head = used
         .map(({ title: name, align }) => `<th${side(align)}>${escapeHtml(name)}</th>`)
         .join('');

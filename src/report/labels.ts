@@ -1,7 +1,7 @@
 import type { Machine } from '../bench/types.js';
-import type { CompareDocument, DataSpec } from '../paper/types.js';
 
-type Entry = readonly [name: string, value: string];
+/** A name and its value, for people. */
+export type Entry = readonly [name: string, value: string];
 
 /** What a page says of where and how it was measured. */
 export interface Setting {
@@ -51,21 +51,4 @@ export function settingList({ date, commit, machine, versions }: Setting): Entry
     ...known,
     ...Object.entries(versions).map(([name, version]): Entry => [VERSIONS[name] ?? name, version]),
   ];
-}
-
-/** The name of data for people. */
-export function dataName(data: DataSpec): string {
-  if (data.kind === 'text') return data.name;
-  return `the synthetic language of ${data.vocabulary} tokens${data.seed === 0 ? '' : `, seed ${data.seed}`}`;
-}
-
-/** What is known of data, for people. */
-export function describeData(data: CompareDocument['data'][number]): string {
-  const count = (value: number): string => value.toLocaleString('en-US');
-  if (data.kind === 'text') {
-    const { tokenizer, vocabulary, hash } = data;
-    return `${data.name}: a vocabulary of ${count(vocabulary)} (${tokenizer}); SHA-256 of the tokens ${hash.slice(0, 16)}…`;
-  }
-  const entropy = data.entropy === undefined ? '' : `, entropy ${data.entropy.toFixed(4)} nats a token`;
-  return `${dataName(data)}: ${count(data.length)} tokens${entropy}`;
 }

@@ -4,6 +4,7 @@ import { groupModelRows, usedColumns, variantLabel } from '../bench/models/table
 import type { GenerateRow, ModelDocument, ModelVariant, TrainRow } from '../bench/models/types.js';
 import { drawBars } from './bars.js';
 import type { Charts } from './charts.js';
+import { formatEmulated } from './devices.js';
 import { escapeHtml, formatFigure, formatSetting } from './parts.js';
 
 type Row = TrainRow | GenerateRow;
@@ -22,6 +23,7 @@ export function formatModels(document: ModelDocument, charts: Charts): string {
   return `<h2>${title}</h2>
 <p class="muted">Tokens per second by activation at equal parameters; every model was checked against tf's own ops first, and
 all took their turns in one process.</p>
+${formatEmulated(document)}
 ${sections.join('\n')}
 <h3>Where and how</h3>
 ${formatSetting(document)}`;

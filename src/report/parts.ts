@@ -1,7 +1,13 @@
 import type { ModelDocument } from '../bench/models/types.js';
 import type { BenchDocument } from '../bench/types.js';
-import type { Figure, Panel } from './figures.js';
+import type { Figure, Panel } from './figure.js';
 import { settingList } from './labels.js';
+
+/** A number that stands for many, and its meaning. */
+export interface Tile {
+  readonly value: string;
+  readonly text: string;
+}
 
 /** How wide a panel is drawn on a screen, in pixels. */
 const WIDTHS = { half: 520, wide: 1080, narrow: 340 } as const;
@@ -36,9 +42,9 @@ function labelled(svg: string, label: string): string {
   return svg.replace(/^<svg ([^>]*)>/, `<svg role="img" aria-label="${text}" $1><title>${text}</title>`);
 }
 
-/** A tile: a figure that stands for many, and what it is of. */
-export function formatTiles(tiles: readonly { readonly value: string; readonly text: string }[]): string {
-  const each = ({ value, text }: (typeof tiles)[number]): string =>
+/** Tiles as HTML. */
+export function formatTiles(tiles: readonly Tile[]): string {
+  const each = ({ value, text }: Tile): string =>
     `<div class="tile"><b>${escapeHtml(value)}</b><span>${escapeHtml(text)}</span></div>`;
   return `<div class="tiles">\n${tiles.map(each).join('\n')}\n</div>`;
 }

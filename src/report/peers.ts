@@ -1,11 +1,11 @@
 import { isPeer, opName, passName, peerName } from '../bench/document.js';
 import { times } from '../bench/format.js';
 import { shapeName } from '../bench/shapes.js';
-import type { BenchDocument, PeerVariant, Variant } from '../bench/types.js';
+import type { BenchDocument, ContenderVariant, PeerVariant } from '../bench/types.js';
 import type { Charts } from './charts.js';
 import { drawDots } from './dots.js';
-import type { Figure } from './figures.js';
-import { type PeerGroup, passesOf, peerGroups } from './select.js';
+import type { Figure } from './figure.js';
+import { measuredPasses, type PeerGroup, peerGroups } from './select.js';
 
 const OWN_COLOR = 'var(--fused)';
 /** Of peers, in the order that a document has them. */
@@ -30,7 +30,7 @@ export function peerFigures(document: BenchDocument, charts: Charts): Figure[] {
         "Median time of a call. The figure behind a line: how many times as fast ours is as PyTorch's fastest. " +
         'Ours is driven directly, into outputs that exist; PyTorch allocates its own, as noted below.',
       legend,
-      panels: passesOf(members.map(({ own }) => own)).map((pass) => ({
+      panels: measuredPasses(members.map(({ own }) => own)).map((pass) => ({
         title: passName(pass),
         draw: (width) =>
           drawPass(
@@ -65,7 +65,7 @@ function drawPass(
   return drawDots(charts, dots, width, texts);
 }
 
-function colorOf(variant: Variant, variants: readonly PeerVariant[]): string {
+function colorOf(variant: ContenderVariant, variants: readonly PeerVariant[]): string {
   if (!isPeer(variant)) return OWN_COLOR;
   return PEER_COLORS[variants.indexOf(variant) % PEER_COLORS.length]!;
 }

@@ -1,10 +1,10 @@
-import { isPeer, opName, passName, peerName } from '../bench/document.js';
+import { isPeer, isYardstick, opName, passName, peerName } from '../bench/document.js';
 import { duration, percent, times } from '../bench/format.js';
 import { shapeName } from '../bench/shapes.js';
-import type { BenchDocument, PeerVariant, Row, Variant } from '../bench/types.js';
+import type { BenchDocument, ContenderVariant, PeerVariant, Row } from '../bench/types.js';
 import { CHART_STYLE } from './bars.js';
 import type { Charts } from './charts.js';
-import type { Figure } from './figures.js';
+import type { Figure } from './figure.js';
 import { escapeHtml } from './parts.js';
 import { isTimed, peerGroups, type TimedRow } from './select.js';
 
@@ -15,11 +15,15 @@ const PEER_COLORS = ['composed', 'stock', 'third', 'fourth', 'fifth', 'sixth'].m
   (name) => `var(--${name})`,
 );
 
-/** A document's rows that stand under a roofline: on a GPU, of an op that was measured at several widths. */
+/**
+ * A document's rows that stand under a roofline: on a GPU, beside other libraries, of an op that was measured at several
+ * widths.
+ */
 export function rooflineRows({ results }: BenchDocument): CopyRow[] {
+  if (!results.some(({ variant }) => isPeer(variant))) return [];
   const rows = results.filter(
     (row): row is CopyRow =>
-      isTimed(row) && row.device === 'cuda' && row.variant !== 'copy' && row.of_copy !== undefined,
+      isTimed(row) && row.device !== 'cpu' && !isYardstick(row.variant) && row.of_copy !== undefined,
   );
   const widths = (op: string) => new Set(rows.filter((row) => row.op === op).map(({ cols }) => cols)).size;
   return rows.filter(({ op }) => widths(op) > 1);
@@ -168,7 +172,7 @@ function peersOf(rows: readonly Row[]): PeerVariant[] {
   return unique(rows.map(({ variant }) => variant)).filter(isPeer);
 }
 
-function colorOf(variant: Variant, variants: readonly PeerVariant[]): string {
+function colorOf(variant: ContenderVariant, variants: readonly PeerVariant[]): string {
   if (!isPeer(variant)) return OWN_COLOR;
   return PEER_COLORS[variants.indexOf(variant) % PEER_COLORS.length]!;
 }

@@ -1,4 +1,4 @@
-import { isPeer } from '../bench/document.js';
+import { isPeer, isYardstick } from '../bench/document.js';
 import { shapeName } from '../bench/shapes.js';
 import type { BenchDocument, BenchPass, OwnVariant, Row, Shape } from '../bench/types.js';
 
@@ -26,7 +26,7 @@ export function hostRows({ results }: BenchDocument): OwnRow[] {
   const inHost = results.filter(isTimed).filter(({ backend }) => backend === 'tensorflow');
   const own = inHost[0]?.allocator;
   return inHost.filter(
-    (row): row is OwnRow => !isPeer(row.variant) && row.variant !== 'copy' && row.allocator === own,
+    (row): row is OwnRow => !isPeer(row.variant) && !isYardstick(row.variant) && row.allocator === own,
   );
 }
 
@@ -60,13 +60,22 @@ function sameTask(a: Row, b: Row): boolean {
 export function allocatorRows({ results }: BenchDocument, pass: BenchPass): TimedRow[] {
   const rows = results
     .filter(isTimed)
-    .filter((row) => row.backend === 'tensorflow' && row.variant !== 'copy' && row.pass === pass);
+    .filter((row) => row.backend === 'tensorflow' && !isYardstick(row.variant) && row.pass === pass);
   const allocatorsAt = (shape: Shape) => new Set(atShape(rows, shape).map(({ allocator }) => allocator)).size;
   const shape = extreme(
     rows.filter((row) => allocatorsAt(row) > 1),
     'largest',
   );
   return shape === undefined ? [] : atShape(rows, shape);
+}
+
+/** A document as one for each device that it has rows of, in its order: figures are of one device. */
+export function byDevice(document: BenchDocument): BenchDocument[] {
+  const devices = [...new Set(document.results.map(({ device }) => device))];
+  return devices.map((device) => ({
+    ...document,
+    results: document.results.filter((row) => row.device === device),
+  }));
 }
 
 /** The rows of one shape. */
@@ -81,6 +90,6 @@ export function extreme(rows: readonly Row[], which: 'largest' | 'smallest'): Sh
 }
 
 /** The passes that rows have, in their order. */
-export function passesOf(rows: readonly Row[]): BenchPass[] {
+export function measuredPasses(rows: readonly Row[]): BenchPass[] {
   return [...new Set(rows.map(({ pass }) => pass))];
 }

@@ -3,11 +3,11 @@
  * in its TensorFlow, whose newer answers to tfjs-node's own kernels it repairs. What is missing is said once, and the
  * ops then run as compositions; nothing is thrown.
  */
-import { tfjsActivations } from '../activations/table.js';
-import { fusedOps } from '../fused/table.js';
+import { PolycomError } from '../common/errors.js';
+import { NO_FUSED_KERNELS, sayOnce } from '../common/notice.js';
 import { libraryCandidates } from '../native/find.js';
 import { findNative } from '../native/library.js';
-import { NO_FUSED_KERNELS, sayOnce } from '../notice.js';
+import { tfjsOps } from '../ops.js';
 import { loadTfjsNode } from './load.js';
 import { registerInTensorflow } from './ops.js';
 import { repairKernels } from './repairs.js';
@@ -39,13 +39,9 @@ function register(): TensorflowStatus {
   const native = findNative();
   if (!native.found) return missing(native, known);
   try {
-    registerInTensorflow(tfjsActivations, fusedOps, native, tfjs);
+    registerInTensorflow(tfjsOps, native, tfjs);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return missing(
-      { reason, remedy: 'run: npx polycom tf-link --verify' },
-      { ...known, library: native.path },
-    );
+    return missing(whyOf(error), { ...known, library: native.path });
   }
   return { fused: true, ...known, library: native.path };
 }
@@ -57,6 +53,12 @@ function missing(
   sayOnce(`no fused ops in TensorFlow: ${why.reason}; remedy: ${why.remedy}`, NO_FUSED_KERNELS);
   const { reason, remedy } = why;
   return { fused: false, ...known, missing: `${reason}; remedy: ${remedy}`, reason, remedy };
+}
+
+function whyOf(error: unknown): { reason: string; remedy: string } {
+  const remedy = 'run: npx polycom tf-link --verify';
+  if (error instanceof PolycomError) return { reason: error.problem, remedy: error.remedy ?? remedy };
+  return { reason: error instanceof Error ? error.message : String(error), remedy };
 }
 
 /** What is missing beside tfjs-node is said in the same line. */

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type * as tfc from '@tensorflow/tfjs-core';
-import { holdForever } from '../hold.js';
-import { requireHere } from '../package.js';
+import { holdForever } from '../common/hold.js';
+import { requireHere } from '../common/package.js';
 import { hasBinding, resolvePackage, resolvePackages, type TfjsPackage } from './link/packages.js';
 import { prepareProcess } from './prepare.js';
 

@@ -1,10 +1,12 @@
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import { optimizerPasses } from '../fused/optimizer.js';
-import { passesOf, type TransformerOp } from '../fused/types.js';
-import { ABI_VERSION, type NativeLibrary } from '../native/library.js';
+import { PolycomError } from '../common/errors.js';
+import { ABI_VERSION, findNative, type NativeLibrary } from '../native/library.js';
 import { type RunPass, registerOp, registerPass } from '../op/register.js';
-import { backwardPass, type FusedOp, forwardPass, type Pass, type Scalars } from '../op/types.js';
+import { type Op, type Pass, passesOf, type Scalars } from '../op/types.js';
+import { optimizerPasses } from '../transformer-ops/optimizer.js';
+import { whyNotOnGpu } from './cuda.js';
 import type { TfjsBinding, TfjsNode } from './load.js';
+import { useStream } from './stream.js';
 
 /** What this file uses of tfjs-node's backend. */
 interface NodeBackend extends KernelBackend {
@@ -40,28 +42,48 @@ type Register = (
 const LIBRARIES = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2', 'libtensorflow.so.2'];
 
 /**
- * How ops are ordered with TensorFlow's own work on a GPU, from 0 (on its stream) to 3: by waiting for the device
- * before and after, as native/tensorflow does.
+ * How the last op on a GPU was ordered with TensorFlow's own work: from 0, on its stream, to 3, by waiting for the device
+ * before and after, as polycom_tensorflow.h lists them. None before the first op on a GPU.
  */
-export const STREAM_TIER = 3;
+export function streamTier(): number | undefined {
+  const native = findNative();
+  const tier = native.found
+    ? native.function<() => number>('pc_tensorflow_stream_tier', 'int32_t', [])()
+    : -1;
+  return tier < 0 ? undefined : tier;
+}
 
-/** Registers every op in tfjs-node's TensorFlow, and over it the tfjs kernels and gradients. */
-export function registerInTensorflow(
-  activations: readonly FusedOp[],
-  fused: readonly TransformerOp[],
-  native: NativeLibrary,
-  tfjs: TfjsNode,
-): void {
+/**
+ * Registers ops and the optimizer in tfjs-node's TensorFlow, and over it the tfjs kernels and gradients.
+ *
+ * @throws {PolycomError} where TensorFlow uses a GPU that the library has no kernels for: `NO_DEVICE` or `UNSUPPORTED`.
+ *   Nothing is registered then: an op with kernels on the CPU alone would have all its tensors copied there and back
+ */
+export function registerInTensorflow(ops: readonly Op[], native: NativeLibrary, tfjs: TfjsNode): void {
   const attach = native.function<(names: string) => number>('pc_tensorflow_attach', 'int32_t', ['str']);
   native.check(attach(LIBRARIES.join('\n')));
+  if (tfjs.binding.isUsingGpuDevice()) {
+    useGpu(native);
+    useStream(native, tfjs);
+  }
   const run = runnerFor(tfjs.binding);
-  for (const op of activations) {
-    for (const pass of [forwardPass(op), backwardPass(op)]) definePass(pass, native, tfjs.binding);
+  for (const op of ops) {
+    for (const pass of passesOf(op)) definePass(pass, native, tfjs.binding);
     registerOp(op, 'tensorflow', run);
   }
-  for (const pass of [...fused.flatMap(passesOf), ...optimizerPasses]) {
+  for (const pass of optimizerPasses) {
     definePass(pass, native, tfjs.binding);
     registerPass(pass, 'tensorflow', run);
+  }
+}
+
+function useGpu(native: NativeLibrary): void {
+  try {
+    native.check(native.function<() => number>('pc_tensorflow_use_gpu', 'int32_t', [])());
+  } catch (cause) {
+    if (!(cause instanceof PolycomError)) throw cause;
+    const { remedy, reason } = whyNotOnGpu(cause, native.build.cuda);
+    throw new PolycomError(cause.code, reason, { remedy, cause });
   }
 }
 
@@ -83,8 +105,8 @@ function definePass(pass: Pass, native: NativeLibrary, binding: TfjsBinding): vo
   ]);
   const [inputs, outputs, scalars] = [
     ports(pass, pass.inputs),
-    ports(pass, pass.outputs),
-    pass.scalars.map((scalar) => `${scalar}=${pass.defaults[scalar]}`),
+    [...ports(pass, pass.outputs), ...(pass.inPlace === undefined ? [] : writtenPorts(pass, pass.inPlace))],
+    Object.entries(pass.scalars).map(([name, value]) => `${name}=${value}`),
   ].map((names) => names.join(','));
   const [run, plan] = [native.symbol(`pc_${pass.native}`), native.symbol(`pc_${pass.native}_plan`)];
   native.check(register(name, run, plan, inputs!, outputs!, scalars!), pass.native);
@@ -98,6 +120,11 @@ function ports(pass: Pass, names: readonly string[]): string[] {
     if (pass.integers.includes(name)) return `${name}:i32`;
     return pass.packed ? (views[name] ?? name) : name;
   });
+}
+
+/** The output that is an input again, as the library is told of it. */
+function writtenPorts(pass: Pass, input: string): string[] {
+  return ports(pass, [input]).map((port) => `=${port}`);
 }
 
 /** Whether TensorFlow knows an op of this name. Registering it again would abort the process. */
@@ -114,13 +141,15 @@ function runnerFor(binding: TfjsBinding): RunPass {
   const attributes = new Map<string, readonly Attribute[]>();
   // TensorFlow keeps a kernel for each set of attributes; this keeps what names it.
   const attributesOf = (pass: Pass, scalars: Scalars): readonly Attribute[] => {
-    if (pass.scalars.length === 0) return NO_ATTRIBUTES;
-    const key = pass.scalars.map((name) => `${name}=${scalars[name]}`).join();
+    // Of the pass, too: another's scalar of the same name may have another default.
+    let key = pass.kernelName;
+    for (const name in pass.scalars) key += `,${name}=${scalars[name]}`;
+    if (key === pass.kernelName) return NO_ATTRIBUTES;
     let list = attributes.get(key);
     if (list === undefined) {
       // Each attribute that is named takes TensorFlow a microsecond or two.
-      list = pass.scalars
-        .filter((name) => scalars[name] !== pass.defaults[name])
+      list = Object.keys(pass.scalars)
+        .filter((name) => scalars[name] !== pass.scalars[name])
         .map((name) => ({ name, type: binding.TF_ATTR_FLOAT, value: scalars[name]! }));
       attributes.set(key, list);
     }
@@ -133,9 +162,16 @@ function runnerFor(binding: TfjsBinding): RunPass {
     const node = backend as NodeBackend;
     const name = tensorflowName(pass);
     const list = pass.list ? countOf(pass, inputs) : attributesOf(pass, scalars);
-    if (pass.outputs.length === 1) return [node.executeSingleOutput(name, list, inputs)];
-    return node.executeMultipleOutputs(name, list, inputs, pass.outputs.length);
+    const count = pass.outputs.length + countWritten(pass, inputs);
+    if (count === 1) return [node.executeSingleOutput(name, list, inputs)];
+    return node.executeMultipleOutputs(name, list, inputs, count);
   };
+}
+
+/** How many tensors come back of the input that a pass writes in place: of a list all. */
+function countWritten({ inputs: names, inPlace, list }: Pass, inputs: readonly TensorInfo[]): number {
+  if (inPlace === undefined) return 0;
+  return list && inPlace === names.at(-1) ? inputs.length - names.length + 1 : 1;
 }
 
 const NO_ATTRIBUTES: readonly Attribute[] = [];

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import util from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { sayOnce } from '../notice.js';
-import { isBundled, requireHere } from '../package.js';
+import { sayOnce } from '../common/notice.js';
+import { isBundled, requireHere } from '../common/package.js';
 
 /** What {@link prepareProcess} did. */
 export interface Prepared {

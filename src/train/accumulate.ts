@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { PolycomError } from '../common/errors.js';
 import type { Batch, Batches, BatchesState } from '../data/batches.js';
-import { PolycomError } from '../errors.js';
 import type { Losses, LossOptions, Transformer } from '../model/transformer.js';
 
 /** Losses as numbers: the means over batches. */

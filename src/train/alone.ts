@@ -1,9 +1,8 @@
 import { existsSync, rmdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { PolycomError } from '../errors.js';
-import { typed } from '../file-error.js';
-import { makeFolder } from '../folder.js';
-import { nameOf, remedyOf, takeLock } from '../lock.js';
+import { invalidArgument } from '../common/errors.js';
+import { makeFolder } from '../common/folder.js';
+import { holderName, holderRemedy, takeLock } from '../common/lock.js';
 
 /** Stands in a run's folder while a process trains there. `.lock` files are nobody's to commit. */
 export const LOCK = 'train.lock';
@@ -19,10 +18,10 @@ export async function alone<T>(out: string, work: () => Promise<T>): Promise<T> 
   const path = join(out, LOCK);
   const missing = outermostMissing(out);
   makeFolder(out);
-  const taken = await typed(path, 'write', () => takeLock(path));
+  const taken = await takeLock(path);
   if (typeof taken !== 'function') {
-    throw new PolycomError('INVALID_ARGUMENT', `${nameOf(taken)} trains in ${out} already`, {
-      remedy: `wait for it, end it, or train into another folder; ${remedyOf(taken, path)}`,
+    throw invalidArgument(`${holderName(taken)} trains in ${out} already`, {
+      remedy: `wait for it, end it, or train into another folder; ${holderRemedy(taken, path)}`,
     });
   }
   try {

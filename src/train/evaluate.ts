@@ -1,15 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
+import { invalidArgument } from '../common/errors.js';
+import { checkNames, type Names } from '../common/options.js';
 import { type Batch, windowsInOrder } from '../data/batches.js';
 import type { Data } from '../data/open.js';
 import type { TokenSource } from '../data/shards.js';
 import { byteCounter } from '../data/text-bytes.js';
 import type { Tokenizer } from '../data/tokenizer.js';
-import { PolycomError } from '../errors.js';
 import { sequencesAtOnce } from '../model/at-once.js';
 import type { ModelConfig } from '../model/config.js';
 import type { Transformer } from '../model/transformer.js';
-import { checkNames, type Names } from '../options.js';
 
 /** How well a model foretells tokens. */
 export interface Evaluation {
@@ -130,8 +130,7 @@ function bytesOf({ inputs, targets }: Batch, tokenizer: Tokenizer): number {
 function checkTime({ context, vocabulary }: ModelConfig, time: number, begin: readonly number[]): void {
   const strange = begin.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary));
   if (strange !== undefined) {
-    throw new PolycomError(
-      'INVALID_ARGUMENT',
+    throw invalidArgument(
       `the token ${strange} is to begin windows; the model's vocabulary has ${vocabulary}`,
     );
   }
@@ -139,8 +138,7 @@ function checkTime({ context, vocabulary }: ModelConfig, time: number, begin: re
   if (time <= most) return;
   const begins =
     begin.length === 0 ? '' : `, of which ${begin.length} begin${begin.length === 1 ? 's' : ''} each window`;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
+  throw invalidArgument(
     `time is ${time}; expected at most ${most}: the model's context has room for ${context} tokens${begins}`,
     { remedy: `shorter windows: --time ${most}` },
   );
@@ -149,8 +147,7 @@ function checkTime({ context, vocabulary }: ModelConfig, time: number, begin: re
 /** @throws {PolycomError} `INVALID_ARGUMENT` where there may be tokens that the model does not know */
 export function checkVocabulary({ vocabulary }: ModelConfig, source: TokenSource): void {
   if (source.vocabulary <= vocabulary) return;
-  throw new PolycomError(
-    'INVALID_ARGUMENT',
+  throw invalidArgument(
     `the data has a vocabulary of ${source.vocabulary}; expected one of the model's, ${vocabulary}`,
     { remedy: 'use the tokenizer of the model, or a model with the vocabulary of the data' },
   );

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type ModelConfig, parameterCounts } from '../model/config.js';
+import type { ModelConfig } from '../model/config.js';
+import { parameterCounts } from '../model/shapes.js';
 
 /** A rate of arithmetic that a share is told of. */
-export interface Peak {
+export interface PeakFlops {
   /** Floating-point operations a second. */
   readonly flops: number;
   /** What it is the peak of, for people. */
@@ -19,7 +20,12 @@ export function flopsPerToken(config: ModelConfig, time: number): number {
 }
 
 /** Model FLOPs utilisation: the share of a peak that training at this rate makes use of. */
-export function utilisation(config: ModelConfig, time: number, tokensPerSecond: number, peak: Peak): number {
+export function utilisation(
+  config: ModelConfig,
+  time: number,
+  tokensPerSecond: number,
+  peak: PeakFlops,
+): number {
   return (flopsPerToken(config, time) * tokensPerSecond) / peak.flops;
 }
 
@@ -28,7 +34,7 @@ const LONG_MS = 60;
 const REPEATS = 8;
 
 /** The rate of the active backend's product of square float32 matrices, the fastest of a few. Takes well below a second. */
-export async function measureMatmulPeak(): Promise<Peak> {
+export async function measureMatmulPeak(): Promise<PeakFlops> {
   for (let size = 128; ; size *= 2) {
     await timeMatmul(size);
     const first = await timeMatmul(size);

@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, fdatasyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileError, typed } from '../file-error.js';
-import { makeFolder } from '../folder.js';
+import { fileError, typed } from '../common/file-error.js';
+import { makeFolder } from '../common/folder.js';
 
 const NEWLINE = 0x0a;
 

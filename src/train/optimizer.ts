@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../errors.js';
-import { type AdamWTensors, adamWStep, squareSum } from '../fused/optimizer.js';
-import { checkNames, type Names } from '../options.js';
-import { inTensorflow } from '../tensorflow-error.js';
+import { invalidArgument, type PolycomError } from '../common/errors.js';
+import { belowOne, checkField, checkFields, type Fields, notNegative, whole } from '../common/fields.js';
+import { inTensorflow } from '../common/tensorflow-error.js';
+import { type AdamWTensors, adamWStep, squareSum } from '../transformer-ops/optimizer.js';
 
 /** What AdamW is told once. */
 export interface AdamWOptions {
@@ -18,14 +18,6 @@ export interface AdamWOptions {
   readonly decays?: (name: string, parameter: tf.Tensor) => boolean;
 }
 
-const OPTIONS: Names<AdamWOptions> = {
-  betas: true,
-  epsilon: true,
-  weightDecay: true,
-  clip: true,
-  decays: true,
-};
-
 /** What a step is told. */
 export interface StepOptions {
   readonly learningRate: number;
@@ -33,7 +25,7 @@ export interface StepOptions {
   readonly scale?: number;
 }
 
-const STEP_OPTIONS: Names<StepOptions> = { learningRate: true, scale: true };
+const STEP_FIELDS: Fields<StepOptions> = { learningRate: notNegative, scale: notNegative };
 
 /** What a step did. */
 export interface StepResult {
@@ -49,6 +41,25 @@ export interface AdamWState {
   readonly m: ReadonlyMap<string, Float32Array>;
   readonly v: ReadonlyMap<string, Float32Array>;
 }
+
+const DEFAULTS: Required<AdamWOptions> = {
+  betas: [0.9, 0.95],
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  clip: 1,
+  decays: decaysByDefault,
+};
+const FIELDS: Fields<AdamWOptions> = {
+  betas: {
+    expected: 'two numbers from 0 to below 1',
+    holds: (value) => Array.isArray(value) && value.length === 2 && value.every(belowOne.holds),
+  },
+  epsilon: notNegative,
+  weightDecay: notNegative,
+  clip: notNegative,
+  decays: { expected: 'a function', holds: (value) => typeof value === 'function' },
+};
+const OP = 'AdamW';
 
 /** Keeps a clipped norm just below its limit, as PyTorch does. */
 const CLIP_EPSILON = 1e-6;
@@ -77,17 +88,9 @@ export class AdamW {
 
   /** @throws {PolycomError} `INVALID_ARGUMENT` for options out of range */
   constructor(parameters: ReadonlyMap<string, tf.Variable>, options: AdamWOptions = {}) {
-    checkNames('AdamW', options, OPTIONS);
     this.#parameters = parameters;
-    this.#options = {
-      betas: [0.9, 0.95],
-      epsilon: 1e-8,
-      weightDecay: 0.1,
-      clip: 1,
-      decays: decaysByDefault,
-      ...options,
-    };
-    checkOptions(this.#options);
+    this.#options = { ...DEFAULTS, ...options };
+    checkFields(OP, 'option', this.#options, FIELDS);
     for (const [name, parameter] of parameters) {
       this.#m.set(name, zerosOf(parameter));
       this.#v.set(name, zerosOf(parameter));
@@ -111,12 +114,10 @@ export class AdamW {
   }
 
   #apply(gradients: ReadonlyMap<string, tf.Tensor>, options: StepOptions): StepResult {
-    checkNames('AdamW.apply', options, STEP_OPTIONS);
-    const { learningRate, scale = 1 } = options;
+    const { learningRate, scale } = { scale: 1, ...options };
+    checkFields('AdamW.apply', 'option', { scale, ...options }, STEP_FIELDS);
     const { betas, epsilon, weightDecay, clip, decays } = this.#options;
     if (this.#disposed) throw invalid('it has been disposed');
-    checkNumber('learningRate', learningRate);
-    checkNumber('scale', scale);
     const [decayed, others]: [AdamWTensors[], AdamWTensors[]] = [[], []];
     for (const [name, parameter] of this.#parameters) {
       const gradient = checkGradient(name, parameter, gradients.get(name));
@@ -147,8 +148,7 @@ export class AdamW {
    */
   restore({ step, m, v }: AdamWState): void {
     if (this.#disposed) throw invalid('it has been disposed');
-    if (!Number.isSafeInteger(step) || step < 0)
-      throw invalid(`the state's step is ${step}; expected a whole number, 0 or more`);
+    checkField(OP, "the state's step", step, whole(0));
     const pairs = [[this.#m, m] as const, [this.#v, v] as const];
     for (const [variables, values] of pairs) {
       for (const [name, variable] of variables) {
@@ -177,17 +177,6 @@ function zerosOf({ shape, size }: tf.Variable): tf.Variable {
   return inTensorflow(() => tf.tidy(() => tf.variable(tf.tensor(new Float32Array(size), shape), false)));
 }
 
-function checkOptions({ betas, epsilon, weightDecay, clip }: Required<AdamWOptions>): void {
-  if (!betas.every((beta) => beta >= 0 && beta < 1))
-    throw invalid(`betas are ${betas}; expected from 0 up to 1`);
-  for (const [name, value] of Object.entries({ epsilon, weightDecay, clip })) checkNumber(name, value);
-}
-
-function checkNumber(name: string, value: number): void {
-  if (value >= 0 && Number.isFinite(value)) return;
-  throw invalid(`${name} is ${value}; expected a finite number, 0 or more`);
-}
-
 function checkGradient(name: string, parameter: tf.Tensor, gradient: tf.Tensor | undefined): tf.Tensor {
   if (gradient === undefined) throw invalid(`${name} has no gradient; expected one of [${parameter.shape}]`);
   if (gradient.isDisposed) throw invalid(`the gradient of ${name} has been disposed`);
@@ -199,13 +188,12 @@ function checkGradient(name: string, parameter: tf.Tensor, gradient: tf.Tensor |
 }
 
 function invalid(message: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', message, { op: 'AdamW' });
+  return invalidArgument(message, { op: OP });
 }
 
 function foreignState(name: string, got: number | undefined, shape: readonly number[]): PolycomError {
-  return new PolycomError(
-    'INVALID_ARGUMENT',
+  return invalidArgument(
     `the state has ${got === undefined ? 'no' : got} moments of ${name}; expected those of [${shape}]`,
-    { op: 'AdamW', remedy: 'restore the state of an optimizer of the same model' },
+    { op: OP, remedy: 'restore the state of an optimizer of the same model' },
   );
 }

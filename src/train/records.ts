@@ -1,28 +1,31 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { parameterCounts } from '../model/config.js';
+import { sayOnce } from '../common/notice.js';
+import { packageVersion } from '../common/package.js';
+import { parameterCounts } from '../model/shapes.js';
 import { findNative } from '../native/library.js';
-import { sayOnce } from '../notice.js';
-import { packageVersion } from '../package.js';
 import type { Evaluation } from './evaluate.js';
-import { type Peak, utilisation } from './flops.js';
+import { type PeakFlops, utilisation } from './flops.js';
 import type { LogRecord } from './log.js';
 import type { ScalarWriter } from './tensorboard.js';
 import type { StepReport, Trainer } from './trainer.js';
 
 /** The line of the log with which a process begins or goes on. */
-export function startRecord({ step, model, settings, identity, saved }: Trainer, peak?: Peak): LogRecord {
+export function startRecord(
+  { step, model, settings, identity, saved }: Trainer,
+  peak?: PeakFlops,
+): LogRecord {
   return {
     kind: 'start',
     step,
     time: new Date().toISOString(),
-    ...(saved === undefined ? {} : { resumed_from: saved.folder }),
+    resumed_from: saved?.folder,
     version: packageVersion,
     ...arithmetic(),
     parameters: parameterCounts(model.config),
     model: model.config,
     data: identity,
     settings,
-    ...(peak === undefined ? {} : { peak }),
+    peak,
   };
 }
 
@@ -46,7 +49,7 @@ export function sayOtherArithmetic(before: LogRecord | undefined, now: LogRecord
 }
 
 /** A step in the log. The losses are exact: they can be compared bit for bit. */
-export function stepRecord(report: StepReport, { model, settings }: Trainer, peak?: Peak): LogRecord {
+export function stepRecord(report: StepReport, { model, settings }: Trainer, peak?: PeakFlops): LogRecord {
   const { step, loss, crossEntropy, balance, z, gradientNorm, learningRate, tokens, seconds } = report;
   const rate = tokens / seconds;
   return {

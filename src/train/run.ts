@@ -1,15 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { latest, loadCheckpoint } from '../checkpoint/folder.js';
+import { invalidArgument } from '../common/errors.js';
+import { fileError } from '../common/file-error.js';
+import { sayOnce } from '../common/notice.js';
+import { given } from '../common/objects.js';
+import { checkNames, type Names } from '../common/options.js';
 import type { Data } from '../data/open.js';
-import { PolycomError } from '../errors.js';
-import { fileError } from '../file-error.js';
 import type { ModelConfig } from '../model/config.js';
-import { sayOnce } from '../notice.js';
-import { checkNames, type Names } from '../options.js';
 import { alone, LOCK } from './alone.js';
 import type { Evaluation } from './evaluate.js';
-import type { Peak } from './flops.js';
+import type { PeakFlops } from './flops.js';
 import { RunLog } from './log.js';
 import { sayOtherArithmetic, startRecord } from './records.js';
 import { type SomeSettings, settingsOf, type TrainSettings } from './settings.js';
@@ -31,7 +32,7 @@ export interface TrainRun {
   /** `auto` by default. */
   readonly resume?: Resume;
   /** What the utilisation is a share of; without it none is reported. */
-  readonly peak?: Peak;
+  readonly peak?: PeakFlops;
   /** Whether event files are written too, in `tensorboard`: see `openTensorboard`. */
   readonly tensorboard?: boolean;
   /** When aborted, the step in hand is finished and saved, an evaluation is broken off, and the run ends. */
@@ -113,7 +114,7 @@ async function trainAlone(run: TrainRun, settings: TrainSettings): Promise<Train
       sayIfNothingIsEvaluated(trainer);
       run.onStart?.(trainer);
       const result = await takeSteps(trainer, log, run);
-      return { ...result, ...(resumedFrom === undefined ? {} : { resumedFrom }) };
+      return given({ ...result, resumedFrom });
     } finally {
       log.close();
     }
@@ -156,12 +157,12 @@ async function begin(run: TrainRun, settings: TrainSettings): Promise<Trainer> {
 async function checkFolder({ out, resume = 'auto' }: TrainRun): Promise<boolean> {
   if ((await latest(out)) !== undefined) {
     if (resume !== 'never') return true;
-    throw new PolycomError('INVALID_ARGUMENT', `${out} holds a training run already`, {
+    throw invalidArgument(`${out} holds a training run already`, {
       remedy: 'train into another folder, or leave out --resume never to go on with it',
     });
   }
   if (resume === 'required') {
-    throw new PolycomError('INVALID_ARGUMENT', `there is no checkpoint in ${out} to go on from`, {
+    throw invalidArgument(`there is no checkpoint in ${out} to go on from`, {
       remedy: 'name the folder of a run, or leave out --resume required to begin one',
     });
   }
@@ -172,7 +173,7 @@ async function checkFolder({ out, resume = 'auto' }: TrainRun): Promise<boolean>
   const names = found.filter((name) => name !== LOCK);
   const ours = names.includes(LOG_FILE) && names.every((name) => OURS.test(name));
   if (ours || names.length === 0) return false;
-  throw new PolycomError('INVALID_ARGUMENT', `${out} is not empty, and holds no training run`, {
+  throw invalidArgument(`${out} is not empty, and holds no training run`, {
     remedy: 'name a folder that is new, or empty',
   });
 }

@@ -1,8 +1,11 @@
-import { PolycomError } from '../errors.js';
-import { checkNames, type Names } from '../options.js';
+import { invalidArgument } from '../common/errors.js';
+import { checkFields, type Fields, notNegative, oneOf, whole } from '../common/fields.js';
+
+/** The ways that the learning rate goes after its warm-up. */
+export const decays = ['cosine', 'linear', 'constant'] as const;
 
 /** How the learning rate goes after its warm-up. */
-export type Decay = 'cosine' | 'linear' | 'constant';
+export type Decay = (typeof decays)[number];
 
 /** A schedule of the learning rate over a run. */
 export interface Schedule {
@@ -17,7 +20,13 @@ export interface Schedule {
   readonly decay: Decay;
 }
 
-const FIELDS: Names<Schedule> = { peak: true, floor: true, warmup: true, steps: true, decay: true };
+const FIELDS: Fields<Schedule> = {
+  peak: notNegative,
+  floor: notNegative,
+  warmup: whole(0),
+  steps: whole(1),
+  decay: oneOf(...decays),
+};
 
 const SHAPES: Readonly<Record<Decay, (progress: number) => number>> = {
   cosine: (progress) => (1 + Math.cos(Math.PI * progress)) / 2,
@@ -33,25 +42,19 @@ const SHAPES: Readonly<Record<Decay, (progress: number) => number>> = {
  * @throws {PolycomError} `INVALID_ARGUMENT` for a schedule that makes no sense
  */
 export function learningRateAt(schedule: Schedule, step: number): number {
-  const { peak, floor, warmup, steps, decay } = checkSchedule(schedule);
+  checkSchedule(schedule);
+  const { peak, floor, warmup, steps, decay } = schedule;
   if (step <= warmup) return (peak * step) / warmup;
   const progress = Math.min((step - warmup) / Math.max(steps - warmup, 1), 1);
   return floor + (peak - floor) * SHAPES[decay](progress);
 }
 
-/** Gives the schedule back, checked. */
-export function checkSchedule(schedule: Schedule): Schedule {
-  checkNames('schedule', schedule, FIELDS);
-  const { peak, floor, warmup, steps, decay } = schedule;
-  const wrong = (message: string): never => {
-    throw new PolycomError('INVALID_ARGUMENT', `the schedule's ${message}`, { op: 'schedule' });
-  };
-  if (!(peak >= 0 && Number.isFinite(peak))) wrong(`peak is ${peak}; expected a finite number, 0 or more`);
-  if (!(floor >= 0 && floor <= peak)) wrong(`floor is ${floor}; expected from 0 to the peak, ${peak}`);
-  if (!Number.isSafeInteger(steps) || steps < 1) wrong(`steps are ${steps}; expected a whole number above 0`);
-  if (!Number.isSafeInteger(warmup) || warmup < 0 || warmup > steps)
-    wrong(`warmup is ${warmup}; expected a whole number from 0 to its steps, ${steps}`);
-  if (SHAPES[decay] === undefined)
-    wrong(`decay is '${decay}'; expected one of ${Object.keys(SHAPES).join(', ')}`);
-  return schedule;
+function checkSchedule(schedule: Schedule): void {
+  checkFields('schedule', 'field', schedule, FIELDS);
+  const { peak, floor, warmup, steps } = schedule;
+  if (floor > peak) {
+    throw invalidArgument(`floor is ${floor}; expected from 0 to the peak, ${peak}`, { op: 'schedule' });
+  }
+  if (warmup <= steps) return;
+  throw invalidArgument(`warmup is ${warmup}; expected at most the steps, ${steps}`, { op: 'schedule' });
 }

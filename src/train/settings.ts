@@ -1,86 +1,103 @@
-import { PolycomError } from '../errors.js';
-import { excerpt } from '../excerpt.js';
-import { type Field, type Fields, flag, notNegative, positive, real, whole } from '../model/check.js';
-import type { Memory } from '../model/transformer.js';
-import { unknownName } from '../options.js';
-import type { Decay } from './schedule.js';
+import { invalidArgument } from '../common/errors.js';
+import {
+  belowOne,
+  checkFields,
+  type Field,
+  flag,
+  notNegative,
+  oneOf,
+  positive,
+  real,
+  whole,
+} from '../common/fields.js';
+import { given } from '../common/objects.js';
+import type { GradientMemory } from '../model/transformer.js';
+import { type Decay, decays } from './schedule.js';
 
 /** How a model is trained: all that decides the result beside the model, the data and the machine. */
 export interface TrainSettings {
-  /** Optimizer steps in all; 1000. The schedule of the learning rate ends there. */
+  /** Optimizer steps in all. The schedule of the learning rate ends there. */
   readonly steps: number;
-  /** Windows of a batch; 8. */
+  /** Windows of a batch. */
   readonly batch: number;
   /** Tokens of a window; at most the model's context, which is the default. */
   readonly time: number;
-  /** Batches whose gradients are averaged into one step; 1. */
+  /** Batches whose gradients are averaged into one step. */
   readonly accumulate: number;
-  /** Of the first parameters, of the order of the data and of dropout; 0. */
+  /** Of the first parameters, of the order of the data and of dropout. */
   readonly seed: number;
-  /** The highest; 1e-3. */
+  /** The highest. */
   readonly learningRate: number;
-  /** At the last step, as a share of the highest; 0.1. */
+  /** At the last step, as a share of the highest. */
   readonly finalShare: number;
-  /** How the learning rate goes from the highest to the last; `cosine`. */
+  /** How the learning rate goes from the highest to the last. */
   readonly decay: Decay;
-  /** Steps on which the learning rate rises from 0; a twentieth of all, at most 1000. */
+  /** Steps on which the learning rate rises from 0; by default a twentieth of all, at most 1000. */
   readonly warmup: number;
-  /** Of matrices, decoupled (AdamW); 0.1. */
+  /** Of matrices, decoupled (AdamW). */
   readonly weightDecay: number;
-  /** Whether the embedding decays too; false. */
+  /** Whether the embedding decays too. */
   readonly decayEmbedding: boolean;
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** The norm of all gradients together that is not exceeded; 1. 0 clips nothing. */
+  /** The norm of all gradients together that is not exceeded. 0 clips nothing. */
   readonly clip: number;
-  /** What is kept of a block for its gradients; `block`. */
-  readonly memory: Memory;
-  /** With `block`: compute norms and activations again rather than keep them; false. */
+  /** What is kept of a block for its gradients. */
+  readonly memory: GradientMemory;
+  /** With `block`: compute norms and activations again rather than keep them. */
   readonly recompute: boolean;
-  /** Steps between evaluations on the held-out tokens; 100. 0 evaluates none. */
+  /** Steps between evaluations on the held-out tokens. 0 evaluates none. */
   readonly evalEvery: number;
-  /** Batches of an evaluation, the same ones each time, evenly spread over the held-out tokens; 16. */
+  /** Batches of an evaluation, the same ones each time, evenly spread over the held-out tokens. */
   readonly evalBatches: number;
   /**
-   * Steps between checkpoints; 100. The last step is always saved, and so is one before its evaluation, unless that would
-   * take more than a fifth of the time. 0 saves no others.
+   * Steps between checkpoints. The last step is always saved, and so is one before its evaluation, unless that would take
+   * more than a fifth of the time. 0 saves no others.
    */
   readonly saveEvery: number;
-  /** Checkpoints that stay; 3. */
+  /** Checkpoints that stay. */
   readonly keep: number;
 }
 
-const share = real('a number from 0 to 1', (value) => value >= 0 && value <= 1);
-const beta = real('a number from 0 to below 1', (value) => value >= 0 && value < 1);
+/** What may be kept of a block for its gradients. */
+export const memories: readonly GradientMemory[] = ['block', 'checkpoint', 'tape'];
 
-function oneOf(...names: readonly string[]): Field {
-  return { expected: `one of ${names.join(', ')}`, holds: (value) => names.includes(value as string) };
-}
+type Depending = 'time' | 'warmup';
+/** The default of a setting, and what it must be. */
+type Rule<T> = readonly [value: T, field: Field];
 
-const FIELDS: Fields<TrainSettings> = {
-  steps: whole(1),
-  batch: whole(1),
-  time: whole(1),
-  accumulate: whole(1),
-  seed: whole(0),
-  learningRate: positive,
-  finalShare: share,
-  decay: oneOf('cosine', 'linear', 'constant'),
-  warmup: whole(0),
-  weightDecay: notNegative,
-  decayEmbedding: flag,
-  beta1: beta,
-  beta2: beta,
-  epsilon: positive,
-  clip: notNegative,
-  memory: oneOf('block', 'checkpoint', 'tape'),
-  recompute: flag,
-  evalEvery: whole(0),
-  evalBatches: whole(1),
-  saveEvery: whole(0),
-  keep: whole(1),
+const RULES: { readonly [name in Exclude<keyof TrainSettings, Depending>]: Rule<TrainSettings[name]> } = {
+  steps: [1000, whole(1)],
+  batch: [8, whole(1)],
+  accumulate: [1, whole(1)],
+  seed: [0, whole(0)],
+  learningRate: [1e-3, positive],
+  finalShare: [0.1, real('a number from 0 to 1', (value) => value >= 0 && value <= 1)],
+  decay: ['cosine', oneOf(...decays)],
+  weightDecay: [0.1, notNegative],
+  decayEmbedding: [false, flag],
+  beta1: [0.9, belowOne],
+  beta2: [0.95, belowOne],
+  epsilon: [1e-8, positive],
+  clip: [1, notNegative],
+  memory: ['block', oneOf(...memories)],
+  recompute: [false, flag],
+  evalEvery: [100, whole(0)],
+  evalBatches: [16, whole(1)],
+  saveEvery: [100, whole(0)],
+  keep: [3, whole(1)],
 };
+const rules = Object.entries(RULES);
+const FIELDS: Readonly<Record<string, Field>> = {
+  ...Object.fromEntries(rules.map(([name, [, field]]) => [name, field])),
+  ...{ time: whole(1), warmup: whole(0) },
+};
+
+/** The value of each setting that is left out, but for those that depend on others: `time` and `warmup`. */
+export const defaultSettings: Readonly<Omit<TrainSettings, Depending>> = Object.fromEntries(
+  rules.map(([name, [value]]) => [name, value]),
+) as unknown as Omit<TrainSettings, Depending>;
 
 /** Settings that may be left out or undefined. */
 export type SomeSettings = { readonly [key in keyof TrainSettings]?: TrainSettings[key] | undefined };
@@ -91,46 +108,18 @@ export type SomeSettings = { readonly [key in keyof TrainSettings]?: TrainSettin
  * @param context the model's: the longest window, and the default one
  * @throws {PolycomError} `INVALID_ARGUMENT` that names the setting, what it is and what was expected
  */
-export function settingsOf(given: SomeSettings, context: number): TrainSettings {
-  const { steps = 1000 } = given;
-  const defaults: TrainSettings = {
-    steps,
-    batch: 8,
-    time: context,
-    accumulate: 1,
-    seed: 0,
-    learningRate: 1e-3,
-    finalShare: 0.1,
-    decay: 'cosine',
-    warmup: Math.min(1000, Math.floor(steps / 20)),
-    weightDecay: 0.1,
-    decayEmbedding: false,
-    beta1: 0.9,
-    beta2: 0.95,
-    epsilon: 1e-8,
-    clip: 1,
-    memory: 'block',
-    recompute: false,
-    evalEvery: 100,
-    evalBatches: 16,
-    saveEvery: 100,
-    keep: 3,
-  };
-  const named = Object.entries(given).filter(([, value]) => value !== undefined);
-  const settings: TrainSettings = { ...defaults, ...Object.fromEntries(named) };
-  for (const name of Object.keys(settings)) {
-    if (!Object.hasOwn(FIELDS, name)) throw unknownName('train', 'setting', name, Object.keys(FIELDS));
-    const { expected, holds }: Field = FIELDS[name as keyof TrainSettings];
-    const value = settings[name as keyof TrainSettings];
-    if (!holds(value)) throw invalid(`${name} is ${excerpt(value)}; expected ${expected}`);
-  }
+export function settingsOf(some: SomeSettings, context: number): TrainSettings {
+  const { steps = defaultSettings.steps } = some;
+  const warmup = Math.min(1000, Math.floor(steps / 20));
+  const settings: TrainSettings = { ...defaultSettings, time: context, warmup, ...given(some) };
+  checkFields(OP, 'setting', settings, FIELDS);
   if (settings.warmup > settings.steps) {
-    throw invalid(`warmup is ${settings.warmup}; expected at most the number of steps, ${settings.steps}`);
+    const most = `the number of steps, ${settings.steps}`;
+    throw invalidArgument(`warmup is ${settings.warmup}; expected at most ${most}`, { op: OP });
   }
   if (settings.time <= context) return settings;
-  throw invalid(`time is ${settings.time}; expected at most the context of the model, ${context}`);
+  const most = `the context of the model, ${context}`;
+  throw invalidArgument(`time is ${settings.time}; expected at most ${most}`, { op: OP });
 }
 
-function invalid(message: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', message, { op: 'training' });
-}
+const OP = 'training';

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Json, LoadedCheckpoint } from '../checkpoint/folder.js';
+import { invalidArgument, invalidFile, type PolycomError } from '../common/errors.js';
+import { excerpt } from '../common/excerpt.js';
 import type { BatchesState } from '../data/batches.js';
 import type { Data } from '../data/open.js';
 import { readManifest, type TokenSource } from '../data/shards.js';
-import { invalidFile, PolycomError } from '../errors.js';
-import { excerpt } from '../excerpt.js';
 import type { ModelConfig } from '../model/config.js';
 import type { TrainSettings } from './settings.js';
 
@@ -149,7 +149,7 @@ function described({ tokens, tokenizer, hash }: DataIdentity): string {
 }
 
 function other(folder: string, what: string): PolycomError {
-  return new PolycomError('INVALID_ARGUMENT', `${folder} was trained with ${what}`, {
+  return invalidArgument(`${folder} was trained with ${what}`, {
     remedy: 'train into another folder, or go on as the run began',
   });
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { PolycomError } from '../errors.js';
-import { sayOnce } from '../notice.js';
+import { PolycomError } from '../common/errors.js';
+import { sayOnce } from '../common/notice.js';
+import { given } from '../common/objects.js';
 import type { Evaluation } from './evaluate.js';
 import type { RunLog } from './log.js';
 import { evaluationRecord, stepRecord, writeScalars } from './records.js';
 import type { TrainResult, TrainRun } from './run.js';
 import { openTensorboard, type ScalarWriter } from './tensorboard.js';
-import type { Saved, Trainer } from './trainer.js';
+import type { SavedStep, Trainer } from './trainer.js';
 
 /** The most that checkpoints before evaluations take of the time. */
 const SAVING_SHARE = 0.2;
@@ -68,14 +69,9 @@ class Course {
     const { step, tokens, saved } = this.#trainer;
     const { folder: checkpoint } = saved?.step === step ? saved : await this.#save();
     const [loss, evaluation] = [this.#loss, this.#evaluation];
-    return {
-      step,
-      tokens,
-      checkpoint,
-      interrupted: this.#unjudged || step < steps,
-      ...(loss === undefined ? {} : { loss, tokensPerSecond: this.#tokens / this.#seconds }),
-      ...(evaluation === undefined ? {} : { evaluation }),
-    };
+    const tokensPerSecond = loss === undefined ? undefined : this.#tokens / this.#seconds;
+    const interrupted = this.#unjudged || step < steps;
+    return given({ step, tokens, checkpoint, interrupted, loss, tokensPerSecond, evaluation });
   }
 
   /** Saves the last step before its error ends the run. A run that diverged stays at its last checkpoint. */
@@ -127,7 +123,7 @@ class Course {
     }
   }
 
-  async #save(): Promise<Saved> {
+  async #save(): Promise<SavedStep> {
     this.#saving = true;
     const began = performance.now();
     // The lines of its steps must not be lost where the checkpoint is not.

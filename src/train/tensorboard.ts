@@ -1,4 +1,4 @@
-import { sayOnce } from '../notice.js';
+import { sayOnce } from '../common/notice.js';
 import { loadTfjsNode } from '../tensorflow/load.js';
 
 /** Writes scalars for TensorBoard. */

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { type FloatTensor, type Json, type LoadedCheckpoint, saveCheckpoint } from '../checkpoint/folder.js';
+import { invalidFile, PolycomError } from '../common/errors.js';
+import { given } from '../common/objects.js';
 import { Batches, type BatchesState } from '../data/batches.js';
 import type { Data } from '../data/open.js';
-import { invalidFile, PolycomError } from '../errors.js';
 import type { ModelConfig } from '../model/config.js';
 import { Transformer } from '../model/transformer.js';
 import { accumulate, type LossValues, notFinite } from './accumulate.js';
@@ -25,7 +26,7 @@ export interface StepReport extends LossValues {
 }
 
 /** A checkpoint of a run. */
-export interface Saved {
+export interface SavedStep {
   readonly step: number;
   readonly folder: string;
 }
@@ -44,7 +45,7 @@ export class Trainer {
   #tokens = 0;
   /** False while a step changes the parameters: they belong to no step then. */
   #whole = true;
-  #saved: Saved | undefined;
+  #saved: SavedStep | undefined;
 
   private constructor(model: Transformer, data: Data, settings: TrainSettings, identity: DataIdentity) {
     this.model = model;
@@ -132,7 +133,7 @@ export class Trainer {
   }
 
   /** The last checkpoint, be it saved or gone on from. */
-  get saved(): Saved | undefined {
+  get saved(): SavedStep | undefined {
     return this.#saved;
   }
 
@@ -184,8 +185,8 @@ export class Trainer {
     const { batch, time, evalBatches } = this.settings;
     const { heldOut } = this.data;
     if (!this.canEvaluate) return undefined;
-    const options = { batch, time, batches: evalBatches, ...textTokenizer(this.data) };
-    return await evaluate(this.model, heldOut, { ...options, ...(signal === undefined ? {} : { signal }) });
+    const options = { batch, time, batches: evalBatches, ...textTokenizer(this.data), signal };
+    return await evaluate(this.model, heldOut, given(options));
   }
 
   /**
@@ -193,7 +194,7 @@ export class Trainer {
    *
    * @throws {PolycomError} `FILE_ERROR` where the system refuses
    */
-  async save(run: string): Promise<Saved> {
+  async save(run: string): Promise<SavedStep> {
     const { config, parameters } = this.model;
     const { step } = this;
     const { m, v } = this.#optimizer.state();

@@ -1,7 +1,7 @@
-import { boundOf, errorOf, expected, gradientDtype, sameBits } from '../op/compare.js';
-import { isMatrix, type Sample, type SampleOptions, sampleOf, scalarValues } from '../op/sample.js';
-import type { FusedOp } from '../op/types.js';
-import type { CheckKind, CheckResult, Effort, Host, Outputs, Runner } from './types.js';
+import { boundOf, dtypeOf, errorOf, expected, sameBits, sameKind } from '../op/compare.js';
+import type { Sums } from '../op/sums.js';
+import { gradientNames, type Op, type Sample } from '../op/types.js';
+import type { CheckKind, CheckResult, Effort, Host, Runner } from './types.js';
 
 /** A few checks that one sample serves. */
 export interface Step {
@@ -10,79 +10,49 @@ export interface Step {
   run(): CheckResult[];
 }
 
-/** A step whose checks have the identity of an op on a host. */
-export function stepOf(identity: Omit<CheckResult, keyof Finding | 'ok'>, check: () => Finding[]): Step {
-  return {
-    sample: identity.sample,
-    run: () => attempt(check).map((found) => ({ ...identity, ...found })),
-  };
-}
-
 /** What a check finds: what is wrong, if anything is, and the figures of it. */
-export interface Finding {
+export interface CheckFinding {
   readonly kind: CheckKind;
   readonly message?: string | undefined;
   readonly error?: number;
   readonly bound?: number;
 }
 
-const WIDTHS = [1, 7, 123, 8191, 8256];
-const ORDERS = [1, 2, 4];
-const ODD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-
 /** Every check of an op on a host, in the order in which they are made. */
-export function stepsOf(op: FusedOp, host: Host, runner: Runner, effort: Effort): Step[] {
-  const step: MakeStep = (shape, options, about, check) => {
-    const sample = sampleOf(op, shape[0], shape[1], options);
-    const name = `${sample.rows}×${sample.cols} ${sample.dtype}${about === '' ? '' : `, ${about}`}`;
-    const identity = { op: opName(op), ...host, dtype: sample.dtype, sample: name };
-    return stepOf(identity, () => check(sample));
+export function stepsOf(op: Op, host: Host, runner: Runner, effort: Effort): Step[] {
+  const samples = op.samples().filter(({ dtype = 'f32' }) => runner.dtypes.includes(dtype));
+  const step = (sample: Sample, about: string, check: () => CheckFinding[]): Step => {
+    const identity = {
+      op: checkedName(op),
+      ...host,
+      dtype: sample.dtype ?? 'f32',
+      sample: `${sample.title}${about}`,
+    };
+    return {
+      sample: identity.sample,
+      run: () => attempt(check).map((found) => ({ ...identity, ...found })),
+    };
   };
-  const parity = (sample: Sample) => compare(op, sample, runner.run(op, sample));
-  if (effort === 'smoke') return [step([3, 123], {}, '', parity)];
-  return [
-    ...WIDTHS.flatMap((cols) => [1, 5].map((rows) => step([rows, cols], { seed: cols }, '', parity))),
-    ...[1e-12, 1e-3, 1e4].map((scale) => step([4, 300], { scale }, `standard deviation ${scale}`, parity)),
-    ...variants(op).map(([about, options]) => step([3, 123], options, about, parity)),
-    ...runner.dtypes
-      .filter((dtype) => dtype !== 'f32')
-      .flatMap((dtype) => [7, 8191].map((cols) => step([3, cols], { dtype }, '', parity))),
-    step([64, 777], {}, '', (sample) => repeat(op, sample, runner)),
-    step([3, 130], {}, 'rows of zeros', (sample) => zeros(op, sample, runner)),
-    ...ODD.map((odd) => step([3, 40], {}, `one ${odd}`, (sample) => oddValue(op, sample, runner, odd))),
-    ...[1e7, 1e20].map((scale) =>
-      step([3, 130], { scale }, `standard deviation ${scale}`, (sample) => huge(op, sample, runner)),
-    ),
-  ];
+  const judged = (sample: Sample): Step => step(sample, '', () => judge(op, sample, runner));
+  const largest = largestOf(samples.filter(({ special }) => special === undefined));
+  if (effort === 'smoke') return [judged(largest)];
+  return [...samples.map(judged), step(largest, ', again', () => repeat(op, largest, runner))];
 }
 
-type MakeStep = (
-  shape: readonly [rows: number, cols: number],
-  options: SampleOptions,
-  about: string,
-  check: (sample: Sample) => Finding[],
-) => Step;
-
-/** The orders and scalars of an op that are not the default. */
-function variants(op: FusedOp): (readonly [string, SampleOptions])[] {
-  const orders = op.inputs.includes('weight') ? ORDERS : [];
-  return [
-    ...orders.map((order) => [`order ${order}`, { order }] as const),
-    ...op.scalars.flatMap((name) =>
-      scalarValues(name)
-        .slice(1)
-        .map((value) => [`${name} ${value}`, { scalars: { [name]: value } }] as const),
-    ),
-  ];
+/** The first with the most elements: among the samples are some of none. */
+function largestOf(samples: readonly Sample[]): Sample {
+  const sizeOf = ({ tensors }: Sample): number =>
+    Object.values(tensors).reduce((sum, { values }) => sum + values.length, 0);
+  return samples.reduce((a, b) => (sizeOf(b) > sizeOf(a) ? b : a));
 }
 
 /** The name of an op in results. */
-export function opName({ name, packed }: FusedOp): string {
+export function checkedName({ name, packed }: Op): string {
   return packed ? `${name} packed` : name;
 }
 
 /** An error is a finding too. */
-function attempt(check: () => Finding[]): (Finding & Pick<CheckResult, 'ok'>)[] {
+function attempt(check: () => CheckFinding[]): (CheckFinding & Pick<CheckResult, 'ok'>)[] {
   try {
     return check().map((found) => ({ ...found, ok: found.message === undefined }));
   } catch (error) {
@@ -91,22 +61,27 @@ function attempt(check: () => Finding[]): (Finding & Pick<CheckResult, 'ok'>)[] 
   }
 }
 
-function compare(op: FusedOp, sample: Sample, { y, gradients }: Outputs): Finding[] {
-  const wanted = expected(op, sample);
-  const backward = op.inputs.map((name, i) => {
-    const sums = wanted.gradients[i]!;
-    return measured(`d${name}`, errorOf(gradients[i]!, sums), boundOf(sums, gradientDtype(name, sample)));
-  });
-  const worst = worstOf(backward);
-  const forward = measured('y', errorOf(y, wanted.y), boundOf(wanted.y, sample.dtype));
+function judge(op: Op, sample: Sample, runner: Runner): CheckFinding[] {
+  if (sample.special === 'odd') return [{ kind: 'special', message: spread(op, sample, runner) }];
+  if (sample.special === 'huge') return [{ kind: 'special', message: overflow(op, sample, runner) }];
+  const [got, wanted] = [runner.run(op, sample), expected(op, sample)];
+  const { dtype = 'f32' } = sample;
+  const compare = (name: string, values: Float32Array, sums: Sums, of = dtype) =>
+    measured(name, errorOf(values, sums), boundOf(sums, of));
+  const outputs = op.outputs.map((name, i) => compare(name, got.outputs[i]!, wanted.outputs[i]!));
+  const gradients = op.gradients.map((name, i) =>
+    compare(`d${name}`, got.gradients[i]!, wanted.gradients[i]!, dtypeOf(op, name, sample)),
+  );
+  const [forward, backward] = [worstOf(outputs), worstOf(gradients)];
+  if (sample.special === 'zeros') return [{ kind: 'special', message: forward.message ?? backward.message }];
   return [
     { kind: 'forward', ...forward },
-    { kind: 'backward', ...worst },
+    { kind: 'backward', ...backward },
   ];
 }
 
 /** An error with its bound, and what to say if it is larger. */
-export function measured(
+function measured(
   name: string,
   error: number,
   bound: number,
@@ -119,57 +94,39 @@ export function measured(
 }
 
 /** The one that is nearest to its bound, or furthest beyond it. */
-export function worstOf<T extends { readonly error: number; readonly bound: number }>(
-  found: readonly T[],
-): T {
+function worstOf<T extends { readonly error: number; readonly bound: number }>(found: readonly T[]): T {
   return found.reduce((a, b) => (b.error / b.bound > a.error / a.bound ? b : a));
 }
 
-function repeat(op: FusedOp, sample: Sample, runner: Runner): Finding[] {
+function repeat(op: Op, sample: Sample, runner: Runner): CheckFinding[] {
   const first = runner.run(op, sample);
-  for (const again of [runner.run(op, sample), runner.runAgain(op, sample)]) {
-    const pairs = [
-      [first.y, again.y],
-      ...first.gradients.map((gradient, i) => [gradient, again.gradients[i]!]),
-    ];
-    if (pairs.every(([a, b]) => sameBits(a!, b!))) continue;
-    return [{ kind: 'repeat', message: 'a second run gave other bits' }];
+  const again = [runner.run(op, sample), runner.runAgain(op, sample)];
+  const same = (['outputs', 'gradients'] as const).every((of) =>
+    again.every((other) => first[of].every((values, i) => sameBits(values, other[of][i]!))),
+  );
+  return [{ kind: 'repeat', message: same ? undefined : 'a second run gave other bits' }];
+}
+
+/** The complaint if NaN and infinity reach other elements of outputs and matrices' gradients than in the reference. */
+function spread(op: Op, sample: Sample, runner: Runner): string | undefined {
+  const [got, wanted] = [runner.run(op, sample), expected(op, sample)];
+  const names = [...op.outputs, ...gradientNames(op.gradients)];
+  const sums = [...wanted.outputs, ...wanted.gradients];
+  for (const [i, values] of [...got.outputs, ...got.gradients].entries()) {
+    const of = op.gradients[i - op.outputs.length];
+    if (of !== undefined && op.parameters[of] !== undefined) continue;
+    const { value } = sums[i]!;
+    const at = value.findIndex((right, j) => !sameKind(right, values[j]!));
+    if (at >= 0) return `${names[i]}[${at}] is ${values[at]}; expected ${value[at]}`;
   }
-  return [{ kind: 'repeat' }];
+  return undefined;
 }
 
-function zeros(op: FusedOp, sample: Sample, runner: Runner): Finding[] {
-  for (const name of op.inputs.filter(isMatrix)) sample.tensors[name]!.fill(0);
-  const found = compare(op, sample, runner.run(op, sample));
-  return [{ kind: 'special', message: found.find(({ message }) => message !== undefined)?.message }];
-}
-
-/** NaN and infinity reach what they reach in the reference, and nothing else. */
-function oddValue(op: FusedOp, sample: Sample, runner: Runner, odd: number): Finding[] {
-  sample.tensors[op.inputs[0]!]![sample.cols + 7] = odd;
-  const got = runner.run(op, sample);
-  const wanted = expected(op, sample);
-  const pairs = [
-    ['y', got.y, wanted.y.value],
-    ...op.inputs
-      .map((name, i) => [name, got.gradients[i]!, wanted.gradients[i]!.value] as const)
-      .filter(([name]) => isMatrix(name))
-      .map(([name, values, sums]) => [`d${name}`, values, sums] as const),
-  ] as const;
-  for (const [name, values, sums] of pairs) {
-    const at = sums.findIndex((value, i) => Number.isFinite(value) !== Number.isFinite(values[i]!));
-    if (at >= 0)
-      return [{ kind: 'special', message: `${name}[${at}] is ${values[at]}; expected ${sums[at]}` }];
-  }
-  return [{ kind: 'special' }];
-}
-
-/** Finite input gives no NaN; and the right result, where f32 holds it. */
-function huge(op: FusedOp, sample: Sample, runner: Runner): Finding[] {
-  const { y } = runner.run(op, sample);
-  if (y.some(Number.isNaN)) return [{ kind: 'special', message: 'finite input gave NaN' }];
-  const wanted = expected(op, sample).y;
+/** The complaint if finite input gives NaN, or a wrong result where f32 holds the right one. */
+function overflow(op: Op, sample: Sample, runner: Runner): string | undefined {
+  const [y] = runner.run(op, sample).outputs;
+  if (y!.some(Number.isNaN)) return 'finite input gave NaN';
+  const wanted = expected(op, sample).outputs[0]!;
   const fits = wanted.terms.every((value) => Math.abs(Math.fround(value)) < Number.POSITIVE_INFINITY);
-  if (!fits) return [{ kind: 'special' }];
-  return [{ kind: 'special', message: measured('y', errorOf(y, wanted), boundOf(wanted, 'f32')).message }];
+  return fits ? measured(op.outputs[0]!, errorOf(y!, wanted), boundOf(wanted, 'f32')).message : undefined;
 }

@@ -1,9 +1,9 @@
 /** Verifies the host that its argument names, and says what comes of each check before it goes on. */
+
+import { answer, endProbe, probeJob } from '../common/probe.js';
 import { findNative } from '../native/library.js';
 import type { Device } from '../native/types.js';
-import { answer, endProbe, probeJob } from '../probe.js';
-import { opName, type Step, stepsOf } from './checks.js';
-import { transformerSteps } from './transformer.js';
+import { checkedName, stepsOf } from './checks.js';
 import type { Absent, Runner, VerifyJob, VerifyMessage } from './types.js';
 
 const job = probeJob<VerifyJob>();
@@ -18,19 +18,15 @@ endProbe();
 
 async function verify(runner: Runner): Promise<void> {
   const { backend, effort } = job;
-  const { device, ops, transformerOps } = runner;
-  const host = { backend, device };
-  await say({ device, ops: [...ops.map(opName), ...transformerOps.map(({ name }) => name)] });
-  for (const op of ops) await verifyOp(opName(op), stepsOf(op, host, runner, effort));
-  for (const op of transformerOps) await verifyOp(op.name, transformerSteps(op, host, runner, effort));
-  runner.dispose();
-}
-
-async function verifyOp(op: string, steps: readonly Step[]): Promise<void> {
-  for (const { sample, run } of steps) {
-    await say({ op, sample });
-    for (const result of run()) await say({ result });
+  const { device, ops } = runner;
+  await say({ device, ops: ops.map(checkedName) });
+  for (const op of ops) {
+    for (const { sample, run } of stepsOf(op, { backend, device }, runner, effort)) {
+      await say({ op: checkedName(op), sample });
+      for (const result of run()) await say({ result });
+    }
   }
+  runner.dispose();
 }
 
 async function runnerOfLibrary(device: Device = 'cpu'): Promise<Runner | Absent> {

@@ -1,5 +1,5 @@
+import { packageVersion } from '../common/package.js';
 import type { Device } from '../native/types.js';
-import { packageVersion } from '../package.js';
 import { type HostReport, verifyHost } from './run.js';
 import type { Absent, Backend, CheckResult, VerifyJob } from './types.js';
 

@@ -1,10 +1,10 @@
-import { DeviceTensor } from '../device/tensor.js';
 import { decode, encode, type Stored } from '../native/dtype.js';
 import type { Queue } from '../native/queue.js';
+import { DeviceTensor } from '../native/tensor.js';
 import type { Dtype, IntegerTensor, NativeTensor } from '../native/types.js';
 
 /** Memory that a queue's ops can use. */
-export interface Memory {
+export interface TensorMemory {
   place(values: Float32Array, dtype: Dtype, shape: readonly number[]): NativeTensor;
   placeWhole(values: Int32Array, shape: readonly number[]): IntegerTensor;
   read(tensor: NativeTensor): Float32Array;
@@ -12,7 +12,7 @@ export interface Memory {
 }
 
 /** Typed arrays. */
-export function hostMemory(): Memory {
+export function hostMemory(): TensorMemory {
   return {
     place: (values, dtype, shape) => {
       const data = dtype === 'f32' ? new Float32Array(values.length) : new Uint16Array(values.length);
@@ -26,7 +26,7 @@ export function hostMemory(): Memory {
 }
 
 /** Tensors on the queue's device. @throws {PolycomError} where there is no addon to own device memory */
-export function deviceMemory(queue: Queue): Memory {
+export function deviceMemory(queue: Queue): TensorMemory {
   DeviceTensor.alloc(queue, [1]).dispose();
   return {
     place: (values, dtype, shape) => DeviceTensor.fromArray(queue, values, shape, dtype),

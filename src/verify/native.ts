@@ -1,15 +1,12 @@
-import { activations } from '../activations/table.js';
-import { PolycomError } from '../errors.js';
-import { fusedOps } from '../fused/table.js';
+import { PolycomError } from '../common/errors.js';
 import { sizeOf } from '../native/dtype.js';
 import type { NativeLibrary } from '../native/library.js';
 import type { Queue } from '../native/queue.js';
-import type { Device, Dtype, NativeTensor } from '../native/types.js';
-import { gradientDtype } from '../op/compare.js';
-import { isMatrix, type Sample, shapeOf } from '../op/sample.js';
-import { backwardPass, type FusedOp, forwardPass } from '../op/types.js';
-import { deviceMemory, hostMemory, type Memory } from './memory.js';
-import { runTransformerOn } from './native-transformer.js';
+import type { Device, Dtype, IntegerTensor, NativeTensor } from '../native/types.js';
+import { dtypeOf, upstreamOf } from '../op/compare.js';
+import { keptOf, type Op, passesOf, type Sample, scalarsOf } from '../op/types.js';
+import { opRows } from '../ops.js';
+import { deviceMemory, hostMemory, type TensorMemory } from './memory.js';
 import type { Absent, Outputs, Runner } from './types.js';
 
 /** The C ABI, driven directly on a device; or why that cannot be. */
@@ -20,12 +17,10 @@ export function nativeRunner(native: NativeLibrary, device: Device): Runner | Ab
     const memories = queues.map(device === 'cpu' ? hostMemory : deviceMemory);
     return {
       device,
-      ops: activations,
+      ops: opRows,
       dtypes: ['f32', 'f16', 'bf16'],
-      transformerOps: fusedOps,
       run: (op, sample) => runOn(queues[0], memories[0]!, op, sample),
       runAgain: (op, sample) => runOn(queues[1], memories[1]!, op, sample),
-      runTransformer: (op, sample) => runTransformerOn(queues[0], memories[0]!, op, sample),
       dispose: () => {
         for (const queue of queues) queue.dispose();
       },
@@ -36,32 +31,44 @@ export function nativeRunner(native: NativeLibrary, device: Device): Runner | Ab
   }
 }
 
-function runOn(queue: Queue, memory: Memory, op: FusedOp, sample: Sample): Outputs {
-  const tensors: NativeTensor[] = [];
-  const place = (values: Float32Array, dtype: Dtype, shape: readonly number[]): NativeTensor => {
-    const tensor = memory.place(values, dtype, shape);
-    tensors.push(tensor);
+function runOn(queue: Queue, memory: TensorMemory, op: Op, sample: Sample): Outputs {
+  const held: (NativeTensor | IntegerTensor)[] = [];
+  const hold = <T extends NativeTensor | IntegerTensor>(tensor: T): T => {
+    held.push(tensor);
     return tensor;
   };
-  // Every element NaN, so that one which is not written is noticed.
-  const unwritten = (dtype: Dtype, shape: readonly number[]): NativeTensor => {
-    return place(new Float32Array(sizeOf(shape)).fill(Number.NaN), dtype, shape);
+  const place = (values: Float32Array, dtype: Dtype, shape: readonly number[]): NativeTensor =>
+    hold(memory.place(values, dtype, shape));
+  const scalars = Object.values(scalarsOf(op, sample.scalars));
+  // Into NaN, so that an element which is not written is noticed.
+  const run = (name: string, inputs: readonly (NativeTensor | IntegerTensor)[], count: number) => {
+    const planned = queue.prepare(name, { inputs, scalars, outputs: count });
+    planned.dispose();
+    const outputs = planned.outputs.map(({ dtype = 'f32', shape }) =>
+      place(new Float32Array(sizeOf(shape)).fill(Number.NaN), dtype, shape),
+    );
+    memory.free(planned.outputs);
+    queue.call(name, { inputs, scalars, outputs });
+    return outputs;
   };
   try {
-    const scalars = op.scalars.map((name) => sample.scalars[name]!);
+    const [forward, backward] = passesOf(op);
     const inputs = op.inputs.map((name) => {
-      const dtype = isMatrix(name) ? sample.dtype : 'f32';
-      return place(sample.tensors[name]!, dtype, shapeOf(name, sample));
+      const { shape, values } = sample.tensors[name]!;
+      return op.integers.includes(name)
+        ? hold(memory.placeWhole(Int32Array.from(values), shape))
+        : place(values, dtypeOf(op, name, sample), shape);
     });
-    const shape = [sample.rows, sample.cols];
-    const dy = place(sample.dy, sample.dtype, shape);
-    const y = unwritten(sample.dtype, shape);
-    const gradients = op.inputs.map((name) => unwritten(gradientDtype(name, sample), shapeOf(name, sample)));
-    queue.call(forwardPass(op).native, { inputs, scalars, outputs: [y] });
-    queue.call(backwardPass(op).native, { inputs: [...inputs, dy], scalars, outputs: gradients });
+    const outputs = run(forward.native, inputs, op.outputs.length);
+    const upstream = op.differentiable.map((_, i) => {
+      const { dtype = 'f32', shape } = outputs[i]!;
+      return place(upstreamOf(sample, i, sizeOf(shape)), dtype, shape);
+    });
+    const given = [...keptOf(op, inputs, outputs), ...upstream];
+    const gradients = run(backward.native, given, op.gradients.length);
     queue.synchronize();
-    return { y: memory.read(y), gradients: gradients.map(memory.read) };
+    return { outputs: outputs.map(memory.read), gradients: gradients.map(memory.read) };
   } finally {
-    memory.free(tensors);
+    memory.free(held);
   }
 }

@@ -1,4 +1,5 @@
-import { runProbe } from '../probe.js';
+import { given } from '../common/objects.js';
+import { runProbe } from '../common/probe.js';
 import type { Absent, CheckResult, Host, VerifyJob, VerifyMessage } from './types.js';
 
 /** What came of verifying a host. */
@@ -39,7 +40,7 @@ export async function verifyHost(job: VerifyJob, options: VerifyHostOptions): Pr
   const failure = await runProbe(import.meta.url, 'child', job, { timeout: options.timeout, onMessage });
   const host = { backend, device };
   if (failure !== undefined) results.push(...unreached(host, ops, at, failure));
-  return { ...host, results, ...(absent === undefined ? {} : { absent }) };
+  return given({ ...host, results, absent });
 }
 
 /** The failure of the op in which the process ended, and of those that it did not come to. */

@@ -1,17 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { tfjsActivations } from '../activations/table.js';
-import { findGpus } from '../doctor/gpu.js';
-import { tensorsOf, upstreamFor } from '../fused/expected.js';
-import { runBackward, runForward } from '../fused/run.js';
-import { fusedOps } from '../fused/table.js';
-import { keptOf, type OpSample, type TransformerOp } from '../fused/types.js';
+import { findGpus } from '../native/gpus.js';
 import type { Device } from '../native/types.js';
-import { runOp } from '../op/run.js';
-import { type Sample, shapeOf } from '../op/sample.js';
-import type { FusedOp } from '../op/types.js';
+import { functionOf, tensorsOf, upstreamTensors } from '../op/compare.js';
+import { runBackward, runForward } from '../op/run.js';
+import { keptOf, type Op, type Sample } from '../op/types.js';
+import { tfjsOps } from '../ops.js';
 import { hasCuda, whyOnCpu } from '../tensorflow/cuda.js';
 import type { TfjsBinding } from '../tensorflow/load.js';
-import type { Absent, Outputs, Runner, TransformerOutputs } from './types.js';
+import type { Absent, Outputs, Runner } from './types.js';
 
 /** The ops inside tfjs-node, which must be loaded with them; or why they do not run on the wanted device. */
 export async function tensorflowRunner(device?: Device): Promise<Runner | Absent> {
@@ -31,38 +27,41 @@ export async function tensorflowRunner(device?: Device): Promise<Runner | Absent
   }
   return {
     device: actual,
-    ops: tfjsActivations,
+    ops: tfjsOps,
     dtypes: ['f32'],
-    transformerOps: fusedOps,
     run,
-    runAgain: run,
-    runTransformer,
+    runAgain: actual === 'cuda' ? runByWaiting : run,
     dispose: () => undefined,
   };
 }
 
-function run(op: FusedOp, sample: Sample): Outputs {
-  return tf.tidy(() => {
-    const inputs = op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
-    const f = (...args: tf.Tensor[]): tf.Tensor => runOp(op, args, sample.scalars);
-    const gradients = tf.grads(f)(inputs, tf.tensor(sample.dy, [sample.rows, sample.cols]));
-    return {
-      y: f(...inputs).dataSync<'float32'>(),
-      gradients: gradients.map((gradient) => gradient.dataSync<'float32'>()),
-    };
-  });
-}
-
-function runTransformer(op: TransformerOp, sample: OpSample): TransformerOutputs {
+function run(op: Op, sample: Sample): Outputs {
   return tf.tidy(() => {
     const inputs = tensorsOf(op, sample);
     const outputs = runForward(op, inputs, sample.scalars);
-    const upstream = op.differentiable.map((_, i) => {
-      const { size, shape } = outputs[i]!;
-      return tf.tensor(upstreamFor(i, size), shape);
-    });
-    const gradients = runBackward(op, keptOf(op, inputs, outputs), upstream, sample.scalars);
+    const upstream = upstreamTensors(op, sample, outputs);
+    const gradients =
+      upstream.length === 1
+        ? gradientsByTape(op, inputs, upstream[0]!, sample)
+        : runBackward(op, keptOf(op, inputs, outputs), upstream, sample.scalars);
     const read = (tensor: tf.Tensor): Float32Array => tensor.dataSync<'float32'>();
     return { outputs: outputs.map(read), gradients: gradients.map(read) };
   });
+}
+
+/** The same with the surest order among TensorFlow's work on a GPU: by waiting before each op and after it. */
+function runByWaiting(op: Op, sample: Sample): Outputs {
+  const before = process.env.POLYCOM_STREAM_TIER;
+  process.env.POLYCOM_STREAM_TIER = '3';
+  try {
+    return run(op, sample);
+  } finally {
+    if (before === undefined) delete process.env.POLYCOM_STREAM_TIER;
+    else process.env.POLYCOM_STREAM_TIER = before;
+  }
+}
+
+function gradientsByTape(op: Op, inputs: readonly tf.Tensor[], dy: tf.Tensor, sample: Sample): tf.Tensor[] {
+  const { f, given } = functionOf(op, inputs, sample);
+  return tf.grads(f)(given, dy);
 }

@@ -1,7 +1,6 @@
-import type { OpSample, TransformerOp } from '../fused/types.js';
 import type { Device, Dtype } from '../native/types.js';
-import type { Sample } from '../op/sample.js';
-import type { FusedOp } from '../op/types.js';
+import type { Results } from '../op/compare.js';
+import type { Op, Sample } from '../op/types.js';
 
 /** Where ops run: the C ABI driven directly, or inside tfjs-node. */
 export type Backend = 'native' | 'tensorflow';
@@ -15,32 +14,18 @@ export interface Host {
 /** `smoke`: one shape an op, in a second; `full`: everything. */
 export type Effort = 'smoke' | 'full';
 
-/** y and the gradients of one call, as floats. */
-export interface Outputs {
-  readonly y: Float32Array;
-  /** In the order of the op's inputs. */
-  readonly gradients: readonly Float32Array[];
-}
-
-/** Every output and gradient of one call of a transformer's op. */
-export interface TransformerOutputs {
-  readonly outputs: readonly Float32Array[];
-  readonly gradients: readonly Float32Array[];
-}
+/** Every output and gradient of one call, as floats. */
+export type Outputs = Results<Float32Array>;
 
 /** What runs ops on a host. */
 export interface Runner {
   readonly device: Device;
-  readonly ops: readonly FusedOp[];
+  readonly ops: readonly Op[];
   readonly dtypes: readonly Dtype[];
-  /** The transformer's other ops. */
-  readonly transformerOps: readonly TransformerOp[];
-  /** The op forward and backward. */
-  run(op: FusedOp, sample: Sample): Outputs;
+  /** The op forward, and backward for the gradients of `upstreamOf`. */
+  run(op: Op, sample: Sample): Outputs;
   /** The same in another way that must give the same bits, where there is one. */
-  runAgain(op: FusedOp, sample: Sample): Outputs;
-  /** A transformer's op forward, and backward for the gradients of `upstreamFor`. */
-  runTransformer(op: TransformerOp, sample: OpSample): TransformerOutputs;
+  runAgain(op: Op, sample: Sample): Outputs;
   dispose(): void;
 }
 

@@ -1,7 +1,7 @@
+/** PolyCom in general, in one file: every case goes over the one list of its forms, with their references. */
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { polyComReference } from '../../src/activations/polycom-reference.js';
 import { polynormRow } from '../../src/activations/polynorm.js';
 import { polyreluRow } from '../../src/activations/polyrelu.js';
 import {
@@ -16,7 +16,8 @@ import {
 } from '../../src/index.js';
 import { errorOf } from '../../src/op/compare.js';
 import { normal } from '../../src/op/sample.js';
-import type { Reference } from '../../src/op/types.js';
+import { scalarsOf } from '../../src/op/types.js';
+import { type Oracle, polyComReference } from './polycom-reference.js';
 
 // tf's own sums, and the CPU backend's erf, which is one of single precision.
 const BOUND = 2e-6;
@@ -27,7 +28,7 @@ const ROWS = 5;
 /** An op under test: its reference, and itself as a function of [x, weight, bias, slope]. */
 interface Subject {
   readonly name: string;
-  readonly reference: Reference;
+  readonly reference: Oracle;
   readonly run: (inputs: tf.Tensor[]) => tf.Tensor;
   readonly hasSlope: boolean;
 }
@@ -212,8 +213,14 @@ describe('PolyCom', () => {
       [polynormRow, polyComReference('rms', 'II')],
     ] as const) {
       const inputs = given(x, WEIGHTS);
-      close(mine.forward(inputs).value, row.reference.forward(inputs).value);
-      const wanted = row.reference.backward(inputs, dy);
+      const values = Object.fromEntries(
+        Object.entries(inputs.tensors).map(([name, of]) => [name, { shape: [of.length], values: of }]),
+      );
+      close(
+        mine.forward(inputs).value,
+        row.reference.forward(values, scalarsOf(row, inputs.scalars))[0]!.value,
+      );
+      const wanted = row.reference.backward(values, [dy], scalarsOf(row, inputs.scalars));
       for (const [i, gradient] of mine.backward(inputs, dy).entries())
         close(gradient.value, wanted[i]!.value);
     }
@@ -318,7 +325,7 @@ describe('PolyCom rejects', () => {
       /polyCom: x is a scalar/,
     ],
     ['a scalar for PolyReLUNorm', () => polyReluNorm(1, [1], 0), /polyReluNorm: x is a scalar/],
-    ['an unknown norm', () => polyReluNorm([1], [1], 0, { norm: 'l1' as never }), /norm is 'l1'/],
+    ['an unknown norm', () => polyReluNorm([1], [1], 0, { norm: 'l1' as never }), /norm is "l1"/],
     ['an epsilon', () => polyCom([1], coefficients, { inner: 'rms', type, epsilon: -1 }), /epsilon is -1/],
     ['PolyReLUNorm’s epsilon', () => polyReluNorm([1], [1], 0, { epsilon: -1 }), /epsilon is -1/],
     [

@@ -1,21 +1,23 @@
 import { describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
+import { reluRow } from '../../src/activations/relu.js';
+import { activationRows } from '../../src/activations/table.js';
 import { type Checked, disagreement, FUSED_BOUND, OpCase } from '../../src/bench/check.js';
 import { BenchData } from '../../src/bench/data.js';
 import { stockOps } from '../../src/bench/stock.js';
 import { rounded } from '../../src/native/dtype.js';
-import { Sums } from '../../src/op/reference.js';
+import { Sums } from '../../src/op/sums.js';
 
 /** y = gate × up, out of two inputs. */
 const gated: Checked = {
   name: 'gated',
   inputs: ['gate', 'up'],
-  scalars: [],
+  parameters: {},
+  scalars: {},
   reference: {
-    forward: ({ tensors: { gate, up } }) => sums(gate!.map((value, i) => value * up![i]!)),
-    backward: ({ tensors: { gate, up } }, dy) => [
-      sums(dy.map((g, i) => g * up![i]!)),
-      sums(dy.map((g, i) => g * gate![i]!)),
+    forward: ({ gate, up }) => [sums(gate!.values.map((value, i) => value * up!.values[i]!))],
+    backward: ({ gate, up }, [dy]) => [
+      sums(dy!.map((g, i) => g * up!.values[i]!)),
+      sums(dy!.map((g, i) => g * gate!.values[i]!)),
     ],
   },
 };
@@ -24,14 +26,19 @@ const gated: Checked = {
 const packed: Checked = {
   name: 'packed',
   inputs: ['x'],
-  scalars: [],
+  parameters: {},
+  scalars: {},
   reference: {
-    forward: ({ cols, tensors: { x } }) => {
-      const half = cols / 2;
+    forward: ({ x }) => {
+      const { shape, values } = x!;
+      const [cols, half] = [shape[1]!, shape[1]! / 2];
       const at = (i: number) => Math.floor(i / half) * cols + (i % half);
-      return sums(Float64Array.from({ length: x!.length / 2 }, (_, i) => x![at(i)]! + x![at(i) + half]!));
+      const { length } = values;
+      return [
+        sums(Float64Array.from({ length: length / 2 }, (_, i) => values[at(i)]! + values[at(i) + half]!)),
+      ];
     },
-    backward: ({ tensors: { x } }, dy) => [sums(x!.map((_, i) => dy[Math.floor(i / 2)]!))],
+    backward: ({ x }, [dy]) => [sums(x!.values.map((_, i) => dy![Math.floor(i / 2)]!))],
   },
 };
 
@@ -45,11 +52,11 @@ describe('the data', () => {
   test('repeats after a divisor of the rows, and is the same again', () => {
     const data = new BenchData({ rows: 24, cols: 10 });
     expect(data.period).toBe(12);
-    const x = data.input('x');
+    const x = data.input(reluRow, 'x');
     expect(x.shape).toEqual([24, 10]);
     expect(x.data.slice(120)).toEqual(x.data.slice(0, 120));
-    expect(new BenchData({ rows: 24, cols: 10 }).input('x').data).toEqual(x.data);
-    expect(data.input('dy').data).not.toEqual(x.data);
+    expect(new BenchData({ rows: 24, cols: 10 }).input(reluRow, 'x').data).toEqual(x.data);
+    expect(data.matrix('dy', 10).data).not.toEqual(x.data);
     const mean = Array.from(x.data).reduce((sum, value) => sum + value, 0) / x.data.length;
     expect(Math.abs(mean)).toBeLessThan(0.5);
   });
@@ -90,16 +97,18 @@ describe('an op at a shape', () => {
     expect(opCase.bytes('forward')).toBe(32 * (6 + 3) * 2);
   });
 
-  test.each([...activations, ...stockOps])('$name: one period says what the whole gives', (op) => {
+  test.each([...activationRows, ...stockOps])('$name: one period says what the whole gives', (op) => {
     const data = new BenchData({ rows: 48, cols: 7 });
     const opCase = new OpCase(op, data);
     const tensors = Object.fromEntries(
-      op.inputs.map((name) => [name, Float64Array.from(data.input(name).data)]),
+      op.inputs.map((name) => {
+        const { shape, data: values } = data.input(op, name);
+        return [name, { shape, values: Float64Array.from(values) }];
+      }),
     );
-    const inputs = { cols: 7, scalars: opCase.scalars, tensors };
     const whole = [
-      op.reference.forward(inputs),
-      ...op.reference.backward(inputs, Float64Array.from(opCase.dy.data)),
+      ...op.reference.forward(tensors, opCase.scalars),
+      ...op.reference.backward(tensors, [Float64Array.from(opCase.dy.data)], opCase.scalars),
     ];
     const expected = [...opCase.expected('forward'), ...opCase.expected('forward_backward')];
     expect(expected).toHaveLength(whole.length);

@@ -1,15 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
+import { activationRows } from '../../src/activations/table.js';
 import { parseDocument } from '../../src/bench/document.js';
 import type { Row } from '../../src/bench/types.js';
-import { type CommandResult, runCommand } from '../../src/command.js';
+import { type CommandResult, runCommand } from '../../src/common/command.js';
 import { hasBinding, resolvePackages } from '../../src/tensorflow/link/packages.js';
-import { native } from '../native/harness.js';
+import { emulatedCuda, native } from '../native/harness.js';
 import { ROOT, removeFolders, temporaryFolder } from '../tensorflow/link-harness.js';
 import { documentOf, everyKind } from './rows.js';
 
+const emulated = await emulatedCuda();
 const hasTensorflow = native !== undefined && resolvePackages(ROOT).some(hasBinding);
 if (!hasTensorflow) console.warn('skipped: the benchmark inside tfjs-node: run tf-link first');
 
@@ -24,6 +25,9 @@ function polycom(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<
   });
 }
 
+/** A copy, and streams with the reads and writes of activations: 1:1, 2:1 and 3:2. */
+const YARDSTICKS = 4;
+
 const bench = (...args: string[]) =>
   polycom(['bench', 'activations', '--quick', '--shapes', '8x64', ...args]);
 const ofBackend = (rows: readonly Row[], backend: string) => rows.filter((row) => row.backend === backend);
@@ -34,12 +38,12 @@ describe('polycom bench activations', () => {
     expect(status, stderr).toBe(0);
     const lines = stdout.trimEnd().split('\n');
     const document = parseDocument(lines.at(-1)!, 'stdout');
-    expect(document.results).toHaveLength(2 * activations.length + 1);
+    expect(document.results).toHaveLength(2 * activationRows.length + YARDSTICKS);
     expect(document.results.every(({ ok, rows, cols }) => ok && rows === 8 && cols === 64)).toBe(true);
     expect(document.command).toBe('npx polycom bench activations --quick --backend native --shapes 8x64');
     expect(document.machine.simd).toBe(native!.build.simd);
     expect(stdout).toContain('Driven directly, 8×64 f32, cpu');
-    expect(stderr).toContain('polycom: measuring driven directly, 8×64 f32\n');
+    expect(stderr).toContain('polycom: measuring driven directly, 8×64 f32, cpu\n');
     expect(stdout).not.toContain(ROOT);
   });
 
@@ -56,11 +60,11 @@ describe('polycom bench activations', () => {
       expect(document.notes).toEqual([]);
       expect(document.results.filter(({ ok }) => !ok)).toEqual([]);
       const hosted = ofBackend(document.results, 'tensorflow');
-      expect(ofBackend(document.results, 'native')).toHaveLength(2 * activations.length + 1);
+      expect(ofBackend(document.results, 'native')).toHaveLength(2 * activationRows.length + YARDSTICKS);
       expect(new Set(hosted.map(({ allocator }) => allocator))).toEqual(
         new Set(['bfc', 'default', 'default-no-onednn']),
       );
-      for (const { name } of activations) {
+      for (const { name } of activationRows) {
         for (const pass of ['forward', 'forward_backward']) {
           const fused = hosted.find((row) => row.op === name && row.variant === 'fused' && row.pass === pass);
           expect(fused).toMatchObject({ ok: true, allocator: 'bfc' });
@@ -73,10 +77,11 @@ describe('polycom bench activations', () => {
     180_000,
   );
 
-  test('leaves out what is missing, with a note, and succeeds', async () => {
+  test('leaves out what is missing, with a note; where nothing is left, it fails', async () => {
     const env = { POLYCOM_LIBRARY: '/nonexistent/libpolycom.so', POLYCOM_TFJS_PACKAGE: 'no-such-package' };
-    const { status, stdout } = await polycom(['bench', 'activations', '--shapes', '8x64'], env);
-    expect(status).toBe(0);
+    const { status, stdout, stderr } = await polycom(['bench', 'activations', '--shapes', '8x64'], env);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/polycom: nothing was measured: no native library: .*\n {2}remedy: /);
     const { results, notes } = parseDocument(stdout.trimEnd().split('\n').at(-1)!, 'stdout');
     expect(results).toEqual([]);
     expect(notes).toEqual([
@@ -100,6 +105,48 @@ describe('polycom bench activations', () => {
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/\n {4}at /);
   });
+});
+
+describe.skipIf(emulated === undefined)('polycom bench activations on a GPU', () => {
+  test('drives it in every dtype, and calls the emulator what it is', async () => {
+    const folder = temporaryFolder();
+    const [json, page] = [join(folder, 'gpu.json'), join(folder, 'gpu.html')];
+    const args = [
+      'bench',
+      'activations',
+      '--quick',
+      '--backend',
+      'native',
+      '--device',
+      'cuda',
+      '--json',
+      json,
+    ];
+    const { status, stdout, stderr } = await polycom(args, { POLYCOM_LIBRARY: emulated!.path });
+    expect(status, stderr).toBe(0);
+    const { results, machine, command } = parseDocument(readFileSync(json, 'utf8'), json);
+    expect(command).toBe('npx polycom bench activations --quick --backend native --device cuda');
+    expect(machine).toMatchObject({ gpu: 'emulated on the CPU', gpu_sms: 3, gpu_memory_gb: 1 });
+    expect(new Set(results.map(({ dtype }) => dtype))).toEqual(new Set(['f32', 'f16', 'bf16']));
+    expect(
+      results.every(({ ok, device, timing }) => ok && device === 'emulated' && timing === 'device'),
+    ).toBe(true);
+    expect(stdout).toContain('Driven directly, 8×64 bf16, emulated');
+    expect(stdout).toContain('copy (device to device)');
+    const same = await polycom(['bench', 'compare', json, json]);
+    expect(same.stdout).toContain('warning: emulated rows: their times say nothing of a GPU');
+    const report = await polycom(['bench', 'report', json, page]);
+    expect(report.status, report.stderr).toBe(0);
+    expect(readFileSync(page, 'utf8')).toContain('Emulated: the rows of that name ran on the CPU');
+  }, 240_000);
+
+  test('is left alone where nobody asks for it by name', async () => {
+    const args = ['bench', 'activations', '--quick', '--backend', 'native', '--shapes', '8x64', '--quiet'];
+    const { status, stdout, stderr } = await polycom(args, { POLYCOM_LIBRARY: emulated!.path });
+    expect(status, stderr).toBe(0);
+    const { results } = parseDocument(stdout.trimEnd().split('\n').at(-1)!, 'stdout');
+    expect(new Set(results.map(({ device }) => device))).toEqual(new Set(['cpu']));
+  }, 120_000);
 });
 
 describe('polycom bench compare and report', () => {

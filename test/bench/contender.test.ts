@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Contender, measure } from '../../src/bench/contender.js';
-import { PolycomError } from '../../src/errors.js';
+import { PolycomError } from '../../src/common/errors.js';
 import { row } from './rows.js';
 
 const EFFORT = { minRounds: 1, maxRounds: 1, budgetMs: 0 };

@@ -3,7 +3,7 @@ import { compareDocuments, formatComparison } from '../../src/bench/compare.js';
 import { groupRows, parseDocument, readDocument, rowKey } from '../../src/bench/document.js';
 import { duration, percent, span, threeDigits, times } from '../../src/bench/format.js';
 import { formatTable } from '../../src/bench/table.js';
-import { PolycomError } from '../../src/errors.js';
+import { PolycomError } from '../../src/common/errors.js';
 import { documentOf, everyKind, failedRow, peerRows, row } from './rows.js';
 
 describe('reading a document', () => {

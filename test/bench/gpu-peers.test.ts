@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readDocument } from '../../src/bench/document.js';
-import { runCommand } from '../../src/command.js';
+import { runCommand } from '../../src/common/command.js';
 import { loadCharts } from '../../src/report/charts.js';
 import { formatReport } from '../../src/report/html.js';
 import { peersPython } from '../../tools/python.js';
@@ -24,54 +24,66 @@ describe.skipIf(!hasTorch || native === undefined)('bench/peers/pytorch_gpu.py',
   const works = 'polynorm:bf16:16x64,polynorm:bf16:16x200,polynormglu:f16:16x64,rmsnorm:f32:16x64';
   const quick = ['--peers', 'pytorch-eager,pytorch-eager-f32', '--rounds', '2'];
 
-  test.each([
+  test.for([
     { device: 'cpu', library: native },
     { device: 'emulated', library: emulated },
-  ])('measures ours beside PyTorch on $device, and the report draws it', async ({ device, library }) => {
-    if (library === undefined) return void console.warn(`skipped: ${device}: there is no such library`);
-    const json = join(temporaryFolder(), 'gpu.json');
-    const where = ['--library', library.path, '--device', device, '--json', json, '--commit', '0123456789ab'];
-    const first = await measure([...where, '--works', works, ...quick]);
-    expect(first.status, first.stdout + first.stderr).toBe(0);
-    expect(first.stdout).toMatch(/PolyNorm +forward +16x200 bf16 +\S+ .s +\S+%/);
-    const document = readDocument(json);
-    expect(document.commit).toBe('0123456789ab');
-    expect(document.machine.gpu).toMatch(/^none: /);
-    expect(document.results.filter(({ ok }) => !ok)).toEqual([]);
-    const of = (op: string, pass: string) =>
-      document.results.filter((row) => row.op === op && row.pass === pass && row.cols === 64);
-    for (const pass of ['forward', 'backward']) {
-      const rows = of('polynorm', pass);
-      expect(rows.map(({ variant }) => variant).sort()).toEqual([
-        'fused',
-        'peer:pytorch-eager',
-        'peer:pytorch-eager-f32',
-      ]);
-      for (const row of rows) expect(row).toMatchObject({ timing: 'device', of_copy: expect.any(Number) });
-    }
-    for (const row of of('polynorm', 'forward_backward')) expect(row.timing).toBe('wall');
-    expect(of('rmsnorm', 'forward').map(({ backend }) => backend)).toEqual(['pytorch', 'pytorch']);
-    expect(document.results.filter(({ variant }) => variant === 'copy').length).toBeGreaterThan(0);
-    expect(document.notes).toContainEqual(
-      expect.stringMatching(/^summary: PolyNorm forward bf16: .* of a copy/),
-    );
-    if (device === 'emulated') {
-      const page = formatReport(document, await loadCharts());
-      expect(page).toContain('>Roofline: PolyNorm</a></h3>');
-    }
+  ])(
+    'measures ours beside PyTorch on $device, and the report draws it',
+    async ({ device, library }, context) => {
+      if (library === undefined) return context.skip(`there is no library for ${device}`);
+      const json = join(temporaryFolder(), 'gpu.json');
+      const where = [
+        '--library',
+        library.path,
+        '--device',
+        device,
+        '--json',
+        json,
+        '--commit',
+        '0123456789ab',
+      ];
+      const first = await measure([...where, '--works', works, ...quick]);
+      expect(first.status, first.stdout + first.stderr).toBe(0);
+      expect(first.stdout).toMatch(/PolyNorm +forward +16x200 bf16 +\S+ .s +\S+%/);
+      const document = readDocument(json);
+      expect(document.commit).toBe('0123456789ab');
+      expect(document.machine.gpu).toMatch(/^none: /);
+      expect(document.results.filter(({ ok }) => !ok)).toEqual([]);
+      const of = (op: string, pass: string) =>
+        document.results.filter((row) => row.op === op && row.pass === pass && row.cols === 64);
+      for (const pass of ['forward', 'backward']) {
+        const rows = of('polynorm', pass);
+        expect(rows.map(({ variant }) => variant).sort()).toEqual([
+          'fused',
+          'peer:pytorch-eager',
+          'peer:pytorch-eager-f32',
+        ]);
+        for (const row of rows) expect(row).toMatchObject({ timing: 'device', of_copy: expect.any(Number) });
+      }
+      for (const row of of('polynorm', 'forward_backward')) expect(row.timing).toBe('wall');
+      expect(of('rmsnorm', 'forward').map(({ backend }) => backend)).toEqual(['pytorch', 'pytorch']);
+      expect(document.results.filter(({ variant }) => variant === 'copy').length).toBeGreaterThan(0);
+      expect(document.notes).toContainEqual(
+        expect.stringMatching(/^summary: PolyNorm forward bf16: .* of a copy/),
+      );
+      if (device === 'emulated') {
+        const page = formatReport(document, await loadCharts());
+        expect(page).toContain('>Roofline: PolyNorm, emulated</a></h3>');
+      }
 
-    // Another slice into the same document: rows of the same name give way, others stay.
-    const more = 'polynorm:bf16:16x64,silu:f32:16x64';
-    const second = await measure([...where, '--works', more, ...quick, '--append']);
-    expect(second.status, second.stderr).toBe(0);
-    const both = readDocument(json).results;
-    const keys = both.map(({ op, pass, rows, cols, dtype, variant, method }) =>
-      [op, pass, rows, cols, dtype, variant, method].join(),
-    );
-    expect(new Set(keys).size).toBe(keys.length);
-    expect(both.some(({ op }) => op === 'silu')).toBe(true);
-    expect(both.length).toBeGreaterThan(document.results.length);
-  });
+      // Another slice into the same document: rows of the same name give way, others stay.
+      const more = 'polynorm:bf16:16x64,silu:f32:16x64';
+      const second = await measure([...where, '--works', more, ...quick, '--append']);
+      expect(second.status, second.stderr).toBe(0);
+      const both = readDocument(json).results;
+      const keys = both.map(({ op, pass, rows, cols, dtype, variant, method }) =>
+        [op, pass, rows, cols, dtype, variant, method].join(),
+      );
+      expect(new Set(keys).size).toBe(keys.length);
+      expect(both.some(({ op }) => op === 'silu')).toBe(true);
+      expect(both.length).toBeGreaterThan(document.results.length);
+    },
+  );
 
   test('fails what is wrong, whoever it is, and never times it', async () => {
     const folder = temporaryFolder();
@@ -81,7 +93,8 @@ describe.skipIf(!hasTorch || native === undefined)('bench/peers/pytorch_gpu.py',
       'liger_kernel/ops/__init__.py': '',
       'liger_kernel/ops/poly_norm.py': `
 import torch
-from activations import polynorm
+from activations import ACTIVATIONS
+polynorm = next(each for each in ACTIVATIONS if each.name == 'polynorm').formula
 class LigerPolyNormFunction:
     @staticmethod
     def apply(x, weight, bias, epsilon, in_place): return polynorm(x, weight, bias)
@@ -160,9 +173,9 @@ print(json.dumps([any(row["ok"] for row in own), own[0]["failure"]]))`,
     expect(found).toEqual([false, expect.stringMatching(/^y is off by/)]);
   });
 
-  test('without a GPU says so, and succeeds', async () => {
+  test('without a GPU says so, and succeeds', async (context) => {
     const gpu = await runCommand(python, ['-c', 'import torch; print(torch.cuda.is_available())']);
-    if (gpu.stdout.trim() === 'True') return void console.warn('skipped: there is a GPU');
+    if (gpu.stdout.trim() === 'True') context.skip('there is a GPU');
     const { status, stdout } = await measure(['--library', 'none']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^gpu peers: skipped: PyTorch .* finds no CUDA device\n$/);

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { readAnyDocument } from '../../src/bench/models/document.js';
+import { readAnyDocument, readDocuments } from '../../src/bench/models/document.js';
 import { formatModelTable } from '../../src/bench/models/table.js';
 import type {
   GenerateDocument,
@@ -9,7 +9,7 @@ import type {
   TrainDocument,
   TrainRow,
 } from '../../src/bench/models/types.js';
-import { runCommand } from '../../src/command.js';
+import { runCommand } from '../../src/common/command.js';
 import { loadCharts } from '../../src/report/charts.js';
 import { formatReport } from '../../src/report/html.js';
 import { hasBinding, resolvePackages } from '../../src/tensorflow/link/packages.js';
@@ -135,6 +135,19 @@ describe('a document of models', () => {
     expect(page).toContain('10240 (3.5× stock)');
     expect(page).toContain('FAILED: the first loss is 9');
     expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+
+  test('is found in a folder of results, among other files', () => {
+    const folder = temporaryFolder();
+    expect(() => readDocuments(folder)).toThrow(/has no document of a benchmark/);
+    const write = (name: string, value: object) => writeFileSync(join(folder, name), JSON.stringify(value));
+    write('train.json', documentWith([row]));
+    write('activations.json', documentOf(everyKind()));
+    write('summary.json', { date: 'now', parts: {} });
+    writeFileSync(join(folder, 'check.log'), 'all right');
+    expect(readDocuments(folder).map(({ bench }) => bench)).toEqual(['activations', 'train']);
+    expect(readDocuments(join(folder, 'train.json'))).toHaveLength(1);
+    expect(() => readDocuments(join(folder, 'none.json'))).toThrow(/cannot be read/);
   });
 
   test('is read again, and another is refused', () => {

@@ -1,17 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
-import { type CommandResult, runCommand } from '../../src/command.js';
+import { activationRows } from '../../src/activations/table.js';
+import { type CommandResult, runCommand } from '../../src/common/command.js';
 import { peersPython } from '../../tools/python.js';
 import { readVectors, tensorsUnder, vectorNames } from '../model/vectors/read.js';
 import { ROOT, removeFolders, temporaryFolder, writeFiles } from '../tensorflow/link-harness.js';
+import { hasPython, PEERS } from './python.js';
 
-const PEERS = join(ROOT, 'bench', 'peers');
 const MAKE = join(ROOT, 'test', 'model', 'vectors', 'make.py');
 const [TRAIN, GENERATE] = [join(PEERS, 'pytorch_train.py'), join(PEERS, 'pytorch_generate.py')];
 
-const hasPython = (await runCommand('python3', ['--version'])).status === 0;
 if (!hasPython) console.warn('skipped: the transformer in PyTorch: there is no python3');
 const python = hasPython ? await peersPython() : 'python3';
 const hasTorch = hasPython && (await runCommand(python, ['-c', 'import torch'])).status === 0;
@@ -57,7 +56,7 @@ describe('the vectors', () => {
     const parameters = shapesOf('parameters');
     expect(parameters.length).toBeGreaterThan(15);
     expect(shapesOf(name === 'adamw' ? 'trained' : 'gradients')).toEqual(parameters);
-    expect(activations.map((row) => row.name)).toContain(JSON.parse(vectors.texts.config!).activation);
+    expect(activationRows.map((row) => row.name)).toContain(JSON.parse(vectors.texts.config!).activation);
   });
 });
 
@@ -129,7 +128,7 @@ for activation in json.loads(sys.argv[2]):
             parts = [model(part, cache)[0] for part in tokens.split([3, 3, 1], 1)]
         worst = max(worst, (torch.cat(parts, 1) - whole).norm().item() / whole.norm().item())
 print(json.dumps([worst, counts]))`;
-    const names = activations.map(({ name }) => name);
+    const names = activationRows.map(({ name }) => name);
     const [worst, whole] = await lineOf<[number, boolean[]]>([
       ...['-c', program, texts.config!],
       JSON.stringify(names),

@@ -26,6 +26,30 @@ describe('relate', () => {
     expect(related.filter(({ variant }) => variant === 'copy')).toEqual([rows[7]]);
   });
 
+  test('divides by the fastest stream with the same reads and writes, and by two for two passes', () => {
+    const stream = (traffic: string, ms_p50: number, method = 'ordinary stores') =>
+      row({ op: `stream ${traffic}`, pass: 'stream', variant: 'stream', traffic, method, ms_p50 });
+    const rows = [
+      row({ traffic: '1:1', ms_p50: 10 }),
+      row({ traffic: '2:1', ms_p50: 20, pass: 'backward' }),
+      row({ traffic: '1:1 + 2:1', ms_p50: 30, pass: 'forward_backward' }),
+      row({ traffic: '3:2', ms_p50: 30 }),
+      copy({ traffic: '1:1', ms_p50: 8 }),
+      stream('1:1', 9),
+      stream('2:1', 14),
+      stream('2:1', 13, 'streaming stores'),
+    ];
+    const related = relate(rows, 1);
+    expect(related.map(({ of_stream }) => of_stream)).toEqual([
+      0.8,
+      0.65,
+      0.7,
+      ...new Array(4).fill(undefined),
+    ]);
+    expect(related.slice(4)).toEqual([rows[4], rows[5], rows[7]]);
+    expect(relate(rows, 1e12)[0]).not.toHaveProperty('of_stream');
+  });
+
   test('says nothing of the copy for tensors that fit the cache', () => {
     const [small] = relate([row({ ms_p50: 1, gb_per_s: 10 }), copy({ ms_p50: 1, gb_per_s: 10 })], 10e6);
     expect(small).not.toHaveProperty('of_copy');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Effort, interleave } from '../../src/bench/sampling.js';
+import { hostSampler, interleave, type TimingEffort } from '../../src/bench/sampling.js';
 
-const ROUNDS: Effort = { minRounds: 3, maxRounds: 3, budgetMs: 0 };
+const ROUNDS: TimingEffort = { minRounds: 3, maxRounds: 3, budgetMs: 0 };
 
 /** Takes a few milliseconds, so that a call is a sample. */
 function slowly(): void {
@@ -16,10 +16,14 @@ test('contenders take turns, after each has warmed up', () => {
     slowly();
   };
   const rounds: number[] = [];
-  const samples = interleave([run('a'), run('b')], ROUNDS, (round) => {
-    rounds.push(round);
-    calls.push(`round ${round}`);
-  });
+  const samples = interleave(
+    [run('a'), run('b')].map((each) => hostSampler(each)),
+    ROUNDS,
+    (round) => {
+      rounds.push(round);
+      calls.push(`round ${round}`);
+    },
+  );
   expect(rounds).toEqual([0, 1, 2]);
   const timed = calls.slice(calls.indexOf('round 0'));
   const turns = timed.filter((name, i) => name !== timed[i - 1]);
@@ -34,14 +38,14 @@ test('contenders take turns, after each has warmed up', () => {
 
 test('a call too short for the clock is timed many at a time', () => {
   let calls = 0;
-  const [samples] = interleave([() => void ++calls], { ...ROUNDS, minRounds: 1, maxRounds: 1 });
+  const [samples] = interleave([hostSampler(() => void ++calls)], { ...ROUNDS, minRounds: 1, maxRounds: 1 });
   expect(samples!.length).toBeGreaterThan(0);
   expect(calls).toBeGreaterThan(samples!.length * 100);
 });
 
 test('the budget ends the rounds, but not before the least', () => {
   let rounds = 0;
-  interleave([slowly], { minRounds: 2, maxRounds: 1000, budgetMs: 0 }, () => void ++rounds);
+  interleave([hostSampler(slowly)], { minRounds: 2, maxRounds: 1000, budgetMs: 0 }, () => void ++rounds);
   expect(rounds).toBe(2);
 });
 

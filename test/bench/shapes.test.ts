@@ -8,7 +8,7 @@ import {
   presetShapes,
   shapeName,
 } from '../../src/bench/shapes.js';
-import { PolycomError } from '../../src/errors.js';
+import { PolycomError } from '../../src/common/errors.js';
 
 describe('parseShapes', () => {
   test('reads rows x columns', () => {

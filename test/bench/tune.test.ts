@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
-import { runCommand } from '../../src/command.js';
+import { runCommand } from '../../src/common/command.js';
+import { packageFolder } from '../../src/common/package.js';
 import { findMapping, type Mapping, replaceMappings } from '../../src/native/mapping.js';
 import { useTunedMappings } from '../../src/native/tuned.js';
-import { packageFolder } from '../../src/package.js';
 import { emulatedCuda } from '../native/harness.js';
-import { GPU, hasPython, PEERS } from './python.js';
+import { CHECKS, GPU, hasPython, PEERS } from './python.js';
 
 const cuda = await emulatedCuda();
 if (!hasPython) console.warn('skipped: the tests of tune.py: there is no python3');
@@ -69,18 +69,19 @@ test.skipIf(cuda === undefined || !hasPython)(
     const last = mappings.findLast((line: Mapping) => line.pass === 'backward' && line.item === 4);
     expect(findMapping(cuda!, 90, 'backward', 4, 40)).toMatchObject(last);
   },
+  300_000,
 );
 
 test.skipIf(!hasPython)('tune.py rewrites the lines of one architecture in the table', async () => {
   const table = join(folder, 'mappings.h');
-  const before = readFileSync(join(packageFolder, 'native', 'cuda', 'mappings.h'), 'utf8');
+  const before = readFileSync(join(packageFolder, 'native', 'activations', 'cuda', 'mappings.h'), 'utf8');
   writeFileSync(table, before);
   const script = `
 import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]
 from mapping_table import rewrite; from mappings import Mapping
 line = Mapping(90, "forward", 2, "staged", 128, 2, 1, 64)
 rewrite(90, [line], "Measured.", Path(sys.argv[1])); rewrite(110, [line], "New.", Path(sys.argv[1]))`;
-  const run = await runCommand('python3', ['-B', '-c', script, table, GPU, PEERS]);
+  const run = await runCommand('python3', ['-B', '-c', script, table, GPU, PEERS, CHECKS]);
   expect(run.status, run.stderr).toBe(0);
   const after = readFileSync(table, 'utf8');
   const lines = (text: string, architecture: number) =>

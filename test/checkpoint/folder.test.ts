@@ -13,7 +13,7 @@ import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Checkpoint, latest, loadCheckpoint, saveCheckpoint } from '../../src/checkpoint/folder.js';
-import { PolycomError } from '../../src/errors.js';
+import { PolycomError } from '../../src/common/errors.js';
 import { temporaryFolder } from './folders.js';
 
 let run: string;

@@ -3,13 +3,14 @@ import { fileURLToPath } from 'node:url';
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
+import { activationRows } from '../../src/activations/table.js';
 import type { FloatTensor } from '../../src/checkpoint/folder.js';
 import { exportHuggingFace, importHuggingFace } from '../../src/checkpoint/huggingface.js';
 import { openSafetensors } from '../../src/checkpoint/safetensors.js';
-import { runCommand } from '../../src/command.js';
-import { type ConfigOverrides, configOf, type ModelConfig } from '../../src/model/config.js';
+import { runCommand } from '../../src/common/command.js';
+import type { ModelConfig } from '../../src/model/config.js';
 import { isLlamaForm } from '../../src/model/huggingface.js';
+import { type ConfigOverrides, configOf } from '../../src/model/presets.js';
 import { peersPython } from '../../tools/python.js';
 import { temporaryFolder } from './folders.js';
 import { distance, logitsOf } from './logits.js';
@@ -20,11 +21,11 @@ const PEERS = fileURLToPath(new URL('../../bench/peers', import.meta.url));
 const SCRIPT = fileURLToPath(new URL('transformers_peer.py', import.meta.url));
 const folder = temporaryFolder();
 
-const python = await peersPython();
+const python = await peersPython('torch', 'transformers');
 const hasTransformers = (await runCommand(python, ['-c', 'import torch, transformers'])).status === 0;
 if (!hasTransformers) {
   console.warn(
-    `skipped: the tests beside PyTorch's transformers: ${python} lacks them (pip install torch transformers)`,
+    `skipped: the tests beside PyTorch's transformers: ${python} lacks them (tsx tools/prepare.ts --peers)`,
   );
 }
 
@@ -46,6 +47,8 @@ async function peer<T>(command: string, cases: readonly Case[]): Promise<Record<
     // Modelling files are copied there, and nothing is asked of the network.
     HF_HOME: join(folder, 'hf'),
     HF_HUB_OFFLINE: '1',
+    // The models are so small that a thread more costs more than it brings.
+    OMP_NUM_THREADS: '1',
   };
   const ended = await runCommand(python, [SCRIPT, command, folder, JSON.stringify(cases)], env);
   expect(ended.status, ended.stderr).toBe(0);
@@ -177,7 +180,7 @@ const mixture = configOf('tiny-moe').experts!;
 /** Every activation dense, and what else LLaMA's form does not hold. */
 const models: Readonly<Record<string, ModelConfig>> = {
   ...Object.fromEntries(
-    activations.map(({ name }) => [name, configOf('tiny', { ...small, activation: name })]),
+    activationRows.map(({ name }) => [name, configOf('tiny', { ...small, activation: name })]),
   ),
   order2: configOf('tiny', { ...small, order: 2, tied: false, qkNorm: true }),
   wide: configOf('tiny', {
@@ -189,6 +192,12 @@ const models: Readonly<Record<string, ModelConfig>> = {
     ropeBase: 77,
   }),
   mixture: configOf('tiny-moe', { ...small, activation: 'polynormglu' }),
+  limited: configOf('tiny', {
+    ...small,
+    activation: 'swiglu',
+    activationOptions: { limit: 0.3, alpha: 1.702, shift: 1, clamp: 'silu' },
+  }),
+  softcap: configOf('tiny', { ...small, activation: 'relu2', activationOptions: { softcap: 0.5 } }),
   experts: configOf('tiny-moe', {
     ...small,
     activation: 'polyrelu',
@@ -226,7 +235,7 @@ describe('our models', () => {
         );
       }
     },
-    3 * MINUTES,
+    10 * MINUTES,
   );
 
   test.skipIf(!hasTransformers).each(cases)(

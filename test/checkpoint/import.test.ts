@@ -4,8 +4,8 @@ import { beforeEach, expect, test } from 'vitest';
 import type { FloatTensor } from '../../src/checkpoint/folder.js';
 import { exportHuggingFace, importHuggingFace } from '../../src/checkpoint/huggingface.js';
 import { type SafeTensor, writeSafetensors } from '../../src/checkpoint/safetensors.js';
-import { PolycomError } from '../../src/errors.js';
-import { configOf } from '../../src/model/config.js';
+import { PolycomError } from '../../src/common/errors.js';
+import { configOf } from '../../src/model/presets.js';
 import { encodeHalves } from '../../src/native/dtype.js';
 import { temporaryFolder } from './folders.js';
 import { parametersOf } from './parameters.js';
@@ -63,6 +63,7 @@ test('a LLaMA has no modelling file, another form has', async () => {
   const other = configOf('tiny', { vocabulary: 9, width: 16, hidden: 8, headWidth: 4 });
   await exportHuggingFace(parametersOf(other), other, folder);
   expect(readdirSync(folder).sort()).toEqual([
+    'activations_polycom.py',
     'config.json',
     'configuration_polycom.py',
     'generation_config.json',

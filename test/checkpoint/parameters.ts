@@ -1,5 +1,6 @@
 import type { FloatTensor } from '../../src/checkpoint/folder.js';
-import { type ModelConfig, parameterShapes } from '../../src/model/config.js';
+import type { ModelConfig } from '../../src/model/config.js';
+import { parameterShapes } from '../../src/model/shapes.js';
 
 /** Parameters of a model, each number its own: norms and coefficients too, that none is mistaken for another. */
 export function parametersOf(config: ModelConfig): Map<string, FloatTensor> {

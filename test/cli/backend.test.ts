@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { chooseBackend } from '../../src/cli/backend.js';
+import { chooseBackend } from '../../src/tensorflow/backend.js';
 
 vi.mock('@tensorflow/tfjs-backend-cpu', () => {
   throw new Error('not found');

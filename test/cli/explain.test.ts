@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { expect, test, vi } from 'vitest';
 import { explain } from '../../src/cli/explain.js';
-import { PolycomError } from '../../src/errors.js';
-import { fileError } from '../../src/file-error.js';
-import { inTensorflow } from '../../src/tensorflow-error.js';
+import { PolycomError } from '../../src/common/errors.js';
+import { fileError } from '../../src/common/file-error.js';
+import { inTensorflow } from '../../src/common/tensorflow-error.js';
 
 /** As tfjs-node throws it, TensorFlow 2.21. */
 const OUT_OF_MEMORY = new Error(

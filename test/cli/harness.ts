@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -25,6 +26,15 @@ export function polycom(args: readonly string[], env: NodeJS.ProcessEnv = {}): E
     encoding: 'utf8',
     maxBuffer: 1 << 26,
   });
+}
+
+/** What a command that failed says: one line, and a remedy. */
+export function refusalOf({ status, stderr }: Ended): string {
+  expect(stderr).not.toMatch(/^ {4}at /m);
+  const said = stderr.slice(Math.max(stderr.indexOf('polycom: cannot'), 0));
+  expect(said.trim().split('\n'), stderr).toHaveLength(2);
+  expect(status).toBe(1);
+  return said;
 }
 
 /** Whether libraries can be compiled here; says so if not. */
@@ -89,9 +99,8 @@ int32_t pc_queue_reaches_host(const pc_queue*) { return 1; }
 #define DEFINE(op) \\
   pc_status pc_##op(pc_queue*, const pc_args*) { /* body */ return PC_OK; } \\
   pc_status pc_##op##_plan(const pc_queue*, pc_args*) { return PC_OK; }
-#define BOTH(name, traits) DEFINE(name##_forward) DEFINE(name##_backward)
-#define FUSED(name) BOTH(name, 0)
+#define BOTH(name, ...) DEFINE(name##_forward) DEFINE(name##_backward)
 PC_ACTIVATIONS(BOTH)
-PC_FUSED_OPS(FUSED)
+PC_TRANSFORMER_OPS(BOTH)
 }
 `;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasBinding, resolvePackages } from '../../src/tensorflow/link/packages.js';
 import { readOnlyFolder, smallFolder } from '../read-only.js';
 import { ROOT } from '../tensorflow/link-harness.js';
-import { compiler, type Ended, NO_TENSORFLOW, polycom, Workshop } from './harness.js';
+import { compiler, NO_TENSORFLOW, polycom, refusalOf, Workshop } from './harness.js';
 
 const workshop = new Workshop();
 afterAll(() => workshop.remove());
@@ -34,15 +34,6 @@ beforeAll(() => {
   expect(status, stderr).toBe(0);
 });
 
-/** What a command that failed says: one line, and a remedy. */
-function refusalOf({ status, stderr }: Ended): string {
-  expect(stderr).not.toMatch(/^ {4}at /m);
-  const said = stderr.slice(Math.max(stderr.indexOf('polycom: cannot'), 0));
-  expect(said.trim().split('\n'), stderr).toHaveLength(2);
-  expect(status).toBe(1);
-  return said;
-}
-
 describe('a cache below a file', () => {
   const POLYCOM_CACHE = join(file, 'cache');
   const broken = { POLYCOM_CACHE, POLYCOM_TENSORFLOW: '' };
@@ -50,7 +41,6 @@ describe('a cache below a file', () => {
   test.each([
     { name: 'train', args: [...TRAIN, text, '--out', workshop.path('a')] },
     { name: 'eval', args: ['eval', '--data', text, '--model', run, '--backend', 'cpu'] },
-    { name: 'compare', args: ['compare', '--quick', '--data', text, '--out', workshop.path('b')] },
   ])('is an error of $name', ({ args }) => {
     const said = refusalOf(polycom(args, { ...broken, ...NO_TENSORFLOW }));
     expect(said).toContain(`polycom: cannot write ${POLYCOM_CACHE}`);
@@ -79,7 +69,6 @@ describe('an --out', () => {
   test.each([
     { name: 'train', args: [...TRAIN, 'synthetic', ...out(file, 'x')] },
     { name: 'prepare', args: ['prepare', text, ...out(file, 'x')] },
-    { name: 'compare', args: ['compare', '--quick', '--only', 'cost', ...out(file, 'x')] },
   ])('of $name below a file is named', ({ args }) => {
     expect(refusalOf(polycom(args, NO_TENSORFLOW))).toMatch(/cannot (write|read) .*plain.*\n.*: --out$/m);
   });

@@ -119,7 +119,10 @@ test('what has no window is refused', async () => {
     await expectError(() => new Batches(counting(9), { batch: bad, time: 8 }), /batch .*; expected a whole/);
     await expectError(() => new Batches(counting(9), { batch: 1, time: bad }), /time .*; expected a whole/);
   }
-  await expectError(() => new Batches(counting(9), { batch: 1, time: 8, seed: 0.5 }), /seed 0.5/);
+  await expectError(
+    () => new Batches(counting(9), { batch: 1, time: 8, seed: 0.5 }),
+    /seed is 0.5; expected a whole number/,
+  );
 });
 
 test('a position that is none is refused, and changes nothing but the window', async () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, vi } from 'vitest';
-import { PolycomError } from '../../src/errors.js';
+import { PolycomError } from '../../src/common/errors.js';
 
 /** A folder for the file at hand. */
 export const folder: string = mkdtempSync(join(tmpdir(), 'polycom-data-'));

@@ -1,11 +1,11 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { isIntact, readStored } from '../../src/common/store.js';
 import { byteTokenizer } from '../../src/data/bytes.js';
 import { openData } from '../../src/data/open.js';
 import { prepareShards } from '../../src/data/prepare.js';
 import { readManifest } from '../../src/data/shards.js';
-import { isIntact, readStored } from '../../src/store.js';
 import { expectError, fresh, write } from './harness.js';
 
 const options = { tokenizer: byteTokenizer };

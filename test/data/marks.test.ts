@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { byteTokenizer } from '../../src/data/bytes.js';
+import { loadTokenizer } from '../../src/data/load-tokenizer.js';
 import { MarkSplitter } from '../../src/data/marks.js';
 import { openData } from '../../src/data/open.js';
 import { prepareShards } from '../../src/data/prepare.js';
 import { openShards } from '../../src/data/shards.js';
-import { loadTokenizer } from '../../src/data/tokenizer.js';
+import { peersPython } from '../../tools/python.js';
 import { NO_TENSORFLOW, polycom } from '../cli/harness.js';
 import { bpeJson } from './bpe.js';
 import { expectError, fresh, readAll, write } from './harness.js';
@@ -116,18 +117,16 @@ describe('a text is split at a mark', () => {
   });
 });
 
-test('the mark is the same token in Python', (context) => {
+test('the mark is the same token in Python', async (context) => {
+  const python = await peersPython('tokenizers');
   const folder = fresh();
   mkdirSync(folder);
   return byteTokenizer.save!(folder).then(() => {
     const script = `import sys, tokenizers; print(tokenizers.Tokenizer.from_file(sys.argv[1]).encode('a${MARK}b').ids)`;
-    const { status, stdout } = spawnSync('python3', ['-c', script, join(folder, 'tokenizer.json')], {
+    const { status, stdout } = spawnSync(python, ['-c', script, join(folder, 'tokenizer.json')], {
       encoding: 'utf8',
     });
-    if (status !== 0) {
-      console.warn('skipped: marks in Python: python3 lacks tokenizers (pip install tokenizers)');
-      return context.skip('python3 lacks tokenizers');
-    }
+    if (status !== 0) return context.skip(`${python} lacks tokenizers (pip install tokenizers)`);
     expect(JSON.parse(stdout)).toEqual([...byteTokenizer.encode(`a${MARK}b`)]);
   });
 });

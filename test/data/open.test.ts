@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { packageFolder } from '../../src/common/package.js';
 import { Batches } from '../../src/data/batches.js';
 import { byteTokenizer } from '../../src/data/bytes.js';
+import { loadTokenizer } from '../../src/data/load-tokenizer.js';
 import { openData } from '../../src/data/open.js';
 import { prepareShards } from '../../src/data/prepare.js';
-import { loadTokenizer } from '../../src/data/tokenizer.js';
-import { packageFolder } from '../../src/package.js';
 import { bpeJson } from './bpe.js';
 import { expectError, folder, fresh, readAll, write } from './harness.js';
 
@@ -88,10 +88,7 @@ test('a damaged folder of shards is not taken for one of text', async () => {
 test('a prepared folder keeps its tokenizer.json', async (context) => {
   const path = write('bpe/tokenizer.json', JSON.stringify(bpeJson()));
   const tokenizer = await loadTokenizer(path).catch((error: Error) => error);
-  if (tokenizer instanceof Error) {
-    console.warn(`skipped: a folder with its tokenizer.json: ${tokenizer.message}`);
-    return context.skip(tokenizer.message);
-  }
+  if (tokenizer instanceof Error) return context.skip(tokenizer.message);
   const directory = fresh();
   const first = await openData(write('bpe.txt', lines), { directory, tokenizer: path });
   first.close();
@@ -108,10 +105,7 @@ test('a chunk of a long text has the tokens that it has in the whole', async (co
   const tokenizer = await loadTokenizer(write('long/tokenizer.json', JSON.stringify(bpeJson()))).catch(
     (error: Error) => error,
   );
-  if (tokenizer instanceof Error) {
-    console.warn(`skipped: chunks of a long text: ${tokenizer.message}`);
-    return context.skip(tokenizer.message);
-  }
+  if (tokenizer instanceof Error) return context.skip(tokenizer.message);
   const text = Array.from({ length: 12_000 }, (_, i) => `${i} in the  end\n${i % 3 ? '' : '\n  '}`).join('');
   expect(text.length).toBeGreaterThan(2 ** 17 * 1.5);
   const data = await openData(write('long.txt', text), { tokenizer, heldOut: 0 });
@@ -149,10 +143,7 @@ const shakespeare = join(
 );
 
 test('a megabyte of Shakespeare is one book, whose end is held out', async (context) => {
-  if (!existsSync(shakespeare)) {
-    console.warn(`skipped: the test on Shakespeare: no ${shakespeare}`);
-    return context.skip(`no ${shakespeare}`);
-  }
+  if (!existsSync(shakespeare)) return context.skip(`no ${shakespeare}`);
   const data = await openData(shakespeare, { directory: fresh() });
   const text = readFileSync(shakespeare, 'utf8');
   const [train, held] = [data.train, data.heldOut].map((source) => byteTokenizer.decode(readAll(source)));

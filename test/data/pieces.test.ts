@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { loadTokenizer } from '../../src/data/load-tokenizer.js';
 import { openData } from '../../src/data/open.js';
 import { PieceEncoder } from '../../src/data/pieces.js';
-import { loadTokenizer, type Tokenizer } from '../../src/data/tokenizer.js';
+import type { Tokenizer } from '../../src/data/tokenizer.js';
 import { readAll, write } from './harness.js';
 import { kinds } from './kinds.js';
 

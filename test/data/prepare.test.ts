@@ -1,3 +1,4 @@
+/** What `prepareShards` makes of texts, and what it refuses: one file, as all cases look into such folders by the same few functions. */
 import { spawn } from 'node:child_process';
 import {
   appendFileSync,
@@ -16,11 +17,11 @@ import {
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { sha256 } from '../../src/common/store.js';
 import { byteTokenizer } from '../../src/data/bytes.js';
 import { prepareShards } from '../../src/data/prepare.js';
 import { openShards, type Side } from '../../src/data/shards.js';
 import type { Tokenizer } from '../../src/data/tokenizer.js';
-import { sha256 } from '../../src/store.js';
 import { expectError, fresh, readAll, write } from './harness.js';
 
 const END = 256;
@@ -350,11 +351,14 @@ describe('bad input', () => {
     await expectError(() => prepareShards('/dev/null', fresh(), options), /no file and no folder/);
     const input = write('fine.txt', book(500));
     for (const heldOut of [-0.1, 1, Number.NaN]) {
-      await expectError(() => prepareShards(input, fresh(), { ...options, heldOut }), /held-out share of/);
+      await expectError(
+        () => prepareShards(input, fresh(), { ...options, heldOut }),
+        /heldOut is .*; expected a number from 0 to below 1/,
+      );
     }
     await expectError(
       () => prepareShards(input, fresh(), { ...options, shardTokens: 0 }),
-      /0 tokens a shard/,
+      /shardTokens is 0; expected a whole number, 1 or more/,
     );
   });
 

@@ -114,10 +114,10 @@ test('the same options give the same text, the sides and seeds others', () => {
 });
 
 test('what is out of range is refused', async () => {
-  await expectError(() => syntheticLanguage({ vocabulary: 3 }), /vocabulary 3; expected .* 4 to 1024/);
-  await expectError(() => syntheticLanguage({ vocabulary: 1025 }), /vocabulary 1025/);
-  await expectError(() => syntheticLanguage({ length: 0 }), /length 0/);
-  await expectError(() => syntheticLanguage({ seed: -1 }), /seed -1/);
+  await expectError(() => syntheticLanguage({ vocabulary: 3 }), /vocabulary is 3; expected .* 4 to 1024/);
+  await expectError(() => syntheticLanguage({ vocabulary: 1025 }), /vocabulary is 1025/);
+  await expectError(() => syntheticLanguage({ length: 0 }), /length is 0/);
+  await expectError(() => syntheticLanguage({ seed: -1 }), /seed is -1/);
   const source = syntheticLanguage({ length: 10 });
   await expectError(() => source.read(8, new Int32Array(3)), /tokens 8 to 11; expected within 0 to 10/);
 });

@@ -1,11 +1,13 @@
+/** Every kind of tokenizer in one file: the last cases go over all of them. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { byteTokenizer } from '../../src/data/bytes.js';
+import { loadTokenizer } from '../../src/data/load-tokenizer.js';
 import { numberTokenizer } from '../../src/data/numbers.js';
 import { byteCounter } from '../../src/data/text-bytes.js';
-import { loadTokenizer, streamText, type Tokenizer } from '../../src/data/tokenizer.js';
+import { streamText, type Tokenizer } from '../../src/data/tokenizer.js';
 import { BEGIN, END, sentencePieceJson, THE } from '../generate/sentencepiece.js';
 import { bpeJson } from './bpe.js';
 import { expectError, fresh, write } from './harness.js';
@@ -276,9 +278,7 @@ describe('an absurd tokenizer.json is refused at once', () => {
     const text = typeof content === 'string' ? content : JSON.stringify(content);
     const path = write(`${name}.json`, text);
     if (library === undefined) return expectNoLibrary(path);
-    const start = performance.now();
-    await expectError(() => loadTokenizer(path), message);
-    expect(performance.now() - start).toBeLessThan(2000);
+    await expectError(() => loadTokenizer(path), message); // at once: the test's time limit ends what is not
   });
 });
 

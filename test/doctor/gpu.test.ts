@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gpuFindings, runsOn } from '../../src/doctor/gpu.js';
+import { nativeFindings } from '../../src/doctor/native.js';
 import { deviceFinding } from '../../src/doctor/tensorflow.js';
 import type { NativeState } from '../../src/doctor/types.js';
 
@@ -43,6 +44,37 @@ test.each([
     expect(usable({ device: 'cpu' })?.mark).toBe('absent');
   },
 );
+
+test('CUDA kernels that did not compile are said, with the reason and what helps', () => {
+  const cuda_failure = { reason: 'nvcc 12.0: too old', remedy: 'name architectures' };
+  const native = { ...loaded(0, false), cuda_failure } as NativeState;
+  const usable = gpuFindings({ gpus: [gpu] }, { native, tools: [] }, {}).find(
+    ({ label }) => label === 'usable',
+  );
+  expect(usable).toEqual({
+    mark: 'absent',
+    label: 'usable',
+    value: 'no CUDA device: the CUDA kernels did not compile: nvcc 12.0: too old',
+    remedy: 'name architectures',
+  });
+  const kernels = nativeFindings({ native, tools: [] }, {}).find(({ label }) => label === 'CUDA kernels');
+  expect(kernels).toMatchObject({
+    mark: 'absent',
+    value: expect.stringMatching(/did not compile: nvcc 12.0/),
+  });
+});
+
+test.each([
+  ['8.9', 'broken', /npx polycom build, for the GPUs that are here/],
+  ['6.1', 'absent', /7\.5 or newer/],
+])('a GPU of %s without kernels has a remedy, if there is one', (compute_capability, mark, remedy) => {
+  const found = gpuFindings(
+    { gpus: [{ ...gpu, compute_capability }] },
+    { native: loaded(1), tools: [] },
+    {},
+  ).find(({ label }) => label === 'kernels');
+  expect(found).toMatchObject({ mark, remedy: expect.stringMatching(remedy) });
+});
 
 test('a GPU that the library can use is there', () => {
   const found = gpuFindings(

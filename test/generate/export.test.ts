@@ -8,21 +8,21 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openSafetensors } from '../../src/checkpoint/safetensors.js';
-import { runCommand } from '../../src/command.js';
+import { runCommand } from '../../src/common/command.js';
 import { bordersOf } from '../../src/generate/borders.js';
 import { exportModel, loadModel } from '../../src/generate/index.js';
-import { configOf } from '../../src/model/config.js';
+import { configOf } from '../../src/model/presets.js';
 import { decodeHalves, encodeHalves } from '../../src/native/dtype.js';
 import { peersPython } from '../../tools/python.js';
 import { parametersOf } from '../checkpoint/parameters.js';
 import { NO_TENSORFLOW, polycom } from '../cli/harness.js';
 import { configs, exported, place, trained } from './folders.js';
 
-const python = await peersPython();
+const python = await peersPython('torch', 'transformers');
 const hasTransformers = (await runCommand(python, ['-c', 'import torch, transformers'])).status === 0;
 if (!hasTransformers) {
   console.warn(
-    `skipped: the tools around PyTorch's transformers: ${python} lacks it (pip install torch transformers)`,
+    `skipped: the tools around PyTorch's transformers: ${python} lacks them (tsx tools/prepare.ts --peers)`,
   );
 }
 
@@ -162,6 +162,7 @@ describe.skipIf(!hasTransformers)("the tools around PyTorch's transformers", () 
       PYTHONDONTWRITEBYTECODE: '1',
       HF_HOME: place('hf'),
       HF_HUB_OFFLINE: '1',
+      OMP_NUM_THREADS: '1',
     };
     const script = here('../checkpoint/transformers_use.py');
     const ended = await runCommand(python, [script, ...names.map(place)], env);

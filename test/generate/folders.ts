@@ -5,8 +5,9 @@ import { afterAll } from 'vitest';
 import { type Checkpoint, saveCheckpoint } from '../../src/checkpoint/folder.js';
 import { exportHuggingFace } from '../../src/checkpoint/huggingface.js';
 import { byteTokenizer } from '../../src/data/bytes.js';
-import { configOf, type ModelConfig } from '../../src/model/config.js';
+import type { ModelConfig } from '../../src/model/config.js';
 import { toHuggingFace } from '../../src/model/huggingface.js';
+import { configOf } from '../../src/model/presets.js';
 import { parametersOf } from '../checkpoint/parameters.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'polycom-generate-'));

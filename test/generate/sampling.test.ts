@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { uniform } from '../../src/data/random.js';
-import { PolycomError } from '../../src/errors.js';
-import { type SamplingOptions, sampleToken } from '../../src/generate/sampling.js';
+import { PolycomError } from '../../src/common/errors.js';
+import { uniform } from '../../src/common/random.js';
+import type { SamplingOptions } from '../../src/generate/options.js';
+import { sampleToken } from '../../src/generate/sampling.js';
 
 const logits = [0.5, 2, -1, 1.5, 2, -3];
 const never = () => {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportHuggingFace } from '../../src/checkpoint/huggingface.js';
-import { configOf } from '../../src/model/config.js';
+import { configOf } from '../../src/model/presets.js';
 import { parameterShapes } from '../../src/model/shapes.js';
 import { place } from './folders.js';
 

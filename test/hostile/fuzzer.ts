@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
-import { PolycomError } from '../../src/errors.js';
+import { PolycomError } from '../../src/common/errors.js';
 import { type Loader, loaders } from './loaders.js';
 import { damageBytes, damageHeader, damageJson, type Mutation } from './mutate.js';
 import { Random } from './random.js';

@@ -13,22 +13,19 @@ import { exportHuggingFace, importHuggingFace } from '../../src/checkpoint/huggi
 import { openSafetensors, writeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { openWeights } from '../../src/checkpoint/shards.js';
 import { configFileOption, readConfigFile } from '../../src/cli/config-file.js';
-import { collect, whole } from '../../src/cli/options.js';
+import { collect, wholeArgument } from '../../src/cli/options.js';
 import { byteTokenizer } from '../../src/data/bytes.js';
+import { loadTokenizer } from '../../src/data/load-tokenizer.js';
 import { openData } from '../../src/data/open.js';
 import { prepareShards } from '../../src/data/prepare.js';
-import { loadTokenizer } from '../../src/data/tokenizer.js';
 import { loadModel } from '../../src/generate/load.js';
-import { configOf } from '../../src/model/config.js';
-import { readCompareDocument } from '../../src/paper/document.js';
-import { readCurves } from '../../src/paper/run-log.js';
+import { configOf } from '../../src/model/presets.js';
 import { loadCharts } from '../../src/report/charts.js';
 import { formatReport } from '../../src/report/html.js';
 import { RunLog } from '../../src/train/log.js';
 import { documentOf, everyKind } from '../bench/rows.js';
 import { parametersOf } from '../checkpoint/parameters.js';
 import { bpeJson } from '../data/bpe.js';
-import { documentOf as compareDocumentOf } from '../paper/fixture.js';
 
 /** Something that reads files from outside. */
 export interface Loader {
@@ -148,7 +145,7 @@ async function readTokens(folder: string): Promise<number> {
 
 function commandOf(): Command {
   return new Command('fuzz')
-    .option('--steps <count>', '', whole(1))
+    .option('--steps <count>', '', wholeArgument(1))
     .option('--data <path...>', '')
     .option('--quiet', '')
     .addOption(new Option('--set <field=value>', '').argParser(collect))
@@ -270,12 +267,6 @@ export const loaders: readonly Loader[] = [
     files: ['train-cpu.json', 'generate-cpu.json'],
   },
   {
-    name: 'the document of compare',
-    make: async (at) => writeFileSync(join(at, 'c.json'), JSON.stringify(compareDocumentOf())),
-    load: async (folder) => readCompareDocument(join(folder, 'c.json')).runs.length,
-    files: ['c.json'],
-  },
-  {
     name: 'the log of a run',
     make: async (at) => {
       const lines = [1, 2, 3, 4].map((step) => ({
@@ -289,9 +280,9 @@ export const loaders: readonly Loader[] = [
       writeFileSync(join(at, 'log.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     },
     load: async (folder) => {
-      const curves = await readCurves(join(folder, 'log.jsonl'), 4);
-      (await RunLog.open(join(folder, 'log.jsonl'), 2)).close();
-      return curves.train;
+      const log = await RunLog.open(join(folder, 'log.jsonl'), 2);
+      log.close();
+      return log.evaluated;
     },
     files: ['log.jsonl'],
   },

@@ -4,7 +4,7 @@ import { builtinModules } from 'node:module';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
-import { packageFolder, packageVersion } from '../../src/package.js';
+import { packageFolder, packageVersion } from '../../src/common/package.js';
 
 interface Manifest {
   readonly version: string;
@@ -39,7 +39,7 @@ function reachedFrom(entry: string): { files: string[]; packages: string[] } {
 }
 
 describe('an entry that browsers can import', () => {
-  test.each(['.', './layers', './fused', './model'])('%s reaches no module of Node', (name) => {
+  test.each(['.', './layers', './transformer-ops', './model'])('%s reaches no module of Node', (name) => {
     const { files, packages } = reachedFrom(manifest.exports[name]!.default!);
     expect(files.length).toBeGreaterThan(5);
     expect(packages).toContain('@tensorflow/tfjs-core');

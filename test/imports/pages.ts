@@ -20,7 +20,7 @@ export function values() {
   return [model.predict(tf.tensor2d([1, -2, 3, -4, 0.5, 0, -0.5, 1], [2, 4]))];
 }`,
   fused: `import * as tf from '@tensorflow/tfjs';
-import { attention, groupedPolyNormGlu, rmsNorm } from 'polycom/fused';
+import { attention, groupedPolyNormGlu, rmsNorm } from 'polycom/transformer-ops';
 const wave = (shape, step) => tf.tensor(Float32Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => Math.sin(step * i)), shape);
 export function values() {
   const [gate, up, weight] = [wave([6, 8], 0.7), wave([6, 8], 1.1), wave([2, 3], 0.4)];

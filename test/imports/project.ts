@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { packageFolder } from '../../src/package.js';
+import { packageFolder } from '../../src/common/package.js';
 
 /** A folder of modules that has TensorFlow.js and this package, by its name, through its exports, compiled. */
 export class Project {

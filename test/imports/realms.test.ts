@@ -3,8 +3,8 @@ import '@tensorflow/tfjs-backend-cpu';
 import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, test } from 'vitest';
-import { DeviceTensor } from '../../src/device/tensor.js';
 import { configOf, Transformer } from '../../src/model/index.js';
+import { DeviceTensor } from '../../src/native/tensor.js';
 import { native } from '../native/harness.js';
 
 const foreign = runInNewContext('({ Float32Array, Int32Array, Uint16Array })') as {

@@ -13,10 +13,9 @@ import {
 } from '../../src/layers/index.js';
 import { normal } from '../../src/op/sample.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
+import { backends, reloaded, values } from './support.js';
 
 if (!tensorflowStatus.fused) console.warn(`skipped: the layers in TensorFlow: ${tensorflowStatus.missing}`);
-
-const backends = tensorflowStatus.fused ? ['cpu', 'tensorflow'] : ['cpu'];
 
 const kinds = [
   { className: 'PolyNorm', kernel: 'PolyNorm', make: polyNormLayer, cls: PolyNormLayer, op: polyNorm },
@@ -44,24 +43,6 @@ function data(): { xs: tf.Tensor2D; ys: tf.Tensor2D } {
   const points = normal(256, 5);
   const products = Float32Array.from({ length: 128 }, (_, i) => points[2 * i]! * points[2 * i + 1]!);
   return { xs: tf.tensor2d(points, [128, 2]), ys: tf.tensor2d(products, [128, 1]) };
-}
-
-const values = (tensor: tf.Tensor): number[] => Array.from(tensor.dataSync());
-
-/** Saves a model, and loads what was saved. */
-async function reloaded(model: tf.LayersModel): Promise<tf.LayersModel> {
-  let saved: tf.io.ModelArtifacts | undefined;
-  await model.save(
-    tf.io.withSaveHandler(async (artifacts) => {
-      saved = artifacts;
-      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
-    }),
-  );
-  // Through text, as a file would hold it.
-  const text = JSON.stringify({ ...saved, weightData: undefined });
-  return tf.loadLayersModel(
-    tf.io.fromMemory({ ...JSON.parse(text), weightData: saved!.weightData } as tf.io.ModelArtifacts),
-  );
 }
 
 describe.each(backends)('on the backend %s', (backend) => {
@@ -266,7 +247,7 @@ describe.each(kinds)('the configuration of $className', ({ make, cls, className 
   test.each<[string, PolyNormLayerArgs, RegExp]>([
     ['an order of 5', { order: 5 }, /order is 5; expected a whole number from 1 to 4/],
     ['an order of a half', { order: 0.5 }, /order is 0.5/],
-    ['an order in words', { order: '3' as never }, /order is 3/],
+    ['an order in words', { order: '3' as never }, /order is "3"; expected a whole number/],
     ['an unknown initializer', { weightInitializer: 'nothing' }, /weightInitializer is nothing;.*zeros/],
     ['a function', { weightInitializer: (() => 0) as never }, /weightInitializer is function/],
     ['an initializer that needs more', { biasInitializer: 'constant' }, /'constant' needs a configuration/],
@@ -290,7 +271,7 @@ describe.each(kinds)('the configuration of $className', ({ make, cls, className 
 
 test.each<[PolyNormLayerArgs, RegExp]>([
   [{ epsilon: -1 }, /PolyNorm: epsilon is -1/],
-  [{ norm: 'l1' as never }, /PolyNorm: norm is 'l1'; expected 'rms' or 'l2'/],
+  [{ norm: 'l1' as never }, /PolyNorm: norm is "l1"; expected 'rms' or 'l2'/],
 ])('PolyNorm rejects %o', (args, message) => {
   expect(() => polyNormLayer(args)).toThrow(message);
 });

@@ -1,20 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
-import { PolycomError } from '../../src/errors.js';
-import { isGated } from '../../src/model/activation.js';
-import {
-  activationNames,
-  checkConfig,
-  configOf,
-  isActivationName,
-  isPresetName,
-  type ModelConfig,
-  parameterCounts,
-  parameterShapes,
-  presetNames,
-  presets,
-} from '../../src/model/config.js';
+import { activationRows } from '../../src/activations/table.js';
+import { PolycomError } from '../../src/common/errors.js';
+import { activationNames, isActivationName } from '../../src/model/activation.js';
+import { checkConfig } from '../../src/model/check.js';
+import type { ModelConfig } from '../../src/model/config.js';
+import { configOf, isPresetName, presetNames, presets } from '../../src/model/presets.js';
+import { parameterCounts, parameterShapes } from '../../src/model/shapes.js';
+import { isGated } from '../../src/op/gated.js';
 
 describe('the paper’s models', () => {
   test('the dense one has 1.345 billion parameters with any activation, and allocates none', () => {
@@ -45,7 +38,7 @@ test('GPT-2’s size is 124 million', () => {
 });
 
 test.each(presetNames)('%s is sound, and as large with every activation', (preset) => {
-  const sizes = activations.map(({ name }) => {
+  const sizes = activationRows.map(({ name }) => {
     const { total } = parameterCounts(configOf(preset, { activation: name }));
     return total;
   });
@@ -90,8 +83,8 @@ test('the parameters are named as Hugging Face names them', () => {
 });
 
 test('gated rows are those with a gate', () => {
-  expect(activations.filter(isGated).map(({ name }) => name)).toContain('swiglu');
-  expect(activations.filter(isGated).map(({ name }) => name)).not.toContain('silu');
+  expect(activationRows.filter(isGated).map(({ name }) => name)).toContain('swiglu');
+  expect(activationRows.filter(isGated).map(({ name }) => name)).not.toContain('silu');
 });
 
 describe('a configuration is refused', () => {

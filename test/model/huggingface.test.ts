@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { PolycomError } from '../../src/errors.js';
-import { configOf, presetNames } from '../../src/model/config.js';
+import { PolycomError } from '../../src/common/errors.js';
 import { fromHuggingFace, isLlamaForm, toHuggingFace } from '../../src/model/huggingface.js';
+import { configOf, presetNames } from '../../src/model/presets.js';
 
 /** As transformers wrote it before its version 5. */
 const LLAMA = {
@@ -88,6 +88,11 @@ test('what LLaMA can hold is a LLaMA, with an end of text where one is named', (
 test.each<[problem: RegExp, fields: object]>([
   [/model_type is "mistral"; expected a model of type 'llama'/, { model_type: 'mistral' }],
   [/model_type is absent/, { model_type: undefined }],
+  [
+    /model_type is "gpt_oss"; .*\n {2}remedy: its activation is here, but not its attention sinks/,
+    { model_type: 'gpt_oss', swiglu_limit: 7 },
+  ],
+  [/model_type is "apertus"; .*\n.* but not its RMSNorm of each head's queries/, { model_type: 'apertus' }],
   [/attention_bias is true; expected false/, { attention_bias: true }],
   [/mlp_bias is true/, { mlp_bias: true }],
   [/sliding_window is 4096; expected none/, { sliding_window: 4096 }],

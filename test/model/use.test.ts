@@ -2,10 +2,11 @@ import { tensorflowStatus } from '../../src/tensorflow/index.js';
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
-import { PolycomError } from '../../src/errors.js';
-import { configOf, parameterShapes } from '../../src/model/config.js';
-import type { KeyValueCache } from '../../src/model/pass.js';
+import { activationRows } from '../../src/activations/table.js';
+import { PolycomError } from '../../src/common/errors.js';
+import type { KeyValueCache } from '../../src/model/forward-pass.js';
+import { configOf } from '../../src/model/presets.js';
+import { parameterShapes } from '../../src/model/shapes.js';
 import { Transformer } from '../../src/model/transformer.js';
 import { batchOf, distance, gradientError, normOf } from './support.js';
 
@@ -52,7 +53,7 @@ test('bad tokens and targets are refused by name', () => {
 });
 
 describe('every activation', () => {
-  test.each(activations)('$name has the same gradients by hand as by the tape', ({ name }) => {
+  test.each(activationRows)('$name has the same gradients by hand as by the tape', ({ name }) => {
     const model = Transformer.create(configOf('tiny', { activation: name, layers: 1 }));
     const words = batchOf(model.config, 2, 9);
     const tape = model.gradients(...words, { memory: 'tape' });

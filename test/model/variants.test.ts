@@ -2,21 +2,23 @@ import { tensorflowStatus } from '../../src/tensorflow/index.js';
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { polyComReference } from '../../src/activations/polycom-reference.js';
-import { activations } from '../../src/activations/table.js';
+import { activationRows } from '../../src/activations/table.js';
 import { variants } from '../../src/activations/variants.js';
 import { loadCheckpoint } from '../../src/checkpoint/folder.js';
+import { PolycomError } from '../../src/common/errors.js';
 import { openData } from '../../src/data/open.js';
-import { PolycomError } from '../../src/errors.js';
 import { runActivation, runActivationBackward } from '../../src/model/activation.js';
-import { checkConfig, configOf, type ModelConfig, parameterCounts } from '../../src/model/config.js';
+import { checkConfig } from '../../src/model/check.js';
+import type { ModelConfig } from '../../src/model/config.js';
 import { toHuggingFace } from '../../src/model/huggingface.js';
+import { configOf } from '../../src/model/presets.js';
+import { parameterCounts } from '../../src/model/shapes.js';
 import { Transformer } from '../../src/model/transformer.js';
 import { errorOf } from '../../src/op/compare.js';
 import { normal } from '../../src/op/sample.js';
-import type { Reference } from '../../src/op/types.js';
 import { settingsOf } from '../../src/train/settings.js';
 import { Trainer } from '../../src/train/trainer.js';
+import { type Oracle, polyComReference } from '../activations/polycom-reference.js';
 import { temporaryFolder } from '../checkpoint/folders.js';
 import { batchOf, distance, gradientError, normOf } from './support.js';
 
@@ -28,7 +30,7 @@ beforeAll(async () => {
 });
 
 /** What each variant is, in f64. */
-const ORACLES: Readonly<Record<string, Reference>> = {
+const ORACLES: Readonly<Record<string, Oracle>> = {
   polyprelu: polyComReference('prelu', 'I'),
   polyleakyrelu: withSlope(0.25, polyComReference('prelu', 'I')),
   polyrelunorm: polyComReference('rms', 'relu-ii'),
@@ -45,8 +47,8 @@ const ORACLES: Readonly<Record<string, Reference>> = {
 };
 
 /** A reference with a slope that is no input. */
-function withSlope(slope: number, of: Reference): Reference {
-  const more = (inputs: Parameters<Reference['forward']>[0]) => ({
+function withSlope(slope: number, of: Oracle): Oracle {
+  const more = (inputs: Parameters<Oracle['forward']>[0]) => ({
     ...inputs,
     tensors: { ...inputs.tensors, slope: Float64Array.of(slope) },
   });
@@ -57,8 +59,8 @@ function withSlope(slope: number, of: Reference): Reference {
 }
 
 /** A reference with weights, and no bias, that are no inputs. */
-function fixed(weight: number[], of: Reference): Reference {
-  const more = (inputs: Parameters<Reference['forward']>[0]) => ({
+function fixed(weight: number[], of: Oracle): Oracle {
+  const more = (inputs: Parameters<Oracle['forward']>[0]) => ({
     ...inputs,
     tensors: { ...inputs.tensors, weight: Float64Array.from(weight), bias: Float64Array.of(0) },
   });
@@ -100,9 +102,7 @@ describe.each(variants)('$name', ({ name, inputs, scalars }) => {
 
   test('has the same gradients however they are computed, and leaves nothing', () => {
     const before = tf.memory().numTensors;
-    const more = scalars.includes('norm')
-      ? { activationOptions: { norm: 'l2', epsilon: 1e-5 } as const }
-      : {};
+    const more = 'norm' in scalars ? { activationOptions: { norm: 'l2', epsilon: 1e-5 } as const } : {};
     const model = Transformer.create(configOf('tiny', { activation: name, layers: 1, ...more }), { seed: 1 });
     const words = batchOf(model.config, 2, 9);
     const tape = model.gradients(...words, { memory: 'tape' });
@@ -124,7 +124,7 @@ describe.each(variants)('$name', ({ name, inputs, scalars }) => {
 });
 
 test('variants have names of their own, and as many parameters', () => {
-  const names = [...activations, ...variants].map(({ name }) => name);
+  const names = [...activationRows, ...variants].map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
   const sizes = variants.map(({ name }) => parameterCounts(configOf('tiny', { activation: name })).total);
   const swiglu = parameterCounts(configOf('tiny', { activation: 'swiglu' })).total;
@@ -181,10 +181,13 @@ describe('the options', () => {
   );
 
   test.each<[Partial<ModelConfig>, RegExp]>([
-    [{ activation: 'relu', activationOptions: { epsilon: 0 } }, /epsilon is given; expected none with relu/],
+    [
+      { activation: 'relu', activationOptions: { epsilon: 0 } },
+      /epsilon is 0; expected none with relu, or nothing/,
+    ],
     [
       { activation: 'polyrelu', activationOptions: { norm: 'l2' } },
-      /norm is given; expected none with polyrelu/,
+      /norm is "l2"; expected none with polyrelu, or nothing/,
     ],
     [
       { activation: 'gelu', activationOptions: { init: [1, 1, 1] } },
@@ -192,15 +195,15 @@ describe('the options', () => {
     ],
     [{ activationOptions: { init: [1, 1] } }, /init has 2 weights; expected order, which is 3/],
     [{ activationOptions: { norm: 'max' as 'l2' } }, /norm is "max"; expected 'rms' or 'l2', or nothing/],
-    [{ activationOptions: { epsilon: -1 } }, /epsilon is -1; expected a number, 0 or more, or nothing/],
+    [
+      { activationOptions: { epsilon: -1 } },
+      /epsilon is -1; expected a finite number, 0 or more, or nothing/,
+    ],
     [
       { activationOptions: { init: [1, Number.NaN, 1] } },
       /init is \[1,NaN,1\]; expected 'paper', or an array/,
     ],
-    [
-      { activationOptions: { slope: 1 } as object },
-      /no field activationOptions.slope; expected epsilon, norm/,
-    ],
+    [{ activationOptions: { slope: 1 } }, /no field activationOptions.slope; expected epsilon, norm/],
   ])('are refused: %o', (overrides, message) => {
     const make = () => checkConfig({ ...configOf('tiny'), ...overrides });
     expect(make).toThrow(PolycomError);
@@ -225,9 +228,9 @@ describe('the options', () => {
   });
 });
 
-test.each<[Partial<ModelConfig>, RegExp]>([
-  [{ activation: 'polyprelu' }, /no activation polyprelu/],
-  [{ activationOptions: { norm: 'l2' } }, /no activation polynorm with norm l2/],
-])("Hugging Face's form is refused: %o", (overrides, message) => {
-  expect(() => toHuggingFace(configOf('tiny', overrides))).toThrow(message);
-});
+test.each<[Partial<ModelConfig>, RegExp]>([[{ activation: 'polyprelu' }, /no activation polyprelu/]])(
+  "Hugging Face's form is refused: %o",
+  (overrides, message) => {
+    expect(() => toHuggingFace(configOf('tiny', overrides))).toThrow(message);
+  },
+);

@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { compileProgress } from '../../src/cli/compile-progress.js';
+import { packageFolder } from '../../src/common/package.js';
 import {
   aboutSeconds,
   type BuildProgress,
@@ -10,86 +10,25 @@ import {
   followBuild,
 } from '../../src/native/build-progress.js';
 import { builtFrom } from '../../src/native/recipe.js';
-import { findTools } from '../../src/native/tools.js';
-import { packageFolder } from '../../src/package.js';
-import { Workshop } from '../cli/harness.js';
-
-const missing = (await findTools()).filter(
-  ({ name, program }) => ['cmake', 'compiler', 'make'].includes(name) && program === undefined,
-);
-const able = missing.length === 0 && process.platform === 'linux';
-if (!able)
-  console.warn('skipped: the tests of builds: they need Linux, cmake, a compiler, and make or ninja');
+import { able, QuickBuilds } from './build-harness.js';
 
 const MINUTES = 60_000;
-const shop = new Workshop();
+const builds = new QuickBuilds();
+const { shop } = builds;
 afterAll(() => shop.remove());
-const log = shop.path('compiled');
-const hold = shop.path('hold');
-const fail = shop.path('fail');
-
-/** A compiler to which every file of native is empty. It notes each, and stops at the 20th while it is told to. */
-const quick = shop.write(
-  'quick.sh',
-  `native=0
-for word; do case $word in ${packageFolder}/native/*.cpp) native=1 file=$word;; esac; done
-[ $native = 1 ] || exec c++ "$@"
-[ ! -e '${fail}' ] || { echo "$file:1:1: error: not to the taste of this compiler" >&2; exit 1; }
-if [ -e '${hold}' ] && [ "$(wc -l <'${log}')" -ge 20 ]; then exec sleep 60; fi
-words=()
-for word; do [ "$word" = "$file" ] && words+=(-xc++ /dev/null) || words+=("$word"); done
-c++ "\${words[@]}" && echo "$file $*" >>'${log}'
-`,
-);
-
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly ended: Promise<Ended>;
-}
-
-function build(env: NodeJS.ProcessEnv = {}): Running {
-  const args = ['--import', 'tsx', join(packageFolder, 'src/cli/main.ts'), 'build', '--no-cuda'];
-  const variables = { CXX: `bash ${quick}`, POLYCOM_CACHE: shop.path('cache'), ...env };
-  const child = spawn(process.execPath, args, { cwd: packageFolder, env: { ...process.env, ...variables } });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (text) => (stdout += text));
-  child.stderr.on('data', (text) => (stderr += text));
-  const ended = new Promise<Ended>((resolve) =>
-    child.on('close', (status) => resolve({ status, stdout, stderr })),
-  );
-  return { child, ended };
-}
-
-const compiled = (): string[] => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []);
-
-/** Ends when so many files are compiled; a build that never comes so far fails by the test's limit. */
-async function until(count: number): Promise<void> {
-  while (compiled().length < count) await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
-const native = (): string[] => readdirSync(shop.path('cache/native'));
 
 describe.skipIf(!able)('polycom build', () => {
-  beforeEach(() => {
-    for (const path of [log, hold, fail, shop.path('cache')]) rmSync(path, { recursive: true, force: true });
-    shop.write('compiled', '');
-  });
+  beforeEach(() => builds.reset());
 
   test(
     'says how long it takes, and nothing of what cmake says to itself; CXX may be several words',
     async () => {
-      const { status, stdout, stderr } = await build().ended;
+      const { status, stdout, stderr } = await builds.start().ended;
       expect(status, stderr).toBe(0);
       expect(stdout).toMatch(/^built .*libpolycom\.so in \d+ s\nit holds CPU kernels\n$/);
       expect(stderr).toMatch(/^compiling libpolycom .* \(CPU kernels\) into .*: about .* on \d+ CPUs?\n/);
       expect(stderr.split('\n').filter((line) => !/^(compiling.*)?$/.test(line))).toEqual([]);
-      expect(native()).toHaveLength(1);
+      expect(builds.stored()).toHaveLength(1);
     },
     3 * MINUTES,
   );
@@ -102,22 +41,22 @@ describe.skipIf(!able)('polycom build', () => {
     'ended by %s, goes on where it was',
     async (name, status) => {
       shop.write('hold', '');
-      const { child, ended } = build();
-      await until(20);
+      const { child, ended } = builds.start();
+      await builds.until(20);
       child.kill(name);
       const broken = await ended;
       expect(broken.status).toBe(status);
       if (name !== 'SIGKILL') expect(broken.stderr).toMatch(/is kept; the same command goes on from there/);
-      rmSync(hold);
-      const before = new Set(compiled());
+      rmSync(shop.path('hold'));
+      const before = new Set(builds.compiled());
       expect(before.size).toBeGreaterThanOrEqual(20);
-      const second = await build().ended;
+      const second = await builds.start().ended;
       expect(second.status, second.stderr).toBe(0);
       expect(second.stderr).toMatch(/what is compiled already is kept/);
-      const all = compiled();
+      const all = builds.compiled();
       expect(all.length).toBeGreaterThan(60);
       expect(new Set(all).size).toBe(all.length);
-      expect(native()).toHaveLength(1);
+      expect(builds.stored()).toHaveLength(1);
     },
     3 * MINUTES,
   );
@@ -125,11 +64,11 @@ describe.skipIf(!able)('polycom build', () => {
   test(
     'lets two at once share the work',
     async () => {
-      const both = await Promise.all([build().ended, build().ended]);
+      const both = await Promise.all([builds.start().ended, builds.start().ended]);
       expect(both.map(({ status }) => status)).toEqual([0, 0]);
       expect(both.map(({ stdout }) => /^built/.test(stdout)).sort()).toEqual([false, true]);
-      expect(new Set(compiled()).size).toBe(compiled().length);
-      expect(native()).toHaveLength(1);
+      expect(new Set(builds.compiled()).size).toBe(builds.compiled().length);
+      expect(builds.stored()).toHaveLength(1);
     },
     3 * MINUTES,
   );
@@ -138,7 +77,7 @@ describe.skipIf(!able)('polycom build', () => {
     'shows the first error, and a remedy that was not given already',
     async () => {
       shop.write('fail', '');
-      const { status, stderr } = await build().ended;
+      const { status, stderr } = await builds.start().ended;
       expect(status).toBe(1);
       expect(stderr).toMatch(/does not compile:\n.*error: not to the taste/);
       expect(stderr).toMatch(/remedy: .*CXX/);
@@ -152,7 +91,7 @@ describe.skipIf(!able)('polycom build', () => {
     ['__clang_major__', 13, 'clang 13; expected clang 14 or newer'],
   ])('takes no compiler whose %s is %i', async (macro, version, complaint) => {
     const old = shop.write('old.sh', `echo 'old 1.2.3'; echo '#define ${macro} ${version}'`);
-    const { status, stderr } = await build({ CXX: `bash ${old}` }).ended;
+    const { status, stderr } = await builds.start({ CXX: `bash ${old}` }).ended;
     expect(status).toBe(1);
     expect(stderr).toMatch(complaint);
     expect(stderr).not.toMatch(/^compiling/m);
@@ -160,7 +99,7 @@ describe.skipIf(!able)('polycom build', () => {
 
   test('takes no cmake older than 3.22', async () => {
     shop.write('cmake', '#!/bin/sh\necho cmake version 3.21.7\n', 0o755);
-    const { status, stderr } = await build({ PATH: `${shop.folder}:${process.env.PATH}` }).ended;
+    const { status, stderr } = await builds.start({ PATH: `${shop.folder}:${process.env.PATH}` }).ended;
     expect(status).toBe(1);
     expect(stderr).toMatch(/cmake is 3\.21\.7; expected 3\.22 or newer/);
   });
@@ -207,7 +146,7 @@ describe('the progress of a build', () => {
     expect(estimatedSeconds(undefined, 4)).toBe(alone / 4);
     const [one, two] = [estimatedSeconds('90-real', 1), estimatedSeconds('80-real;90-real', 1)];
     expect(one).toBeGreaterThan(alone);
-    expect(estimatedSeconds('all', 1)).toBeCloseTo(one + 5 * (two - one));
+    expect(estimatedSeconds('all', 1)).toBeCloseTo(one + 6 * (two - one));
     expect([12, 55, 80, 200].map(aboutSeconds)).toEqual([
       'about 20 seconds',
       'about a minute',

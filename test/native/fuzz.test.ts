@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { runCommand } from '../../src/command.js';
+import { runCommand } from '../../src/common/command.js';
 import { native } from './harness.js';
 import { buildFuzzer, type Command, type Sanitizer } from './sanitized.js';
 
@@ -40,7 +40,7 @@ describe.skipIf(!(seconds > 0))('the C ABI, called rightly and wrongly', () => {
     { timeout: 1000 * share + 300_000 },
     async ({ sanitizer, mode, simd }, context) => {
       const program = programs.get(sanitizer);
-      if (program === undefined) return context.skip('see the reason above');
+      if (program === undefined) return context.skip(`no program with the ${sanitizer} sanitizer`);
       const [first, ...rest] = [...program, mode, seed, String(share)];
       const { status, stdout, stderr } = await runCommand(first!, rest, {
         ...process.env,

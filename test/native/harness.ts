@@ -1,17 +1,14 @@
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
+import { packageFolder } from '../../src/common/package.js';
 import { buildNative } from '../../src/native/build.js';
 import { findNative, type NativeLibrary, openLibrary } from '../../src/native/library.js';
 import type { Queue } from '../../src/native/queue.js';
-import type { Dtype } from '../../src/native/types.js';
-import { boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
-import type { Sums } from '../../src/op/reference.js';
-import type { Sample } from '../../src/op/sample.js';
-import type { FusedOp } from '../../src/op/types.js';
-import { packageFolder } from '../../src/package.js';
-import type { Results } from './run.js';
+import { boundOf, dtypeOf, errorOf, expected, type Results, sameBits } from '../../src/op/compare.js';
+import { Sums } from '../../src/op/sums.js';
+import type { Op, Sample } from '../../src/op/types.js';
 
-export { floats, runNative, stored, tensorOf } from './run.js';
+export { callNative, floats, type NativeInput, nativeTensor, runNative } from './run.js';
 
 const found = findNative();
 if (!found.found) console.warn(`skipped: the tests of the native library: ${found.reason}`);
@@ -56,13 +53,32 @@ export async function queuePairs(threads: readonly [number, number]): Promise<Qu
   return pairs;
 }
 
-/** Expects what an op gave to be as near to its reference as its dtype lets it. */
-export function expectClose(got: Results, op: FusedOp, sample: Sample): void {
+/** Expects results as near to the reference as their dtype lets them be, or as a bound says. */
+export function expectClose(got: Results<Float32Array>, op: Op, sample: Sample, bound?: number): void {
   const wanted = expected(op, sample);
-  const near = (values: Float32Array, sums: Sums, dtype: Dtype, name: string) =>
-    expect(errorOf(values, sums), name).toBeLessThanOrEqual(boundOf(sums, dtype));
-  near(got.y, wanted.y, sample.dtype, 'y');
-  for (const [i, name] of op.inputs.entries()) {
-    near(got.gradients[i]!, wanted.gradients[i]!, gradientDtype(name, sample), `d${name}`);
+  const { dtype = 'f32' } = sample;
+  for (const [i, name] of op.outputs.entries()) {
+    const sums = wanted.outputs[i]!;
+    expect(errorOf(got.outputs[i]!, sums), name).toBeLessThanOrEqual(bound ?? boundOf(sums, dtype));
   }
+  for (const [i, name] of op.gradients.entries()) {
+    const sums = wanted.gradients[i]!;
+    const most = bound ?? boundOf(sums, dtypeOf(op, name, sample));
+    expect(errorOf(got.gradients[i]!, sums), `d${name}`).toBeLessThanOrEqual(most);
+  }
+}
+
+/** One element of a result, to be compared on its own. */
+export function element({ value, terms }: Sums, i: number): Sums {
+  const one = new Sums(1);
+  one.add(0, value[i]!, terms[i]!);
+  return one;
+}
+
+/** Expects two results to be the same bits. */
+export function expectSame(got: Results<Float32Array>, wanted: Results<Float32Array>, op: Op): void {
+  for (const [i, name] of op.outputs.entries())
+    expect(sameBits(got.outputs[i]!, wanted.outputs[i]!), name).toBe(true);
+  for (const [i, name] of op.gradients.entries())
+    expect(sameBits(got.gradients[i]!, wanted.gradients[i]!), `d${name}`).toBe(true);
 }

@@ -1,24 +1,47 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
+import { activationRows } from '../../src/activations/table.js';
+import { uniform } from '../../src/common/random.js';
 import { allocate } from '../../src/native/arguments.js';
 import { encode, type Stored } from '../../src/native/dtype.js';
 import type { Queue } from '../../src/native/queue.js';
 import type { Dtype, NativeTensor } from '../../src/native/types.js';
-import { BOUND, errorOf, expected, sameBits } from '../../src/op/compare.js';
-import { Sums } from '../../src/op/reference.js';
-import { isMatrix, type SampleOptions, sampleOf, scalarValues, uniform } from '../../src/op/sample.js';
-import { backwardPass, forwardPass } from '../../src/op/types.js';
-import { expectClose, floats, queuePairs, runNative, tensorOf } from './harness.js';
+import { BOUND, errorOf, expected, sameBits, sameKind } from '../../src/op/compare.js';
+import { hasOrder, type SampleOptions, sampleOf, scalarVariants } from '../../src/op/sample.js';
+import type { Sums } from '../../src/op/sums.js';
+import { passesOf } from '../../src/op/types.js';
+import { opRows } from '../../src/ops.js';
+import { element, expectClose, expectSame, floats, nativeTensor, queuePairs, runNative } from './harness.js';
 
 const WIDTHS = [1, 2, 7, 15, 16, 17, 64, 123, 1023, 1025, 4096, 8191, 8256, 70_001];
 const SHORT: readonly Dtype[] = ['f16', 'bf16'];
 // On the CPU bits are by the shape, whatever the alignment.
 const hosts = (await queuePairs([1, 4])).map((pair) => ({ ...pair, bitsByShape: pair.host === 'the CPU' }));
 
-const cases = hosts.flatMap((host) => activations.map((op) => ({ name: op.name, op, ...host })));
+const every = hosts.flatMap((host) => opRows.map((op) => ({ name: op.name, op, ...host })));
 
-describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
+describe.each(every)('$name on $host', ({ op, queues }) => {
+  if (queues === undefined) return test.skip('needs the library', () => undefined);
+  const samples = op
+    .samples()
+    .filter(({ special }) => special !== 'odd' && special !== 'huge')
+    .map((sample) => ({ title: sample.title, sample }));
+
+  test.each(samples)('agrees with its reference: $title', ({ sample }) => {
+    expectClose(runNative(queues[0]!, op, sample), op, sample);
+  });
+
+  test('gives the same bits again, and on another queue', () => {
+    for (const { sample } of samples) {
+      const first = runNative(queues[0]!, op, sample);
+      for (const queue of [queues[0]!, queues[1]!]) expectSame(runNative(queue, op, sample), first, op);
+    }
+  });
+});
+
+const cases = hosts.flatMap((host) => activationRows.map((op) => ({ name: op.name, op, ...host })));
+
+describe.each(cases)('$name, an activation, on $host', ({ op, queues, bitsByShape }) => {
   if (queues === undefined) return test.skip('needs the library', () => undefined);
   const [queue, another] = queues as [Queue, Queue];
 
@@ -27,11 +50,8 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
     expectClose(runNative(queue, op, sample), op, sample);
   }
 
-  /** Each value of each scalar that the op takes, the others at their defaults. */
-  const variants: SampleOptions[] = op.scalars.flatMap((name) =>
-    scalarValues(name).map((value) => ({ scalars: { [name]: value } })),
-  );
-  const orders = op.inputs.includes('weight') ? [1, 2, 3, 4] : [3];
+  const variants: SampleOptions[] = scalarVariants(op);
+  const orders = hasOrder(op) ? [1, 2, 3, 4] : [3];
 
   test.each(WIDTHS)('agrees with its reference, %i wide', (cols) => {
     check(cols > 10_000 ? 2 : 9, cols, { seed: cols });
@@ -67,14 +87,14 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
         for (const scale of [1e3, 1e7, 1e12, 1e20, 1e30, 1e38]) {
           if (dtype === 'f16' && scale > 1e4) continue;
           const sample = sampleOf(op, 3, 130, { scale, seed: 6, order, dtype });
-          for (const values of Object.values(sample.tensors)) limit(values);
-          const y = expected(op, sample).y;
-          const got = runNative(queue, op, sample);
+          for (const { values } of Object.values(sample.tensors)) limit(values);
+          const y = expected(op, sample).outputs[0]!;
+          const got = runNative(queue, op, sample).outputs[0]!;
           const fits = dtype === 'f32' && y.value.every((value) => Math.abs(value) < 3.4e38);
-          if (fits) expect(errorOf(got.y, y), `${scale}`).toBeLessThanOrEqual(BOUND);
+          if (fits) expect(errorOf(got, y), `${scale}`).toBeLessThanOrEqual(BOUND);
           // What is beyond float's range may be infinite, but not NaN; a gated product of infinity and 0 is left out.
           if (op.inputs[0] === 'x' || fits) {
-            expect(got.y.some(Number.isNaN), `y at ${scale} in ${dtype}, order ${order}`).toBe(false);
+            expect(got.some(Number.isNaN), `y at ${scale} in ${dtype}, order ${order}`).toBe(false);
           }
         }
       }
@@ -84,16 +104,16 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
   test('passes NaN and infinity on as its reference does, and to no other row', () => {
     for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       const sample = sampleOf(op, 3, 40, { seed: 8 });
-      sample.tensors[op.inputs[0]!]![47] = odd;
+      sample.tensors[op.inputs[0]!]!.values[47] = odd;
       const got = runNative(queue, op, sample);
       const wanted = expected(op, sample);
-      for (const [i, value] of got.y.entries()) {
-        expect(Number.isFinite(value), `${odd}: y[${i}]`).toBe(Number.isFinite(wanted.y.value[i]));
-      }
-      for (const [i, value] of got.gradients[0]!.entries()) {
-        expect(Number.isFinite(value), `${odd}: dx[${i}]`).toBe(
-          Number.isFinite(wanted.gradients[0]!.value[i]),
-        );
+      const pairs: [string, Float32Array, Sums][] = [['y', got.outputs[0]!, wanted.outputs[0]!]];
+      for (const [i, name] of op.gradients.entries())
+        if (op.parameters[name] === undefined)
+          pairs.push([`d${name}`, got.gradients[i]!, wanted.gradients[i]!]);
+      for (const [name, values, { value }] of pairs) {
+        const at = value.findIndex((wanted, i) => !sameKind(values[i]!, wanted));
+        expect(at, `${odd}: ${name}[${at}] is ${values[at]}; expected ${value[at]}`).toBe(-1);
       }
     }
   });
@@ -104,8 +124,8 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
       [5, 0],
       [0, 0],
     ] as const) {
-      const { y, gradients } = runNative(queue, op, sampleOf(op, rows, cols));
-      expect(y).toHaveLength(0);
+      const { outputs, gradients } = runNative(queue, op, sampleOf(op, rows, cols));
+      expect(outputs[0]).toHaveLength(0);
       for (const [i, name] of op.inputs.entries()) {
         expect(
           gradients[i]!.every((value) => value === 0),
@@ -115,7 +135,7 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
     }
     for (const epsilon of [0, 1e-6]) {
       const sample = sampleOf(op, 2, 30, { scalars: { epsilon } });
-      sample.tensors[op.inputs[0]!]!.fill(0);
+      sample.tensors[op.inputs[0]!]!.values.fill(0);
       expectClose(runNative(queue, op, sample), op, sample);
     }
   });
@@ -124,11 +144,7 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
     const sample = sampleOf(op, 333, 777, { seed: 11, dtype });
     const first = runNative(queue, op, sample);
     for (const other of [queue, another, another]) {
-      const again = runNative(other, op, sample);
-      expect(sameBits(again.y, first.y)).toBe(true);
-      for (const [i, gradient] of again.gradients.entries()) {
-        expect(sameBits(gradient, first.gradients[i]!)).toBe(true);
-      }
+      expectSame(runNative(other, op, sample), first, op);
     }
   });
 
@@ -167,42 +183,49 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
         return values;
       };
       const given = names.map((name, i) => {
-        if (name === 'dy') return spread(sample.dy, first + i * step);
-        return isMatrix(name) ? spread(sample.tensors[name]!, first + i * step) : tensorOf(name, sample);
+        if (name === 'dy') return spread(sample.upstream[0], first + i * step);
+        if (op.parameters[name] !== undefined) return nativeTensor(op, sample, name) as NativeTensor;
+        return spread(sample.tensors[name]!.values, first + i * step);
       });
       const empty = () => spread(new Float32Array(rows * cols), ofOutputs);
-      const scalars = op.scalars.map((name) => sample.scalars[name]!);
+      const scalars = Object.values(sample.scalars);
+      const [forward, backward] = passesOf(op);
       const y = empty();
-      queue.call(forwardPass(op).native, { inputs: given.slice(0, -1), outputs: [y], scalars });
+      queue.call(forward.native, { inputs: given.slice(0, -1), outputs: [y], scalars });
       const gradients = op.inputs.map((name) =>
-        isMatrix(name) ? empty() : { ...tensorOf(name, sample), data: sample.tensors[name]!.slice() },
+        op.parameters[name] === undefined
+          ? empty()
+          : { shape: sample.tensors[name]!.shape, data: sample.tensors[name]!.values.slice() },
       );
-      queue.call(backwardPass(op).native, { inputs: given, outputs: gradients, scalars, workspace });
+      queue.call(backward.native, { inputs: given, outputs: gradients, scalars, workspace });
       const got = {
-        y: read(y),
+        outputs: [read(y)],
         gradients: gradients.map((tensor) => ('strides' in tensor ? read(tensor as Spread) : floats(tensor))),
       };
       expectClose(got, op, sample);
       if (!bitsByShape) continue;
-      expect(sameBits(got.y, packed.y)).toBe(true);
+      expect(sameBits(got.outputs[0]!, packed.outputs[0]!)).toBe(true);
       expect(sameBits(got.gradients[0]!, packed.gradients[0]!)).toBe(true);
     }
   });
 
-  test('agrees with its reference in each element, not only in the norm of all', () => {
-    if (op.inputs[0] !== 'x' || op.inputs.length > 1) return; // rows, or made of these
-    for (const variant of [{}, ...variants]) {
-      const sample = sampleOf(op, 1, 4001, { seed: 51, ...variant });
-      for (const i of sample.dy.keys()) sample.tensors.x![i] = (i - 2000) / 200; // further out, gelu by tanh is below floats
-      const got = runNative(queue, op, sample);
-      const { y, gradients } = expected(op, sample);
-      for (const [i, x] of sample.tensors.x!.entries()) {
-        expect(errorOf([got.y[i]!], element(y, i)), `y at ${x}`).toBeLessThanOrEqual(BOUND);
-        const dx = errorOf([got.gradients[0]![i]!], element(gradients[0]!, i));
-        expect(dx, `dx at ${x}`).toBeLessThanOrEqual(BOUND);
+  // Others take rows, or are made of these.
+  if (op.inputs.join() === 'x')
+    test('agrees with its reference in each element, not only in the norm', () => {
+      for (const variant of [{}, ...variants]) {
+        const sample = sampleOf(op, 1, 4001, { seed: 51, ...variant });
+        const x = sample.tensors.x!.values;
+        for (const i of x.keys()) x[i] = (i - 2000) / 200; // further out, gelu by tanh is below floats
+        const got = runNative(queue, op, sample);
+        const { outputs, gradients } = expected(op, sample);
+        for (const [i, xi] of x.entries()) {
+          const y = errorOf([got.outputs[0]![i]!], element(outputs[0]!, i));
+          expect(y, `y at ${xi}`).toBeLessThanOrEqual(BOUND);
+          const dx = errorOf([got.gradients[0]![i]!], element(gradients[0]!, i));
+          expect(dx, `dx at ${xi}`).toBeLessThanOrEqual(BOUND);
+        }
       }
-    }
-  });
+    });
 
   test('agrees with its reference on whatever fast-check thinks of', () => {
     const shape = fc.record({ rows: fc.integer({ min: 1, max: 6 }), cols: fc.integer({ min: 1, max: 70 }) });
@@ -226,7 +249,7 @@ describe.each(cases)('$name on $host', ({ op, queues, bitsByShape }) => {
             scalars: { epsilon, ...scalars },
           });
           const next = uniform(seed);
-          const x = sample.tensors[op.inputs[0]!]!;
+          const x = sample.tensors[op.inputs[0]!]!.values;
           for (const i of x.keys()) if (next() < zeros / 2) x[i] = 0;
           expectClose(runNative(queue, op, sample), op, sample);
         },
@@ -241,11 +264,4 @@ type Spread = NativeTensor & { readonly data: Stored; readonly strides: readonly
 /** Keeps values finite: a normal one times 1e38 may not be. */
 function limit(values: Float32Array): void {
   for (const [i, value] of values.entries()) values[i] = Math.max(-3.3e38, Math.min(3.3e38, value));
-}
-
-/** One element of a result, to be compared on its own. */
-function element({ value, terms }: Sums, i: number): Sums {
-  const one = new Sums(1);
-  one.add(0, value[i]!, terms[i]!);
-  return one;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { builtLibraryFolder, libraryFile } from '../../src/native/find.js';
+import { ABI_VERSION } from '../../src/native/library.js';
 import { native } from './harness.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'polycom-library-'));
@@ -77,7 +78,7 @@ describe('finding the library', () => {
   test.skipIf(!compiler)('takes no library of another ABI', () => {
     const path = compile('other-abi', 'extern "C" int pc_abi_version() { return 99; }');
     const { reason } = inChild<State>(STATE, { POLYCOM_LIBRARY: path });
-    expect(reason).toMatch(/ABI version 99; expected 4/);
+    expect(reason).toContain(`ABI version 99; expected ${ABI_VERSION}`);
   });
 
   test.skipIf(!compiler)('takes no library that is something else', () => {

@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { afterAll, describe, expect, test } from 'vitest';
-import { hosts } from '../device/harness.js';
+import { hosts } from './device-harness.js';
 
 // The C functions as such: what a caller in another language may do to them.
 describe.each(hosts)('the C functions for memory on $device', ({ device, library }) => {

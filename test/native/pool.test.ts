@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packageFolder } from '../../src/common/package.js';
 import { compilerCommand } from '../../src/native/tools.js';
-import { packageFolder } from '../../src/package.js';
 import { native } from './harness.js';
 
 const [compiler, ...words] = compilerCommand();

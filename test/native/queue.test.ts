@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PolycomError } from '../../src/errors.js';
+import { PolycomError } from '../../src/common/errors.js';
 import type { CallArguments, Queue } from '../../src/native/queue.js';
 import type { NativeTensor } from '../../src/native/types.js';
-import { skip } from '../tensorflow/link-harness.js';
 import { native } from './harness.js';
 
 const tensor = (
@@ -38,7 +37,7 @@ describe.skipIf(native === undefined)('a queue', () => {
 
   test('runs a prepared call on what its inputs hold by then', () => {
     const x = tensor([4]);
-    const { outputs, run } = queue.prepare('relu2_forward', { inputs: [x] });
+    const { outputs, run } = queue.prepare('relu2_forward', { inputs: [x], scalars: [0] });
     run();
     expect(outputs[0]!.data).toEqual(new Float32Array(4));
     (x.data as Float32Array).set([1, -2, 3, 0.5]);
@@ -48,7 +47,10 @@ describe.skipIf(native === undefined)('a queue', () => {
 
   test('keeps the memory of a prepared call, whatever the caller lets go', () => {
     const prepare = () =>
-      queue.prepare('relu2_forward', { inputs: [{ data: new Float32Array(8).fill(3), shape: [8] }] });
+      queue.prepare('relu2_forward', {
+        inputs: [{ data: new Float32Array(8).fill(3), shape: [8] }],
+        scalars: [0],
+      });
     const calls = Array.from({ length: 100 }, prepare);
     for (let i = 0; i < 200; ++i) new Float32Array(100_000).fill(i);
     for (const { outputs, run } of calls) {
@@ -60,7 +62,7 @@ describe.skipIf(native === undefined)('a queue', () => {
   test('takes every rank from 0 to 8', () => {
     for (let rank = 0; rank <= 8; ++rank) {
       const x = { data: Float32Array.of(3), shape: new Array<number>(rank).fill(1) };
-      const [y] = queue.call('relu2_forward', { inputs: [x] });
+      const [y] = queue.call('relu2_forward', { inputs: [x], scalars: [0] });
       expect(y).toEqual({ data: Float32Array.of(9), dtype: 'f32', shape: x.shape });
     }
   });
@@ -162,7 +164,7 @@ describe.skipIf(native === undefined)('a queue', () => {
     );
     expect(run(tensor([3, 2]), tensor([3]))).toMatch(/dx has shape \[3, 2\].*expected those of x, \[2, 3\]/);
     const gate = () => ({ inputs: [tensor([2, 3]), tensor([2, 4])] });
-    expect(errorOf(() => queue.call('swiglu_forward', gate())).message).toMatch(/up has shape \[2, 4\]/);
+    expect(errorOf(() => queue.call('reglu_forward', gate())).message).toMatch(/up has shape \[2, 4\]/);
   });
 
   test('rejects too small a workspace', () => {
@@ -173,14 +175,14 @@ describe.skipIf(native === undefined)('a queue', () => {
 
   test('notices a buffer that was transferred since', () => {
     const x = tensor([1000]);
-    const { run } = queue.prepare('relu2_forward', { inputs: [x] });
+    const { run } = queue.prepare('relu2_forward', { inputs: [x], scalars: [0] });
     structuredClone(x.data, { transfer: [(x.data as Float32Array).buffer] });
     expect(errorOf(run).message).toMatch(/lost its memory/);
   });
 
   test('may be disposed twice, and then says so', () => {
     const other = native!.createQueue();
-    const { run } = other.prepare('relu2_forward', { inputs: [tensor([2])] });
+    const { run } = other.prepare('relu2_forward', { inputs: [tensor([2])], scalars: [0] });
     other.synchronize();
     other.dispose();
     other.dispose();
@@ -189,7 +191,7 @@ describe.skipIf(native === undefined)('a queue', () => {
   });
 
   test('says that there is no GPU', (context) => {
-    if (native!.deviceCount('cuda') > 0) skip(context, 'there is one');
+    if (native!.deviceCount('cuda') > 0) context.skip('there is a GPU');
     const error = errorOf(() => native!.createQueue({ device: 'cuda' }));
     expect(error.code).toBe('NO_DEVICE');
     expect(error.remedy).toMatch(/cpu/);

@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { lastLines, runCommand } from '../../src/command.js';
-import { holdingLock } from '../../src/lock.js';
+import { lastLines, runCommand } from '../../src/common/command.js';
+import { holdingLock } from '../../src/common/lock.js';
+import { packageFolder } from '../../src/common/package.js';
 import { compilerCommand } from '../../src/native/tools.js';
-import { packageFolder } from '../../src/package.js';
 
 /** `address` sees undefined behaviour too, and has the CUDA kernels on the emulator. */
 export type Sanitizer = 'address' | 'thread';

@@ -1,12 +1,11 @@
 /** Prints which results of this process's kernels are further from the reference than their dtype's bound. */
-import { activations } from '../../src/activations/table.js';
-import { expectedOf } from '../../src/fused/expected.js';
-import { fusedOps } from '../../src/fused/table.js';
+import { activationRows } from '../../src/activations/table.js';
 import { loadNative } from '../../src/native/library.js';
 import type { Dtype } from '../../src/native/types.js';
-import { BOUND, boundOf, errorOf, expected, gradientDtype } from '../../src/op/compare.js';
+import { boundOf, dtypeOf, errorOf, expected } from '../../src/op/compare.js';
 import { sampleOf } from '../../src/op/sample.js';
-import { runNative as runFused } from '../fused/harness.js';
+import type { Op, Sample } from '../../src/op/types.js';
+import { transformerOps } from '../../src/transformer-ops/table.js';
 import { runNative } from './run.js';
 
 const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16'];
@@ -15,39 +14,28 @@ const queue = library.createQueue();
 const wrong: string[] = [];
 let checked = 0;
 
-for (const op of activations) {
+function check(op: Op, sample: Sample): void {
+  const [got, wanted] = [runNative(queue, op, sample), expected(op, sample)];
+  const { dtype = 'f32' } = sample;
+  const results = [
+    ...op.outputs.map((name, i) => ({ name, of: dtype, got: got.outputs[i]!, sums: wanted.outputs[i]! })),
+    ...op.gradients.map((name, i) => {
+      const of = dtypeOf(op, name, sample);
+      return { name: `d${name}`, of, got: got.gradients[i]!, sums: wanted.gradients[i]! };
+    }),
+  ];
+  for (const { name, of, got: values, sums } of results) {
+    ++checked;
+    const error = errorOf(values, sums);
+    if (!(error <= boundOf(sums, of))) wrong.push(`${op.name} ${sample.title}, ${name}: ${error}`);
+  }
+}
+
+for (const op of activationRows) {
   for (const dtype of DTYPES) {
-    for (const cols of [1, 3, 5, 8, 31, 33, 100, 1030]) {
-      const sample = sampleOf(op, 5, cols, { seed: cols, dtype });
-      const { y, gradients } = runNative(queue, op, sample);
-      const wanted = expected(op, sample);
-      const results = [
-        { name: 'y', got: y, sums: wanted.y, of: dtype },
-        ...op.inputs.map((name, i) => ({
-          name: `d${name}`,
-          got: gradients[i]!,
-          sums: wanted.gradients[i]!,
-          of: gradientDtype(name, sample),
-        })),
-      ];
-      for (const { name, got, sums, of } of results) {
-        ++checked;
-        const error = errorOf(got, sums);
-        if (!(error <= boundOf(sums, of))) wrong.push(`${op.name} ${dtype}, ${cols} wide, ${name}: ${error}`);
-      }
-    }
+    for (const cols of [1, 3, 5, 8, 31, 33, 100, 1030])
+      check(op, sampleOf(op, 5, cols, { seed: cols, dtype }));
   }
 }
-for (const op of fusedOps) {
-  for (const sample of op.samples()) {
-    const [got, wanted] = [runFused(queue, op, sample), expectedOf(op, sample)];
-    const names = [...op.outputs, ...op.gradients.map((name) => `d${name}`)];
-    const sums = [...wanted.outputs, ...wanted.gradients];
-    for (const [i, values] of [...got.outputs, ...got.gradients].entries()) {
-      ++checked;
-      const error = errorOf(values, sums[i]!);
-      if (!(error <= BOUND)) wrong.push(`${op.name} ${sample.title}, ${names[i]}: ${error}`);
-    }
-  }
-}
+for (const op of Object.values(transformerOps)) for (const sample of op.samples()) check(op, sample);
 process.stdout.write(JSON.stringify({ simd: library.build.simd, checked, wrong }));

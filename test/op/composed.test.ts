@@ -1,11 +1,11 @@
 import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { tfjsActivations } from '../../src/activations/table.js';
 import { polyComCoefficients, polyNorm, polyRelu, relu2 } from '../../src/index.js';
-import { errorOf, expected } from '../../src/op/compare.js';
-import { runOp } from '../../src/op/run.js';
-import { sampleOf, scalarValues, shapeOf } from '../../src/op/sample.js';
+import { sampleOf, scalarVariants } from '../../src/op/sample.js';
+import { tfjsActivations } from '../../src/ops.js';
+import { expectClose } from '../native/harness.js';
+import { runByTape } from './harness.js';
 
 // tf's own gradients of normalisations and sums, in f32, without our care for rounding.
 const BOUND = 2e-6;
@@ -13,9 +13,6 @@ const BOUND = 2e-6;
 beforeAll(() => tf.setBackend('cpu'));
 
 describe.each(tfjsActivations)('$kernelName composed from tf ops', (op) => {
-  const variants = op.scalars.flatMap((name) =>
-    scalarValues(name).map((value) => ({ scalars: { [name]: value } })),
-  );
   test.each([
     {},
     { scale: 1e-3 },
@@ -25,38 +22,19 @@ describe.each(tfjsActivations)('$kernelName composed from tf ops', (op) => {
     { order: 1 },
     { order: 2 },
     { order: 4 },
-    ...variants,
+    ...scalarVariants(op),
   ])('agrees with its reference, %o', (options) => {
     const sample = sampleOf(op, 5, 60, { seed: 31, ...options });
     // An order has more powers than f32 has range at 1e8.
-    const wanted = expected(op, sample);
-    tf.tidy(() => {
-      const inputs = op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
-      const f = (...args: tf.Tensor[]) => runOp(op, args, sample.scalars);
-      expect(errorOf(f(...inputs).dataSync(), wanted.y), 'y').toBeLessThan(BOUND);
-      const gradients = tf.grads(f)(inputs, tf.tensor(sample.dy, [5, 60]));
-      for (const [i, name] of op.inputs.entries()) {
-        expect(gradients[i]!.shape).toEqual(inputs[i]!.shape);
-        expect(errorOf(gradients[i]!.dataSync(), wanted.gradients[i]!), `d${name}`).toBeLessThan(BOUND);
-      }
-    });
+    expectClose(runByTape(op, sample), op, sample, BOUND);
   });
 
   test('gives no NaN for rows of zeros', () => {
     for (const epsilon of [0, 1e-6]) {
-      tf.tidy(() => {
-        const sample = sampleOf(op, 2, 3, { scalars: { epsilon } });
-        sample.tensors[op.inputs[0]!]!.fill(0);
-        const inputs = op.inputs.map((name) => tf.tensor(sample.tensors[name]!, shapeOf(name, sample)));
-        const f = (...args: tf.Tensor[]) => runOp(op, args, sample.scalars);
-        for (const gradient of tf.grads(f)(inputs))
-          expect(gradient.dataSync().some(Number.isNaN)).toBe(false);
-        expect(
-          f(...inputs)
-            .dataSync()
-            .some(Number.isNaN),
-        ).toBe(false);
-      });
+      const sample = sampleOf(op, 2, 3, { scalars: { epsilon } });
+      sample.tensors[op.inputs[0]!]!.values.fill(0);
+      const { outputs, gradients } = runByTape(op, sample);
+      for (const values of [...outputs, ...gradients]) expect(values.some(Number.isNaN)).toBe(false);
     }
   });
 });

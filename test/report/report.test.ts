@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { contenderName } from '../../src/bench/document.js';
-import { columns } from '../../src/bench/table.js';
-import { PolycomError } from '../../src/errors.js';
+import { allColumns as columns } from '../../src/bench/table.js';
+import { PolycomError } from '../../src/common/errors.js';
 import { type Charts, loadCharts } from '../../src/report/charts.js';
 import { figuresOf } from '../../src/report/figures.js';
 import { headline } from '../../src/report/headline.js';
@@ -134,4 +134,49 @@ test('without the chart libraries there is a typed error with the remedy', async
   expect(error).toMatchObject({ name: PolycomError.name, code: 'UNSUPPORTED' });
   expect(String(error)).toContain('remedy: npm install @observablehq/plot linkedom');
   vi.doUnmock('linkedom');
+});
+
+describe('a GPU beside the CPU', () => {
+  const both = (gpu: 'cuda' | 'emulated') => [
+    row({ of_copy: 0.9, of_stream: 0.93, traffic: '1:1' }),
+    row({
+      device: gpu,
+      ms_p50: 0.1,
+      gb_per_s: 2700,
+      of_copy: 0.8,
+      of_stream: 0.85,
+      traffic: '1:1',
+      ms_call: 0.004,
+    }),
+    row({ device: gpu, dtype: 'bf16', ms_p50: 0.05, of_copy: 0.8, traffic: '1:1' }),
+  ];
+
+  test('stands in one table, from one document or from two', () => {
+    const [cpu, gpu] = [both('cuda').slice(0, 1), both('cuda').slice(1)];
+    for (const documents of [[documentOf(both('cuda'))], [documentOf(cpu), documentOf(gpu)]]) {
+      const page = formatReport(documents, charts);
+      expect(page).toContain('CPU and GPU');
+      expect(page).toMatch(
+        /<td>PolyNorm<\/td><td>forward<\/td><td>f32<\/td><td>10\.0 ms<\/td><td>100 µs<\/td><td>100×<\/td><td>93 %<\/td><td>85 %<\/td>/,
+      );
+      expect(page).not.toMatch(/NaN|undefined|Infinity|Emulated/);
+    }
+  });
+
+  test('has figures of its own, named by the device', () => {
+    const titles = figuresOf(documentOf(both('cuda')), charts).map(({ title }) => title);
+    expect(titles).toEqual([
+      'How near a copy: kernels driven directly, 4096×8256',
+      'How near the fastest stream with the same reads and writes: kernels driven directly, 4096×8256',
+      'How near a copy: kernels driven directly, 4096×8256, cuda',
+      'How near the fastest stream with the same reads and writes: kernels driven directly, 4096×8256, cuda',
+    ]);
+  });
+
+  test('is no emulator, which is called one', () => {
+    const page = formatReport(documentOf(both('emulated')), charts);
+    expect(page).not.toContain('CPU and GPU');
+    expect(page).toContain('Emulated: the rows of that name ran on the CPU in place of a GPU');
+    expect(page).toContain('Driven directly, 4096×8256 bf16, emulated');
+  });
 });

@@ -3,8 +3,8 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type TestContext, vi } from 'vitest';
-import { PolycomError } from '../../src/errors.js';
+import { vi } from 'vitest';
+import { PolycomError } from '../../src/common/errors.js';
 
 /** The root of this checkout. */
 export const ROOT: string = fileURLToPath(new URL('../../', import.meta.url));
@@ -102,12 +102,6 @@ export function runTypeScript(code: string, env: NodeJS.ProcessEnv = {}): Promis
 /** Whether a program runs here. */
 export function runs(program: string, ...args: string[]): boolean {
   return spawnSync(program, args).status === 0;
-}
-
-/** Skips a test and says why, for people who do not read reports. */
-export function skip(context: TestContext, reason: string): never {
-  console.warn(`skipped: ${context.task.name}: ${reason}`);
-  return context.skip(reason);
 }
 
 /** The PolycomError that a promise ends in. */

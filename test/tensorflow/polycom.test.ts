@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { polyComReference } from '../../src/activations/polycom-reference.js';
 import { polyCom, polyComCoefficients, polyReluNorm } from '../../src/index.js';
 import { errorOf } from '../../src/op/compare.js';
 import { normal } from '../../src/op/sample.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
+import { polyComReference } from '../activations/polycom-reference.js';
 
 if (!tensorflowStatus.fused) console.warn(`skipped: polyCom in TensorFlow: ${tensorflowStatus.missing}`);
 

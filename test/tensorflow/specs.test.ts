@@ -1,9 +1,9 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { runCommand } from '../../src/command.js';
+import { runCommand } from '../../src/common/command.js';
+import { packageFolder } from '../../src/common/package.js';
 import { libraryCandidates } from '../../src/native/find.js';
-import { packageFolder } from '../../src/package.js';
 import { hasBinding, resolvePackages } from '../../src/tensorflow/link/packages.js';
 import { bundleSpecs } from './specs/bundle.js';
 import { leftOut } from './specs/list.js';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { packageFolder } from '../../src/package.js';
+import { packageFolder } from '../../src/common/package.js';
 import { loadTfjsNode } from '../../src/tensorflow/load.js';
 import { repairKernels } from '../../src/tensorflow/repairs.js';
 import { sweep } from './specs/sweep.js';

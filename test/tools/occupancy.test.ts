@@ -36,7 +36,6 @@ test.skipIf(native === undefined)('every choice of the table keeps enough bytes 
           registers: pass === 'forward' ? 64 : 96,
           shared_bytes: 5000,
           stack_bytes: 0,
-          spill_bytes: 0,
         }));
       }),
     ),

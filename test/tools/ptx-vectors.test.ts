@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { narrowKernels, wideAccesses } from '../../tools/ptx-vectors.js';
+import { narrowKernels, openWaits, wideAccesses } from '../../tools/ptx-vectors.js';
 
 const ptx = `.version 9.0
 .visible .entry wide(
@@ -34,14 +34,30 @@ test('knows the kernels of whole slots by their names', () => {
     'polynorm_forward_kernel<3, float, true, true, 4>': ['loads', 'stores'],
     'polynorm_forward_wide_kernel<3, float, true, true>': ['loads', 'stores'],
     'polynorm_forward_wide_kernel<3, float, true, false>': [],
-    'elementwise_forward_kernel<polyrelu<3>, float, true, false>': ['loads', 'stores'],
-    'elementwise_forward_kernel<polyrelu<3>, float, false, true>': [],
+    'elementwise_forward_kernel<polyrelu_of<3>, float, true>': ['loads', 'stores'],
+    'elementwise_forward_run_kernel<polyrelu_of<3>, float>': ['loads', 'stores'],
+    'elementwise_forward_kernel<gated<polyrelu_of<3>>, float, false>': [],
     'groupedpolynorm_backward_kernel<3, __half, false>': ['loads', 'stores'],
-    'quantizedpolynorm_kernel<3, __half, false>': ['loads'],
-    'polynormproducts_kernel<2, float>': ['loads'],
-    'polynormapply_pieces_kernel<2>': [],
+    'stream_kernel<polycom::stream_counts<2, 1>, uint4, true>': ['loads', 'stores'],
+    'stream_kernel<polycom::stream_counts<2, 1>, unsigned short, true>': [],
     'rmsnorm_forward_kernel<true>': [],
     groupedpolynorm_groups_kernel: [],
   };
   for (const [name, accesses] of Object.entries(names)) expect(wideAccesses(name), name).toEqual(accesses);
+});
+
+test('a read of shared memory between a wait for copies and the barrier behind it is found', () => {
+  const kernel = (name: string, ...lines: string[]): string =>
+    `.visible .entry ${name}(\n{\n${lines.join('\n')}\n}\n`;
+  const [begin, end, load] = ['// begin inline asm', '// end inline asm', 'ld.shared.f32 %f1, [%r1];'];
+  const wait = [begin, 'cp.async.wait_group 0;', end];
+  expect(
+    openWaits(
+      kernel('closed', ...wait, begin, end, load) +
+        kernel('open', ...wait, load, begin, end) +
+        kernel('branched', ...wait, 'bra.uni $L;', ...wait, '$L:', begin, end, load) +
+        kernel('never', ...wait, load) +
+        kernel('unread', ...wait),
+    ),
+  ).toEqual(['open', 'never']);
 });

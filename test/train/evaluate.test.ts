@@ -7,12 +7,13 @@ import type { TokenSource } from '../../src/data/shards.js';
 import type { Tokenizer } from '../../src/data/tokenizer.js';
 import { type LoadedModel, loadModel } from '../../src/generate/load.js';
 import { sequencesAtOnce } from '../../src/model/at-once.js';
-import { configOf } from '../../src/model/config.js';
 import { headScores } from '../../src/model/head.js';
 import { measurePeak } from '../../src/model/peak.js';
+import { configOf } from '../../src/model/presets.js';
 import { Transformer } from '../../src/model/transformer.js';
 import { hasKernel } from '../../src/op/run.js';
 import { evaluate } from '../../src/train/evaluate.js';
+import { peersPython } from '../../tools/python.js';
 import { BEGIN, END, sentencePieceLlama } from '../generate/sentencepiece.js';
 import { backends, smallModel } from './harness.js';
 
@@ -99,8 +100,8 @@ describe.skipIf(library === undefined)('a LLaMA whose folder declares a begin to
     await expect(evaluate(model, source, { ...options, time: 8, begin: [999] })).rejects.toThrow(/token 999/);
   });
 
-  test('the constants are what PyTorch says today', (context) => {
-    const python = process.env.POLYCOM_TEST_PYTHON ?? 'python3';
+  test('the constants are what PyTorch says today', async (context) => {
+    const python = await peersPython('torch', 'transformers', 'tokenizers');
     const run = spawnSync(python, ['-c', PYTHON, path, TEXT, ...Object.keys(WANTED)], {
       encoding: 'utf8',
       env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(path, 'hf') },

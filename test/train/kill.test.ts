@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { uniform } from '../../src/data/random.js';
-import { packageFolder } from '../../src/package.js';
+import { packageFolder } from '../../src/common/package.js';
+import { uniform } from '../../src/common/random.js';
 import { freshFolder, logOf, resultsOf } from './harness.js';
 
 const KILLS = 50;

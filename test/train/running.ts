@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach } from 'vitest';
-import { packageFolder } from '../../src/package.js';
+import { packageFolder } from '../../src/common/package.js';
 import { NO_TENSORFLOW } from '../cli/harness.js';
 
 /** Of processes that train on tfjs's own kernels. */

@@ -29,9 +29,9 @@ describe('the learning rate', () => {
   test.each<[Partial<Schedule>, RegExp]>([
     [{ peak: Number.NaN }, /peak is NaN/],
     [{ floor: 2 }, /floor is 2; expected from 0 to the peak, 1/],
-    [{ steps: 0 }, /steps are 0/],
+    [{ steps: 0 }, /steps is 0; expected a whole number, 1 or more/],
     [{ warmup: 200 }, /warmup is 200/],
-    [{ decay: 'sine' as never }, /decay is 'sine'; expected one of cosine, linear, constant/],
+    [{ decay: 'sine' as never }, /decay is "sine"; expected one of cosine, linear, constant/],
   ])('has no schedule with %o', (wrong, message) => {
     expect(() => learningRateAt({ ...cosine, ...wrong }, 1)).toThrow(message);
   });

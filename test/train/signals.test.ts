@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
-import { packageFolder } from '../../src/package.js';
+import { packageFolder } from '../../src/common/package.js';
 import { Workshop } from '../cli/harness.js';
 import { logOf } from './harness.js';
 import { env, POLYCOM, Running, started, stepsOf, training } from './running.js';
@@ -17,7 +17,7 @@ const checkpointsOf = (run: string): string[] => readdirSync(run).filter((name) 
 
 test('a Ctrl-C that comes again later ends at once', async () => {
   const code = `
-    import { StopSignals } from ${JSON.stringify(join(packageFolder, 'src/cli/stop-signals.ts'))};
+    import { StopSignals } from ${JSON.stringify(join(packageFolder, 'src/train/stop-signals.ts'))};
     const { signal } = new StopSignals('it is saved');
     setInterval(() => undefined, 1000);
     signal.addEventListener('abort', () => setTimeout(() => process.kill(process.pid, 'SIGINT'), 1100));

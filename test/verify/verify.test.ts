@@ -1,6 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { activations } from '../../src/activations/table.js';
-import { fusedOps } from '../../src/fused/table.js';
+import { opRows } from '../../src/ops.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
 import type { VerifyDocument } from '../../src/verify/index.js';
 import { compiler, polycom, Workshop } from '../cli/harness.js';
@@ -8,7 +7,7 @@ import { emulatedCuda, native } from '../native/harness.js';
 
 const workshop = new Workshop();
 afterAll(() => workshop.remove());
-const names = [...activations, ...fusedOps].map(({ name }) => name);
+const names = opRows.map(({ name }) => name);
 const emulated = await emulatedCuda();
 if (!tensorflowStatus.fused) console.warn(`skipped: verify in TensorFlow: ${tensorflowStatus.missing}`);
 
@@ -78,10 +77,8 @@ describe('polycom verify', () => {
   });
 
   test('is an error where a GPU is asked for and there is none', ({ skip }) => {
-    if (native === undefined || native.deviceCount('cuda') > 0) {
-      console.warn('skipped: verify without a GPU: there is one, or no library');
-      skip();
-    }
+    if (native === undefined) return skip('there is no native library');
+    if (native.deviceCount('cuda') > 0) return skip('there is a GPU');
     const { status, document } = verify(['--backend', 'native', '--device', 'cuda']);
     expect(status).toBe(1);
     expect(document.hosts).toMatchObject([

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { uniform } from '../../common/random.js';
 import { Decoder } from '../../generate/index.js';
 import {
   type ActivationName,
@@ -8,10 +9,8 @@ import {
   Transformer,
 } from '../../model/index.js';
 import { unfused } from '../../op/run.js';
-import { uniform } from '../../op/sample.js';
-import type { OnStep } from '../parts.js';
+import { type OnStep, placeOfRows } from '../parts.js';
 import { round, summarise } from '../statistics.js';
-import { allocatorOfProcess } from '../tensorflow.js';
 import { generationNeed, type MemoryPlan, type ModelContender, planMemory } from './memory.js';
 import { relateModels } from './ratios.js';
 import type { GenerateRow } from './types.js';
@@ -91,8 +90,7 @@ async function measureBatch(
         activation: config.activation,
         variant,
         backend: tf.getBackend(),
-        device: 'cpu',
-        allocator: allocatorOfProcess(),
+        ...placeOfRows(),
         parameters: parameterCounts(config).total,
         batch,
         length,

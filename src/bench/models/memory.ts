@@ -1,6 +1,10 @@
-import { PolycomError } from '../../errors.js';
-import { activationOf, isFused, isGated } from '../../model/activation.js';
+import { PolycomError } from '../../common/errors.js';
+import { activationOf, isFused } from '../../model/activation.js';
 import { type ModelConfig, parameterCounts } from '../../model/index.js';
+import { findNative } from '../../native/library.js';
+import { isGated } from '../../op/gated.js';
+import { hasOrder } from '../../op/sample.js';
+import { tensorflowDevice } from '../parts.js';
 import type { OwnModelVariant } from './types.js';
 
 /** About how many bytes a contender takes. */
@@ -41,11 +45,18 @@ export function freeBytes(env: NodeJS.ProcessEnv = process.env): number {
   return limit > 0 ? Math.min(free, limit) : free;
 }
 
+/** The bytes of a GPU's memory, nearly all of which TensorFlow takes; elsewhere as {@link freeBytes}. */
+function freeOnDevice(): number {
+  const native = findNative();
+  if (!native.found || tensorflowDevice(native) !== 'cuda') return freeBytes();
+  return native.deviceInfo('cuda').memory_bytes ?? freeBytes();
+}
+
 /** All at once where they fit, else one at a time, without those that do not fit at all. */
 export function planMemory(
   contenders: readonly ModelContender[],
   needOf: (contender: ModelContender) => Need,
-  free: number = freeBytes(),
+  free: number = freeOnDevice(),
 ): MemoryPlan {
   const needs = contenders.map(needOf);
   const alone = needs.map(({ held, working }) => held + working);
@@ -124,7 +135,8 @@ function tensorsOf(config: ModelConfig, batch: number, time: number) {
 
 /** Whether it has powers, whose composition keeps many tensors; a variant is one. */
 function isPolynomial({ activation }: ModelConfig): boolean {
-  return activation.startsWith('poly') || !isFused(activationOf(activation));
+  const row = activationOf(activation);
+  return hasOrder(row) || !isFused(row);
 }
 
 function sum(values: readonly number[]): number {

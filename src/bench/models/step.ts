@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { uniform } from '../../common/random.js';
 import type { ModelConfig } from '../../model/config.js';
 import { Transformer } from '../../model/index.js';
 import { unfused } from '../../op/run.js';
-import { uniform } from '../../op/sample.js';
 import { AdamW } from '../../train/optimizer.js';
+import { awaitTensor } from '../tensorflow.js';
 import type { ModelVariant } from './types.js';
 
 /** A model that can take training steps on one batch, in one of the ways that are compared. */
@@ -15,6 +16,8 @@ export interface Stepper {
   step(): number;
   /** Of each step so far: how long its update took, in milliseconds. */
   readonly updates: readonly number[];
+  /** A step whose update is timed from gradients that are there to parameters that are, in milliseconds. */
+  updateToItsEnd(): number;
   /** The loss alone, no tape: the forward part. */
   forward(): number;
   /** Loss and gradients, without the update. */
@@ -60,6 +63,18 @@ export function makeStepper(
           update(gradients, model);
           updates.push(performance.now() - began);
           return read(loss);
+        }),
+      ),
+    updateToItsEnd: () =>
+      maybe(() =>
+        tf.tidy(() => {
+          const { loss, gradients } = lossAndGradients();
+          read(loss); // which waits for all that was asked for before
+          const began = performance.now();
+          update(gradients, model);
+          const [parameter] = model.parameters.values();
+          awaitTensor(parameter!);
+          return performance.now() - began;
         }),
       ),
     forward: () => maybe(() => tf.tidy(() => read(model.loss(tokens, targets, { memory }).loss))),

@@ -1,5 +1,6 @@
 import { labelOf } from '../../activations/labels.js';
 import { type Align, alignColumns, duration, percent, span, threeDigits, times } from '../format.js';
+import { headingOf } from '../table.js';
 import type { Allocator } from '../types.js';
 import type { GenerateRow, ModelDocument, ModelVariant, TrainRow } from './types.js';
 
@@ -87,7 +88,8 @@ function groupTitle(row: Row): string {
       ? `Training, ${row.batch} × ${row.time} tokens a step`
       : `Generating after ${row.length} tokens`;
   const memory = row.allocator === undefined ? '' : `, ${ALLOCATORS[row.allocator]}`;
-  return `${size}, preset ${row.preset}, in ${row.backend}${memory}`;
+  const device = row.device === 'cpu' ? '' : `, ${row.device}`;
+  return `${size}, preset ${row.preset}, in ${row.backend}${device}${memory}`;
 }
 
 /** The document as a table for a terminal. */
@@ -96,7 +98,7 @@ export function formatModelTable(
   bold: (text: string) => string = (text) => text,
 ): string {
   const { machine, notes, commit } = document;
-  const heading = `${machine.cpu}, ${machine.cpus} CPUs${commit === undefined ? '' : `, commit ${commit}`}`;
+  const heading = headingOf(machine, commit);
   const body = groupModelRows(document).flatMap(({ title, rows }) => {
     const used = usedColumns(rows);
     const cells = [

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { PolycomError } from '../../errors.js';
+import { PolycomError } from '../../common/errors.js';
 import {
   type ActivationName,
   configOf,
@@ -8,11 +8,10 @@ import {
   type PresetName,
   parameterCounts,
 } from '../../model/index.js';
-import { measureMatmulPeak, type Peak, utilisation } from '../../train/flops.js';
-import type { OnStep } from '../parts.js';
-import { type Effort, interleave } from '../sampling.js';
+import { measureMatmulPeak, type PeakFlops, utilisation } from '../../train/flops.js';
+import { type OnStep, placeOfRows } from '../parts.js';
+import { hostSampler, interleave, type TimingEffort } from '../sampling.js';
 import { percentile, round, summarise } from '../statistics.js';
-import { allocatorOfProcess } from '../tensorflow.js';
 import { type MemoryPlan, type ModelContender, planMemory, trainingNeed } from './memory.js';
 import { profileHost } from './profile.js';
 import { relateModels } from './ratios.js';
@@ -28,7 +27,7 @@ export interface TrainJob {
   readonly variants: readonly OwnModelVariant[];
   readonly batch: number;
   readonly time: number;
-  readonly effort: Effort;
+  readonly effort: TimingEffort;
 }
 
 /** How far the losses of two ways to run one model may be apart, as a share. */
@@ -77,7 +76,7 @@ export async function measureTraining(
 function measureTogether(
   contenders: readonly ModelContender[],
   job: TrainJob,
-  peak: Peak,
+  peak: PeakFlops,
   onStep: (step: string) => void,
 ): TrainRow[] {
   const { preset, batch, time, effort } = job;
@@ -89,11 +88,13 @@ function measureTogether(
     });
     const timed = rows.filter(({ ok }) => ok);
     const samples = interleave(
-      steppers.map(({ step }) => step),
+      steppers.map(({ step }) => hostSampler(step)),
       effort,
       (n) => onStep(`round ${n + 1}`),
     );
-    const parts = steppers.map((stepper, i) => partsOf(stepper, percentile(samples[i]!, 0.5)));
+    const parts = steppers.map((stepper, i) =>
+      partsOf(stepper, percentile(samples[i]!, 0.5), timed[i]!.device),
+    );
     const measured = timed.map((row, i): TrainRow => {
       const timing = summarise(samples[i]!);
       const tok_per_s = round((batch * time) / (timing.ms_p50 / 1000));
@@ -126,8 +127,7 @@ function prepare(
     activation: config.activation,
     variant,
     backend: tf.getBackend(),
-    device: 'cpu',
-    allocator: allocatorOfProcess(),
+    ...placeOfRows(),
     parameters: parameterCounts(config).total,
     batch,
     time,
@@ -172,14 +172,17 @@ function wrongLoss(
 }
 
 /** The parts of a step that takes `whole` milliseconds. What is neither its loss nor its update is its gradients. */
-function partsOf(stepper: Stepper, whole: number): Partial<TrainRow> {
+function partsOf(stepper: Stepper, whole: number, device: TrainRow['device']): Partial<TrainRow> {
   const forwards = Array.from({ length: PROFILES }, () => {
     const began = performance.now();
     stepper.forward();
     return performance.now() - began;
   });
-  const [forward, optimizer] = [percentile(forwards, 0.5), percentile(stepper.updates, 0.5)];
-  const profile = profileHost(stepper.step);
+  // On a GPU an op, and so an update, returns before it is done.
+  const onGpu = device !== 'cpu';
+  const updates = onGpu ? Array.from({ length: PROFILES }, stepper.updateToItsEnd) : stepper.updates;
+  const [forward, optimizer] = [percentile(forwards, 0.5), percentile(updates, 0.5)];
+  const profile = onGpu ? undefined : profileHost(stepper.step);
   return {
     ms_forward: round(forward),
     ms_backward: round(Math.max(whole - forward - optimizer, 0)),

@@ -1,5 +1,13 @@
-import type { ActivationName, PresetName } from '../../model/config.js';
-import type { Allocator, DocumentOf, Timing } from '../types.js';
+import type { ActivationName } from '../../model/config.js';
+import type { PresetName } from '../../model/presets.js';
+import type { Allocator, BenchDevice, DocumentOf, Timing } from '../types.js';
+
+/** What is measured where nobody says: the size of the model, and tokens of a sequence or of a prompt. */
+export const MODEL_BENCH_DEFAULTS: {
+  readonly preset: PresetName;
+  readonly train: { readonly batch: number; readonly time: number };
+  readonly generate: { readonly batch?: number; readonly time: number };
+} = { preset: 'small', train: { batch: 8, time: 128 }, generate: { time: 64 } };
 
 /**
  * How a model is run: with this package's fused ops, gradients and optimizer; the same with its ops as compositions of
@@ -16,8 +24,8 @@ interface ModelIdentity {
   readonly activation: ActivationName;
   readonly variant: ModelVariant;
   readonly backend: string;
-  readonly device: 'cpu';
-  /** Of TensorFlow's rows. */
+  readonly device: BenchDevice;
+  /** Of TensorFlow's rows on a CPU. */
   readonly allocator?: Allocator;
   readonly parameters: number;
   readonly batch: number;
@@ -33,9 +41,9 @@ export interface TrainRow extends ModelIdentity, Partial<Timing> {
   readonly ms_forward?: number;
   readonly ms_backward?: number;
   readonly ms_optimizer?: number;
-  /** Of a step: what is spent outside TensorFlow's ops. */
+  /** Of a step on a CPU, where an op returns when it is done: what is spent outside TensorFlow's ops. */
   readonly ms_host?: number;
-  /** Of a step: what is spent in matrix products. */
+  /** Of a step on a CPU: what is spent in matrix products. */
   readonly ms_matmul?: number;
   /** Share of `peak_named` that the model's own arithmetic comes to: (6 N + 12 L H D T) flops a token. */
   readonly mfu?: number;

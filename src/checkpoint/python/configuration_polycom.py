@@ -8,10 +8,10 @@ class PolycomConfig(PretrainedConfig):
 
     Beside the fields that LLaMA has:
 
-    activation: polynorm, polyrelu, relu, relu2, gelu, silu, or a gated form: polynormglu, polyreluglu, reglu, geglu,
-        swiglu.
+    activation: a name of ACTIVATIONS in activations_polycom.py.
     activation_order: the highest power of a polynomial activation.
-    gated: whether the activation multiplies two projections, gate_proj and up_proj.
+    activation_options: what differs from the activation's defaults, such as {"epsilon": 1e-5}.
+    gated: whether the activation takes two projections, gate_proj and up_proj.
     qk_norm: whether queries and keys are normalised as in OLMo, before heads and rotary embedding.
     dropout: on the embedding's output and each residual branch.
     num_experts: of a mixture; none for a dense model. The fields after it are OLMoE's, but for expert_coefficients:
@@ -31,6 +31,7 @@ class PolycomConfig(PretrainedConfig):
         head_dim=None,
         activation="polynorm",
         activation_order=3,
+        activation_options=None,
         gated=False,
         qk_norm=False,
         dropout=0.0,
@@ -57,6 +58,7 @@ class PolycomConfig(PretrainedConfig):
         self.head_dim = hidden_size // num_attention_heads if head_dim is None else head_dim
         self.activation = activation
         self.activation_order = activation_order
+        self.activation_options = {} if activation_options is None else activation_options
         self.gated = gated
         self.qk_norm = qk_norm
         self.dropout = dropout

@@ -1,4 +1,4 @@
-"""A polycom transformer for PyTorch's transformers: a LLaMA-like decoder with the activations of polycom (PolyCom,
+"""A polycom transformer for PyTorch's transformers, in one file, as it copies the code of a model: a LLaMA-like decoder with the activations of polycom (PolyCom,
 arXiv 2411.03884), dense or a mixture of experts (OLMoE), with OLMo's QK-norm where asked for.
 
 A block is h = x + o_proj(attention(rms(x))), y = h + ffn(rms(h)). Parameters have the names of LLaMA and OLMoE.
@@ -18,11 +18,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import can_return_tuple, logging
 
+from .activations_polycom import ACTIVATIONS
 from .configuration_polycom import PolycomConfig
 
 logger = logging.get_logger(__name__)
-
-EPSILON = 1e-6  # of PolyNorm, inside the root
 
 # The names in transformers of the keys and values of earlier tokens, and of what a mask is made for: they have changed.
 CACHE = next(field.name for field in fields(CausalLMOutputWithPast) if field.name in ("cache", "past_key_values"))
@@ -34,47 +33,28 @@ def widened(x):
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def polynorm(x, weight, bias):
-    """b + sum over p of a_p x^p / sqrt(mean(x^2p) + EPSILON); weight has the highest power first."""
-    wide = widened(x)
-    y = bias
-    for i, a in enumerate(weight):
-        power = wide ** (len(weight) - i)
-        y = y + a * (power * torch.rsqrt(power.square().mean(-1, keepdim=True) + EPSILON))
-    return y.to(x.dtype)
+class PolycomActivation:
+    """The activation of a configuration."""
 
+    def __init__(self, config):
+        self.row = ACTIVATIONS[config.activation]
+        self.options = config.activation_options
+        self.order = config.activation_order
 
-def polyrelu(x, weight, bias):
-    """b + sum over p of a_p max(x, 0)^p."""
-    positive = torch.relu(widened(x))
-    y = bias
-    for i, a in enumerate(weight):
-        y = y + a * positive ** (len(weight) - i)
-    return y.to(x.dtype)
+    def __call__(self, matrices, parameters):
+        """Of the matrices, and of the parameters in the row's order; by float32 at least, rounded once."""
+        y = self.row.formula(*map(widened, (*matrices, *parameters)), **self.options)
+        return y.to(matrices[0].dtype)
 
+    def parameters(self):
+        """The shape and the first value of each parameter, by name."""
+        return {name: (self.shape(shape), self.first(first)) for name, (shape, first) in self.row.parameters.items()}
 
-def relu2(x):
-    return torch.relu(x).square()
+    def shape(self, sizes):
+        return [self.order if size == "order" else size for size in sizes]
 
-
-# A gated form multiplies the inner activation of the gate by the other projection.
-INNER = {
-    "polynorm": polynorm,
-    "polyrelu": polyrelu,
-    "relu": torch.relu,
-    "relu2": relu2,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "polynormglu": polynorm,
-    "polyreluglu": polyrelu,
-    "reglu": torch.relu,
-    "geglu": F.gelu,
-    "swiglu": F.silu,
-}
-
-
-def has_coefficients(config):
-    return INNER[config.activation] in (polynorm, polyrelu)
+    def first(self, value):
+        return 1 / self.order if value == "1 / order" else value
 
 
 class PolycomRMSNorm(nn.Module):
@@ -89,12 +69,23 @@ class PolycomRMSNorm(nn.Module):
 
 
 class PolycomCoefficients(nn.Module):
-    """Of a polynomial activation, the highest power first."""
+    """The parameters of an activation, by their names."""
 
-    def __init__(self, order):
+    def __init__(self, activation):
         super().__init__()
-        self.weight = nn.Parameter(torch.full((order,), 1 / order))
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.first = {name: value for name, (_, value) in activation.parameters().items()}
+        for name, (shape, value) in activation.parameters().items():
+            self.register_parameter(name, nn.Parameter(torch.full(shape, float(value))))
+
+    def forward(self):
+        """In the order of the activation's inputs."""
+        return [getattr(self, name) for name in self.first]
+
+
+def coefficients_of(config, wanted):
+    """What an activation learns, where it is wanted and there is something."""
+    activation = PolycomActivation(config)
+    return PolycomCoefficients(activation) if wanted and activation.parameters() else None
 
 
 def linear(inputs, outputs):
@@ -183,18 +174,16 @@ class PolycomMLP(nn.Module):
 
     def __init__(self, config, own_coefficients):
         super().__init__()
-        self.inner = INNER[config.activation]
+        self.inner = PolycomActivation(config)
         self.gate_proj = linear(config.hidden_size, config.intermediate_size) if config.gated else None
         self.up_proj = linear(config.hidden_size, config.intermediate_size)
         self.down_proj = linear(config.intermediate_size, config.hidden_size)
-        own = own_coefficients and has_coefficients(config)
-        self.activation = PolycomCoefficients(config.activation_order) if own else None
+        self.activation = coefficients_of(config, own_coefficients)
 
     def forward(self, x, shared=None):
         coefficients = self.activation or shared
-        rest = () if coefficients is None else (coefficients.weight, coefficients.bias)
-        up = self.up_proj(x)
-        y = self.inner(up, *rest) if self.gate_proj is None else self.inner(self.gate_proj(x), *rest) * up
+        gate = [] if self.gate_proj is None else [self.gate_proj(x)]
+        y = self.inner([*gate, self.up_proj(x)], [] if coefficients is None else coefficients())
         return self.down_proj(y)
 
 
@@ -207,8 +196,7 @@ class PolycomMixture(nn.Module):
         self.active, self.normalised = config.num_experts_per_tok, config.norm_topk_prob
         self.gate = linear(config.hidden_size, config.num_experts)
         self.experts = nn.ModuleList(PolycomMLP(config, own) for _ in range(config.num_experts))
-        shared = has_coefficients(config) and not own
-        self.activation = PolycomCoefficients(config.activation_order) if shared else None
+        self.activation = coefficients_of(config, not own)
 
     def forward(self, x):
         """The output, the load-balance loss and the z loss."""
@@ -275,8 +263,8 @@ class PolycomPreTrainedModel(PreTrainedModel):
         elif isinstance(module, PolycomRMSNorm):
             nn.init.ones_(module.weight)
         elif isinstance(module, PolycomCoefficients):
-            nn.init.constant_(module.weight, 1 / self.config.activation_order)
-            nn.init.zeros_(module.bias)
+            for name, value in module.first.items():
+                nn.init.constant_(getattr(module, name), value)
         # A module comes after those that it holds.
         if isinstance(module, PolycomAttention):
             nn.init.normal_(module.o_proj.weight, 0, residual)

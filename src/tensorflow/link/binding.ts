@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { cacheDirectory } from '../../cache.js';
-import { lastLines, runCommand } from '../../command.js';
-import { PolycomError } from '../../errors.js';
-import { reasonOf } from '../../file-error.js';
-import { requireHere } from '../../package.js';
-import { distrust, isIntact, readStored, replaceFile, store } from '../../store.js';
+import { lastLines, runCommand } from '../../common/command.js';
+import { PolycomError } from '../../common/errors.js';
+import { reasonOf } from '../../common/file-error.js';
+import { requireHere } from '../../common/package.js';
+import { readIntact, replaceFile, store } from '../../common/store.js';
+import { cacheDirectory } from '../../common/user-cache.js';
 import { LIBRARIES } from './folder.js';
 import type { TfjsPackage } from './packages.js';
-import type { Progress, TensorflowFound } from './types.js';
+import type { OnLine, TensorflowFound } from './types.js';
 
 const BINDING = 'tfjs_binding.node';
 
@@ -33,14 +33,12 @@ export interface BuiltBinding {
 export async function obtainBinding(
   tfjs: TfjsPackage,
   tensorflow: TensorflowFound,
-  say: Progress,
+  say: OnLine,
 ): Promise<string> {
   const sources = join(tfjs.folder, 'binding');
   const compiler = await identifyCompiler();
   const folder = cacheDirectory('binding', await bindingKey(sources, tensorflow, compiler));
-  const known = await readStored<BuiltBinding>(folder);
-  if (known !== undefined && (await isIntact(folder, known))) return join(folder, BINDING);
-  if (known !== undefined) await distrust(folder);
+  if ((await readIntact<BuiltBinding>(folder)) !== undefined) return join(folder, BINDING);
   say(`compiling ${tfjs.name}'s binding for TensorFlow ${tensorflow.version}`);
   const build = async (aside: string): Promise<BuiltBinding> => {
     await compile(sources, tensorflow, aside);
@@ -117,7 +115,8 @@ export async function identifyCompiler(): Promise<string> {
   });
 }
 
-function compilerCommand(): string[] {
+/** The compiler's name, and what comes before its other arguments. */
+export function compilerCommand(): string[] {
   return (process.env.CXX ?? 'g++').trim().split(/\s+/);
 }
 

@@ -1,5 +1,5 @@
-import { lastLines, runCommand } from '../../command.js';
-import { PolycomError } from '../../errors.js';
+import { lastLines, runCommand } from '../../common/command.js';
+import { PolycomError } from '../../common/errors.js';
 import type { TfjsPackage } from './packages.js';
 import type { TensorflowFound } from './types.js';
 

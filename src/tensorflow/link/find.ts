@@ -1,33 +1,59 @@
 import { existsSync, statSync } from 'node:fs';
-import { runCommand } from '../../command.js';
-import { PolycomError } from '../../errors.js';
+import { runCommand } from '../../common/command.js';
+import { PolycomError } from '../../common/errors.js';
+import { isCudaBuild, wantedGpu } from './cuda-build.js';
 import { isAtLeast, OLDEST_VERSION, tensorflowIn, versionOf } from './folder.js';
-import type { FindOptions, Progress, TensorflowFound, TensorflowSource } from './types.js';
-import { fetchWheel, type StoredTensorflow, storedWheel, storedWheels, unpackWheel } from './wheel.js';
+import type { FindOptions, OnLine, TensorflowFound, TensorflowSource } from './types.js';
+import {
+  fetchCudaWheels,
+  fetchWheel,
+  type StoredTensorflow,
+  storedWheel,
+  storedWheels,
+  unpackWheel,
+} from './wheel.js';
 
 /**
  * Finds a TensorFlow without fetching or unpacking anything: the one named by the option or by
- * `POLYCOM_TENSORFLOW`, else that of our cache, else the one installed in `python3`.
+ * `POLYCOM_TENSORFLOW`, else that of our cache, else the one installed in `python3`; of these two one with CUDA first,
+ * where a GPU is in sight or wanted.
  */
 export async function findTensorflow(options: FindOptions = {}): Promise<TensorflowFound | undefined> {
   const given = givenPath(options);
-  if (given === undefined) return (await cached(options)) ?? (await installed());
+  if (given === undefined) return atHand(options);
   if (!isWheel(given)) return fromFolder(given);
   const stored = await storedWheel(given, options.verify ?? false);
   return stored && fromStore(stored, 'given');
 }
 
 /** As {@link findTensorflow}, and else unpacks the given wheel, or fetches the pinned one with pip. */
-export async function obtainTensorflow(options: FindOptions, say: Progress): Promise<TensorflowFound> {
+export async function obtainTensorflow(options: FindOptions, say: OnLine): Promise<TensorflowFound> {
   const found = await findTensorflow(options);
-  if (found !== undefined) return found;
   const given = givenPath(options);
+  if (found !== undefined && (given === undefined || !options.gpu)) return found;
+  if (options.gpu) return obtainCuda(found, given, say);
   if (given === undefined) {
     checkFetchable();
     return fromStore(await fetchWheel(say), 'fetched');
   }
   say(`unpacking ${given}`);
   return fromStore(await unpackWheel(given, say), 'given');
+}
+
+/** What is given, if its NVIDIA libraries are there; else it, or the pinned TensorFlow, with those that it needs. */
+async function obtainCuda(
+  found: TensorflowFound | undefined,
+  given: string | undefined,
+  say: OnLine,
+): Promise<TensorflowFound> {
+  if (given === undefined || isWheel(given)) {
+    checkFetchable();
+    return fromStore(await fetchCudaWheels(given, say), given === undefined ? 'fetched' : 'given');
+  }
+  if (await isCudaBuild(found!.libraryFolder, true)) return found!;
+  throw new PolycomError('TENSORFLOW_NOT_FOUND', `${given} holds a TensorFlow without CUDA`, {
+    remedy: "pip install 'tensorflow[and-cuda]' there, or leave --tensorflow out: --gpu fetches one",
+  });
 }
 
 function givenPath(options: FindOptions): string | undefined {
@@ -56,9 +82,18 @@ async function fromFolder(path: string): Promise<TensorflowFound> {
   });
 }
 
-async function cached(options: FindOptions): Promise<TensorflowFound | undefined> {
-  const [stored] = await storedWheels(options.verify ?? false);
-  return stored && fromStore(stored, 'cache');
+/** The best of what is cached and installed. */
+async function atHand(options: FindOptions): Promise<TensorflowFound | undefined> {
+  const cached = (await storedWheels(options.verify ?? false)).map((stored) => fromStore(stored, 'cache'));
+  const { wanted, name } = await wantedGpu(options);
+  if (!wanted) return cached[0] ?? (await installed());
+  const python = await installed();
+  const all = python === undefined ? cached : [...cached, python];
+  const ask = options.gpu === true || name !== undefined;
+  for (const found of all) {
+    if (await isCudaBuild(found.libraryFolder, ask)) return found;
+  }
+  return options.gpu ? undefined : all[0];
 }
 
 function fromStore({ folder, manifest }: StoredTensorflow, source: TensorflowSource): TensorflowFound {

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type CommandResult, runCommand } from '../../command.js';
-import { requireHere } from '../../package.js';
+import { type CommandResult, runCommand } from '../../common/command.js';
+import { requireHere } from '../../common/package.js';
+import { IS_CUDA_ENABLED } from '../cuda.js';
 
 /** The two libraries of a TensorFlow ≥ 2.12 wheel, in the order in which they must load. */
 export const LIBRARIES: readonly string[] = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2'];
@@ -43,11 +44,12 @@ export async function versionOf(libraryFolder: string): Promise<string | undefin
     if (version !== undefined) return version;
   }
   const loaded = await loadLibraries(libraryFolder);
-  return loaded.status === 0 ? loaded.stdout.trim() : undefined;
+  return loaded.status === 0 ? loaded.stdout.split('\n')[0] : undefined;
 }
 
 /**
- * Loads both libraries in a process of their own, which prints TensorFlow's version. It ends by `process.exit`:
+ * Loads both libraries in a process of their own, which prints TensorFlow's version, and whether it was built with
+ * CUDA. It ends by `process.exit`:
  * at a natural end koffi would unload TensorFlow under its threads.
  */
 export function loadLibraries(libraryFolder: string): Promise<CommandResult> {
@@ -55,6 +57,10 @@ export function loadLibraries(libraryFolder: string): Promise<CommandResult> {
   const script = `const koffi = require(${JSON.stringify(koffi)});
 const held = ${JSON.stringify(LIBRARIES.map((name) => join(libraryFolder, name)))}.map((path) => koffi.load(path));
 console.log(held[1].func('const char *TF_Version()')());
+const cuda = held.map((library) => {
+  try { return library.func('${IS_CUDA_ENABLED}', 'bool', [])(); } catch { return false; }
+});
+console.log(cuda.includes(true));
 process.exit(0);`;
   return runCommand(process.execPath, ['-e', script]);
 }

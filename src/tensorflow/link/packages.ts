@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { requireHere } from '../../package.js';
+import { requireHere } from '../../common/package.js';
 
 /** tfjs-node's packages, in the order of preference. */
 export const TFJS_PACKAGES: readonly string[] = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
@@ -26,6 +26,11 @@ export function resolvePackage(name: string, projectFolder: string): TfjsPackage
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   const folder = dirname(manifest);
   return { name, version, folder, binding: join(folder, 'lib', 'napi-v8', 'tfjs_binding.node') };
+}
+
+/** Where `tf-link` puts the library that finds TensorFlow's stream: beside the binding. */
+export function streamLibraryOf(packageFolder: string): string {
+  return join(packageFolder, 'lib', 'napi-v8', 'polycom_stream.so');
 }
 
 /** The tfjs-node packages that a project can require. */

@@ -69,7 +69,7 @@ export function cudaWarning(libraryFolder: string): string | undefined {
   const names = missing.map((folder) => folder.split('/').at(-2)).join(', ');
   return (
     `this TensorFlow has CUDA, but NVIDIA's libraries (${names}) are not beside it in ${dirname(dirname(missing[0]!))}: ` +
-    "unless the system has them it stays on the CPU; remedy: pip install 'tensorflow[and-cuda]', then npx polycom " +
-    'tf-link --tensorflow <site-packages>'
+    'unless the system has them it stays on the CPU; remedy: npx polycom tf-link --gpu, which fetches them, or pip install ' +
+    "'tensorflow[and-cuda]', then npx polycom tf-link --tensorflow <site-packages>"
   );
 }

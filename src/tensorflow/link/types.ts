@@ -19,6 +19,13 @@ export interface FindOptions {
    * Without it: `POLYCOM_TENSORFLOW`, our cache, the one installed in `python3`.
    */
   readonly tensorflow?: string | undefined;
+  /**
+   * Whether it must have CUDA, and is fetched with NVIDIA's libraries where there is none: 3 GB. Otherwise one with CUDA
+   * is preferred where a GPU is in sight or tfjs-node-gpu is installed.
+   */
+  readonly gpu?: boolean | undefined;
+  /** The folder from which tfjs-node is resolved; the working directory by default. */
+  readonly projectFolder?: string | undefined;
   /** Compare every cached file with its SHA-256, not only its size. */
   readonly verify?: boolean | undefined;
   /** Called with each line worth telling a person. */
@@ -27,8 +34,6 @@ export interface FindOptions {
 
 /** What linking may be told. */
 export interface LinkOptions extends FindOptions {
-  /** The folder from which tfjs-node is resolved; the working directory by default. */
-  readonly projectFolder?: string | undefined;
   /** Load each newly linked package in a process of its own and add two numbers (all packages with `verify`). */
   readonly check?: boolean | undefined;
 }
@@ -46,9 +51,11 @@ export interface LinkedPackage {
 /** What {@link linkTensorflow} did. */
 export interface LinkResult {
   readonly tensorflow: TensorflowFound;
+  /** Whether it was built with CUDA, where a GPU or `gpu` made that matter. */
+  readonly cuda?: boolean;
   readonly packages: readonly LinkedPackage[];
   readonly seconds: number;
 }
 
 /** A sink for lines that tell a person what happens. */
-export type Progress = (line: string) => void;
+export type OnLine = (line: string) => void;

@@ -1,13 +1,16 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { cacheDirectory } from '../../cache.js';
-import { lastLines, runCommand } from '../../command.js';
-import { PolycomError } from '../../errors.js';
-import { makeFolder } from '../../folder.js';
-import { distrust, isIntact, type Manifest, readStored, sha256, store } from '../../store.js';
-import { hasLibraries, LIBRARIES, loadLibraries } from './folder.js';
-import type { Progress } from './types.js';
+import { lastLines, runCommand } from '../../common/command.js';
+import { PolycomError } from '../../common/errors.js';
+import { makeFolder } from '../../common/folder.js';
+import { isIntact, type Manifest, readIntact, readStored, sha256, store } from '../../common/store.js';
+import { cacheDirectory } from '../../common/user-cache.js';
+import { namesCuda } from './cuda-build.js';
+import { CUDA_PINNED, fetchNvidia } from './cuda-wheels.js';
+import { hasLibraries, LIBRARIES, loadLibraries, tensorflowIn } from './folder.js';
+import { downloadWheel, unpackInto } from './pip.js';
+import type { OnLine } from './types.js';
 
 /** The wheel that is fetched when no TensorFlow is at hand. Any Python's pip can fetch it: it is only unpacked. */
 export const PINNED = {
@@ -37,7 +40,7 @@ export interface StoredTensorflow {
   readonly manifest: Manifest<Unpacked>;
 }
 
-const BYTES_NEEDED = 1.2e9;
+const GIGABYTES_NEEDED = 1.2;
 
 /** The unpacked wheels of our cache that are whole, the pinned one first, then by name. */
 export async function storedWheels(verify: boolean): Promise<StoredTensorflow[]> {
@@ -49,7 +52,7 @@ export async function storedWheels(verify: boolean): Promise<StoredTensorflow[]>
   for (const name of ordered) {
     const folder = join(root, name);
     const manifest = await readStored<Unpacked>(folder);
-    if (manifest === undefined || !hasLibraries(folder)) continue;
+    if (manifest === undefined || tensorflowIn(folder) === undefined) continue;
     if (!verify || (await isIntact(folder, manifest))) stored.push({ folder, manifest });
   }
   return stored;
@@ -65,13 +68,8 @@ export async function storedWheel(wheel: string, verify: boolean): Promise<Store
 }
 
 /** Unpacks what is needed of a wheel into our cache. */
-export async function unpackWheel(wheel: string, say: Progress): Promise<StoredTensorflow> {
-  const version = /^(?:tensorflow|tf)[a-z_]*-([^-]+)-/.exec(basename(wheel))?.[1];
-  if (version === undefined) {
-    throw new PolycomError('INVALID_ARGUMENT', `${basename(wheel)} is not named like a TensorFlow wheel`, {
-      remedy: 'give the file that pip downloaded, under its own name (tensorflow-<version>-….whl)',
-    });
-  }
+export async function unpackWheel(wheel: string, say: OnLine): Promise<StoredTensorflow> {
+  const version = versionIn(wheel);
   const { size, mtimeMs } = await stat(wheel);
   const digest = await sha256(wheel);
   return storeWheel(version, digest, say, async (aside) => {
@@ -80,13 +78,24 @@ export async function unpackWheel(wheel: string, say: Progress): Promise<StoredT
   });
 }
 
+/** The version in a wheel's name. */
+function versionIn(wheel: string): string {
+  const version = /^(?:tensorflow|tf)[a-z_]*-([^-]+)-/.exec(basename(wheel))?.[1];
+  if (version === undefined) {
+    throw new PolycomError('INVALID_ARGUMENT', `${basename(wheel)} is not named like a TensorFlow wheel`, {
+      remedy: 'give the file that pip downloaded, under its own name (tensorflow-<version>-….whl)',
+    });
+  }
+  return version;
+}
+
 /** Fetches the pinned wheel with pip, checks it, unpacks it into our cache and deletes it. */
-export async function fetchWheel(say: Progress): Promise<StoredTensorflow> {
-  await checkSpace();
+export async function fetchWheel(say: OnLine): Promise<StoredTensorflow> {
+  await checkSpace(GIGABYTES_NEEDED);
   return storeWheel(PINNED.version, PINNED.sha256, say, async (aside) => {
     const downloads = await mkdtemp(join(aside, 'download-'));
     say(`fetching ${PINNED.requirement} with pip (${PINNED.megabytes} MB)`);
-    const wheel = await download(downloads);
+    const wheel = await downloadWheel(PINNED.requirement, downloads, PINNED.file);
     const digest = await sha256(wheel);
     if (digest !== PINNED.sha256) throw wrongDigest(digest);
     const { size, mtimeMs } = await stat(wheel);
@@ -97,55 +106,61 @@ export async function fetchWheel(say: Progress): Promise<StoredTensorflow> {
   });
 }
 
-async function storeWheel(
-  version: string,
-  digest: string,
-  say: Progress,
-  fill: (aside: string) => Promise<Unpacked['wheel']>,
-): Promise<StoredTensorflow> {
-  const folder = cacheDirectory('tensorflow', entryName(version, digest));
-  const known = await readStored<Unpacked>(folder);
-  if (known !== undefined && (await isIntact(folder, known))) return { folder, manifest: known };
-  if (known !== undefined) await distrust(folder);
-  if (existsSync(folder)) say(`${folder} is damaged: making it anew`);
-  const make = async (aside: string): Promise<Unpacked> => {
-    const wheel = await fill(aside);
-    return { version, wheel, stripped: await strip(aside, say) };
-  };
-  return { folder, manifest: await store(folder, make) };
-}
-
-async function download(folder: string): Promise<string> {
-  const options = ['--no-deps', '--only-binary=:all:', '--no-cache-dir', '--disable-pip-version-check'];
-  const platform = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'];
-  const args = ['-m', 'pip', 'download', ...options, '--no-input', '--progress-bar', 'off', ...platform];
-  const target = ['--platform', 'manylinux_2_27_x86_64', '--dest', folder, PINNED.requirement];
-  const result = await runCommand('python3', [...args, ...target], { ...process.env, TMPDIR: folder });
-  if (result.missing) throw noPython();
-  if (result.stderr.includes('No module named pip')) throw noPip();
-  const wheel = join(folder, PINNED.file);
-  if (result.status === 0 && existsSync(wheel)) return wheel;
-  throw new PolycomError('TENSORFLOW_NOT_FOUND', `pip could not fetch TensorFlow:\n${lastLines(result)}`, {
-    remedy:
-      'let pip reach its package index (proxy: HTTPS_PROXY; mirror: PIP_INDEX_URL), or bring a wheel from ' +
-      `another machine (${PINNED.file}) and run: npx polycom tf-link --tensorflow <file.whl>`,
+/**
+ * Fetches a TensorFlow with CUDA and NVIDIA's libraries with pip, into our cache as they would lie in site-packages,
+ * where they find each other.
+ *
+ * @param wheel one at hand, of whose libraries alone are to be fetched
+ */
+export async function fetchCudaWheels(wheel: string | undefined, say: OnLine): Promise<StoredTensorflow> {
+  const { requirement, version, gigabytes } = CUDA_PINNED;
+  await checkSpace(gigabytes.kept + gigabytes.fetched);
+  const key = wheel === undefined ? `${version}-cuda` : `${basename(wheel, '.whl')}-cuda`;
+  const what = wheel === undefined ? requirement : `what ${basename(wheel)} needs`;
+  say(
+    `fetching ${what} and NVIDIA's CUDA libraries with pip: about ${gigabytes.fetched} GB, ` +
+      `${gigabytes.kept} GB once unpacked in ${cacheDirectory('tensorflow', key)}`,
+  );
+  return storeAs(key, wheel === undefined ? version : versionIn(wheel), say, async (aside) => {
+    const downloads = await mkdtemp(join(aside, 'download-'));
+    const file = wheel ?? (await downloadWheel(requirement, downloads));
+    const { size, mtimeMs } = await stat(file);
+    const digest = await sha256(file);
+    await extract(file, join(aside, 'tensorflow'));
+    await rm(downloads, { recursive: true });
+    if (!namesCuda(join(aside, 'tensorflow'))) throw noCuda(basename(file));
+    await fetchNvidia(aside, say);
+    return { name: basename(file), size, modified: mtimeMs, sha256: digest };
   });
 }
 
-/** Python's own zip reader, because it is there wherever pip is, and checks each file's CRC. */
-const EXTRACT = `
-import fnmatch, os, shutil, sys, zipfile
-wheel, folder, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
-with zipfile.ZipFile(wheel) as archive:
-    for name in archive.namelist():
-        if name.endswith('/') or '..' in name or not any(fnmatch.fnmatchcase(name, w) for w in wanted):
-            continue
-        inside = name.split('/', 1)[1]
-        path = os.path.join(folder, inside)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with archive.open(name) as source, open(path, 'wb') as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-`;
+function storeWheel(
+  version: string,
+  digest: string,
+  say: OnLine,
+  fill: (aside: string) => Promise<Unpacked['wheel']>,
+): Promise<StoredTensorflow> {
+  return storeAs(entryName(version, digest), version, say, fill);
+}
+
+async function storeAs(
+  name: string,
+  version: string,
+  say: OnLine,
+  fill: (aside: string) => Promise<Unpacked['wheel']>,
+): Promise<StoredTensorflow> {
+  const folder = cacheDirectory('tensorflow', name);
+  const known = await readIntact<Unpacked>(folder);
+  if (known !== undefined) return { folder, manifest: known };
+  if (existsSync(folder)) say(`${folder} is damaged: making it anew`);
+  const make = async (aside: string): Promise<Unpacked> => {
+    const wheel = await fill(aside);
+    const nested = join(aside, 'tensorflow');
+    if (!existsSync(nested) && namesCuda(aside)) await nest(aside, nested);
+    return { version, wheel, stripped: await strip(existsSync(nested) ? nested : aside, say) };
+  };
+  return { folder, manifest: await store(folder, make) };
+}
 
 /** Of 274 MB: the libraries, the C headers with what they include in any version since 2.12, the licences. */
 const WANTED: readonly string[] = [
@@ -160,9 +175,18 @@ const WANTED: readonly string[] = [
   '*.dist-info/LICENSE*',
 ];
 
+/** And what the library that finds TensorFlow's stream is compiled with: 18 MB. */
+const CPP_HEADERS = {
+  root: 'tensorflow/include/',
+  names: [
+    'tensorflow/core/framework/op_kernel.h',
+    'tensorflow/core/framework/types.h',
+    'xla/stream_executor/stream.h',
+  ],
+} as const;
+
 async function extract(wheel: string, folder: string): Promise<void> {
-  const result = await runCommand('python3', ['-c', EXTRACT, wheel, folder, ...WANTED]);
-  if (result.missing) throw noPython();
+  const result = await unpackInto(wheel, folder, WANTED, 1, CPP_HEADERS);
   if (result.status === 0 && hasLibraries(folder)) return;
   const why = result.status === 0 ? `it holds no ${LIBRARIES.join(' and ')}` : lastLines(result, 3);
   throw new PolycomError('TENSORFLOW_NOT_FOUND', `cannot use the wheel ${basename(wheel)}: ${why}`, {
@@ -171,8 +195,22 @@ async function extract(wheel: string, folder: string): Promise<void> {
   });
 }
 
+/** A TensorFlow with CUDA looks for NVIDIA's libraries in `nvidia` beside its folder, which needs one of its own. */
+async function nest(folder: string, nested: string): Promise<void> {
+  const names = await readdir(folder);
+  await mkdir(nested);
+  for (const name of names) await rename(join(folder, name), join(nested, name));
+}
+
+function noCuda(file: string): PolycomError {
+  return new PolycomError('TENSORFLOW_NOT_FOUND', `${file} is a TensorFlow without CUDA`, {
+    remedy:
+      "give a wheel of the package 'tensorflow' (tensorflow-cpu has no CUDA), or leave --tensorflow out",
+  });
+}
+
 /** Drops the libraries' debugging symbols when `strip` can and the result still loads; says whether it did. */
-async function strip(folder: string, say: Progress): Promise<boolean> {
+async function strip(folder: string, say: OnLine): Promise<boolean> {
   const aside = join(folder, 'stripped');
   await mkdir(aside);
   try {
@@ -189,13 +227,13 @@ async function strip(folder: string, say: Progress): Promise<boolean> {
   }
 }
 
-async function checkSpace(): Promise<void> {
+async function checkSpace(gigabytes: number): Promise<void> {
   const root = cacheDirectory('tensorflow');
   makeFolder(root);
   const { bavail, bsize } = await statfs(root);
-  if (bavail * bsize >= BYTES_NEEDED) return;
+  if (bavail * bsize >= gigabytes * 1e9) return;
   throw new PolycomError('TENSORFLOW_NOT_FOUND', `no room for TensorFlow in ${root}`, {
-    remedy: 'free 1.2 GB there, or name a folder with room in POLYCOM_CACHE',
+    remedy: `free ${gigabytes} GB there, or name a folder with room in POLYCOM_CACHE`,
   });
 }
 
@@ -206,23 +244,5 @@ function entryName(version: string, digest: string): string {
 function wrongDigest(digest: string): PolycomError {
   return new PolycomError('TENSORFLOW_NOT_FOUND', `pip fetched a ${PINNED.file} with SHA-256 ${digest}`, {
     remedy: `expected ${PINNED.sha256}: the mirror serves another file; point pip at another index`,
-  });
-}
-
-function noPython(): PolycomError {
-  return new PolycomError(
-    'TENSORFLOW_NOT_FOUND',
-    'python3 was not found: it fetches and unpacks TensorFlow',
-    {
-      remedy:
-        'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip), or name a folder with the ' +
-        'libraries: npx polycom tf-link --tensorflow <folder>',
-    },
-  );
-}
-
-function noPip(): PolycomError {
-  return new PolycomError('TENSORFLOW_NOT_FOUND', 'python3 has no pip', {
-    remedy: 'apt install python3-pip, or: python3 -m ensurepip --user',
   });
 }

@@ -19,3 +19,11 @@ struct __nv_bfloat16 {
     return value;
   }
 };
+
+struct __nv_bfloat162 {
+  __nv_bfloat16 x, y;
+};
+
+inline __nv_bfloat162 __floats2bfloat162_rn(float low, float high) {
+  return {__nv_bfloat16(low), __nv_bfloat16(high)};
+}

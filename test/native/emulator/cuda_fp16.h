@@ -39,3 +39,12 @@ struct __half {
     return value;
   }
 };
+
+struct __half2 {
+  __half x, y;
+};
+
+inline __half2 __floats2half2_rn(float low, float high) { return {__half(low), __half(high)}; }
+
+inline float __low2float(__half2 both) { return both.x; }
+inline float __high2float(__half2 both) { return both.y; }

@@ -1,6 +1,12 @@
-// A CUDA that runs on the CPU, one thread of a block after another, so that native/cuda's kernels are tested
+// A CUDA that runs on the CPU, one thread of a block after another, so that the CUDA kernels are tested
 // where there is no GPU: their indexing, their barriers, their reductions. It stands in for the toolkit's header
-// of this name when the library is built with POLYCOM_CUDA=EMULATED. Device memory is host memory.
+// of this name when the library is built with POLYCOM_CUDA=EMULATED. What is behind it is libemulated_cuda.so: a
+// process has one CUDA, whoever uses it.
+//
+// Device memory is host memory, and work is done when a call returns. With EMULATED_APART=1 the device is a process of
+// its own (apart.cpp): a host that reads device memory, and a kernel that reads the host's, end there; and a stream has
+// a thread that takes its work later, in no order with another's but that of events. What that cannot show: kernels
+// that run at the same time (one runs at a time), and the order of memory between the threads of one.
 //
 // Each CUDA thread is a fiber: it runs until it waits (a barrier, a shuffle), and the next one goes on. The order
 // alternates from launch to launch, so that a missing barrier shows. The blocks of a cluster run together; they have
@@ -12,7 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <functional>
+#include <tuple>
+#include <type_traits>
 
 #define __host__
 #define __device__
@@ -40,74 +47,119 @@ enum cudaError_t {
   cudaErrorMemoryAllocation = 2,
   cudaErrorInvalidConfiguration = 9,
   cudaErrorInsufficientDriver = 35,
+  cudaErrorInvalidDeviceFunction = 98,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorInvalidResourceHandle = 400,
+  cudaErrorNotReady = 600,
+  cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
   cudaErrorNotSupported = 801
 };
-enum cudaMemcpyKind { cudaMemcpyDefault = 4 };
-using cudaStream_t = struct emulated_stream*;
-constexpr unsigned cudaStreamNonBlocking = 1;
+const char* cudaGetErrorName(cudaError_t error);
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
+
+// EMULATED_FAULT=cudaErrorInsufficientDriver makes a driver that is older than the runtime,
+// EMULATED_FAULT=cudaErrorNoKernelImageForDevice a GPU that no kernel was compiled for.
+cudaError_t cudaGetDeviceCount(int* count);
+inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
+inline cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaDeviceSynchronize();
 enum cudaDeviceAttr {
   cudaDevAttrMultiProcessorCount = 16,
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76,
   cudaDevAttrPageableMemoryAccess = 88,
   cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+  cudaDevAttrPageableMemoryAccessUsesHostPageTables = 100,
   cudaDevAttrMemoryPoolsSupported = 115
 };
+// A GPU of EMULATED_ARCHITECTURE, 90 by default. EMULATED_NO_POOLS=1 makes one without memory pools,
+// EMULATED_OWN_MEMORY=1 one that says that it cannot reach the host's,
+// EMULATED_FAULTS=1 one that reaches it by faulting pages in, without the host's page tables.
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int);
+struct cudaDeviceProp {
+  char name[256];
+  size_t totalGlobalMem;
+  int major, minor, multiProcessorCount, l2CacheSize;
+};
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* about, int device);
 
-inline const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
-inline const char* cudaGetErrorName(cudaError_t) { return "emulated"; }
-inline cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
-inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
-inline cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
-inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
-// Work is done when a call returns, save a stream's callbacks: those come from threads of their own, after
-// EMULATED_CALLBACK_MS milliseconds (0 by default), and are waited for. With EMULATED_FAILURE=1 they are told of one.
-cudaError_t cudaStreamSynchronize(cudaStream_t stream);
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned);
+// --- streams and events. A stream's callbacks come from other threads, after EMULATED_CALLBACK_MS milliseconds (0 by
+// default), and are waited for. With EMULATED_FAILURE=1 they are told of one. ---
+
+using cudaStream_t = struct emulated_stream*;
+constexpr unsigned cudaStreamNonBlocking = 1;
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
 #define CUDART_CB
 using cudaStreamCallback_t = void (*)(cudaStream_t stream, cudaError_t status, void* data);
 cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void* data, unsigned);
-inline cudaError_t cudaMalloc(void** memory, size_t bytes) {
-  *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
-  return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
-}
-inline cudaError_t cudaFree(void* memory) { return free(memory), cudaSuccess; }
+using cudaHostFn_t = void (*)(void* data);
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data);
 
-// EMULATED_NO_POOLS=1 makes a device without memory pools, EMULATED_OWN_MEMORY=1 one that says that it cannot reach
-// the host's.
-inline bool emulated_pools() { return getenv("EMULATED_NO_POOLS") == nullptr; }
-// A GPU of EMULATED_ARCHITECTURE, 90 by default.
-inline int emulated_architecture() {
-  const char* asked = getenv("EMULATED_ARCHITECTURE");
-  return asked == nullptr ? 90 : atoi(asked);
+// With EMULATED_CAPTURING=1 every stream says that it is being captured; what is put on it is done all the same.
+enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone = 0, cudaStreamCaptureStatusActive = 1 };
+inline cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
+  *status = getenv("EMULATED_CAPTURING") == nullptr ? cudaStreamCaptureStatusNone : cudaStreamCaptureStatusActive;
+  return cudaSuccess;
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int);
+
+using cudaEvent_t = struct emulated_event*;
+constexpr unsigned cudaEventDefault = 0, cudaEventDisableTiming = 2;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+inline cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  return cudaEventCreateWithFlags(event, cudaEventDefault);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
+
+// --- memory ---
+
+cudaError_t cudaMalloc(void** memory, size_t bytes);
+cudaError_t cudaFree(void* memory);
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
 using cudaMemPool_t = struct emulated_pool*;
 enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
-inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  return *pool = nullptr, emulated_pools() ? cudaSuccess : cudaErrorNotSupported;
-}
 inline cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 inline cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
-inline cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
-  return emulated_pools() ? cudaMalloc(memory, bytes) : cudaErrorNotSupported;
-}
-inline cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
-  return emulated_pools() ? cudaFree(memory) : cudaErrorNotSupported;
-}
-constexpr unsigned cudaHostAllocPortable = 1;
-inline cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) { return cudaMalloc(memory, bytes); }
-inline cudaError_t cudaFreeHost(void* memory) { return cudaFree(memory); }
-inline cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t) {
-  return memset(to, value, bytes), cudaSuccess;
-}
-inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  return memcpy(to, from, bytes), cudaSuccess;
-}
+enum cudaMemAllocationType { cudaMemAllocationTypePinned = 1 };
+enum cudaMemLocationType { cudaMemLocationTypeDevice = 1 };
+struct cudaMemPoolProps {
+  cudaMemAllocationType allocType;
+  struct {
+    cudaMemLocationType type;
+    int id;
+  } location;
+};
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties);
+cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t stream);
+// From a pool that was made: the default one, null, is not for the library.
+cudaError_t cudaMallocFromPoolAsync(void** memory, size_t bytes, cudaMemPool_t pool, cudaStream_t stream);
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream);
+constexpr unsigned cudaHostAllocDefault = 0, cudaHostAllocPortable = 1;
+cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned flags);
+cudaError_t cudaFreeHost(void* memory);
+enum cudaMemcpyKind {
+  cudaMemcpyHostToDevice = 1,
+  cudaMemcpyDeviceToHost = 2,
+  cudaMemcpyDeviceToDevice = 3,
+  cudaMemcpyDefault = 4
+};
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemset(void* to, int value, size_t bytes);
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream);
+
+// --- launches ---
 
 enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
 struct cudaLaunchAttribute {
@@ -131,6 +183,14 @@ enum cudaFuncAttribute {
   cudaFuncAttributePreferredSharedMemoryCarveout = 9
 };
 constexpr int cudaSharedmemCarveoutMaxShared = 100;
+struct cudaFuncAttributes {
+  int binaryVersion;
+};
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
+template <class... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(Parameters...)) {
+  return cudaFuncGetAttributes(attributes, reinterpret_cast<const void*>(kernel));
+}
 inline cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
 inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) {
   return *blocks = 2, cudaSuccess;
@@ -139,13 +199,28 @@ inline cudaError_t cudaOccupancyMaxActiveClusters(int* clusters, const void*, co
   return *clusters = 2, cudaSuccess;
 }
 
-// Runs `thread` as every thread of every block of the grid.
-cudaError_t emulated_launch(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
+// Runs `thread(call)` as every thread of every block of the grid. `call` is plain bytes, and may be copied.
+cudaError_t emulated_launch(const cudaLaunchConfig_t& config, void (*thread)(const void* call), const void* call,
+                            size_t bytes);
+
+// A kernel with its arguments.
+template <class... Parameters>
+struct emulated_call {
+  static_assert((std::is_trivially_copyable_v<Parameters> && ...), "a kernel's arguments are plain bytes");
+  void (*kernel)(Parameters...);
+  std::tuple<Parameters...> arguments;
+
+  static void run(const void* bytes) {
+    const emulated_call& call = *static_cast<const emulated_call*>(bytes);
+    std::apply(call.kernel, call.arguments);
+  }
+};
 
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  return emulated_launch(*config, [&] { kernel(Parameters(arguments)...); });
+  const emulated_call<Parameters...> call{kernel, {Parameters(arguments)...}};
+  return emulated_launch(*config, call.run, &call, sizeof call);
 }
 
 // --- what a kernel calls ---
@@ -163,15 +238,24 @@ inline void __syncwarp(unsigned = 0xffffffffu) { emulated_warp_barrier(); }
 inline void __threadfence() {}
 
 template <class V>
-V __shfl_xor_sync(unsigned, V value, int mask) {
+V __shfl_sync(unsigned, V value, int from) {
   static_assert(sizeof(V) <= sizeof(uint64_t), "a shuffle moves at most 8 bytes");
-  const unsigned lane = threadIdx.x % warpSize;
-  memcpy(&emulated_exchange(lane), &value, sizeof value);
+  memcpy(&emulated_exchange(threadIdx.x % warpSize), &value, sizeof value);
   emulated_warp_barrier();
   V other;
-  memcpy(&other, &emulated_exchange(lane ^ unsigned(mask)), sizeof other);
+  memcpy(&other, &emulated_exchange(unsigned(from) % warpSize), sizeof other);
   emulated_warp_barrier();
   return other;
+}
+template <class V>
+V __shfl_xor_sync(unsigned mask, V value, int bits) {
+  return __shfl_sync(mask, value, int(threadIdx.x % warpSize) ^ bits);
+}
+
+inline float __uint_as_float(unsigned word) {
+  float value;
+  memcpy(&value, &word, sizeof value);
+  return value;
 }
 
 inline unsigned atomicInc(unsigned* address, unsigned most) {
@@ -183,6 +267,14 @@ inline unsigned atomicInc(unsigned* address, unsigned most) {
 template <class V>
 V __ldcg(const V* address) {
   return *address;
+}
+template <class V>
+V __ldcs(const V* address) {
+  return *address;
+}
+template <class V>
+void __stcs(V* address, V value) {
+  *address = value;
 }
 template <class V>
 void __stwb(V* address, V value) {

@@ -171,20 +171,24 @@ bool workspace(const call& c, random_source& random) {
 }
 
 bool scalar(const call& c, random_source& random) {
-  const int count = c.of->scalars();
-  if (count == 0) return false;
-  const int which = int(random.between(0, count - 1));
-  const bool epsilon = c.of->rowwise() && which == 0;
-  c.args().scalars[which] = epsilon
-                                ? random.one_of<double>({NAN, INFINITY, -INFINITY, -1, -1e-300, 1e39, 1e308})
-                                : random.one_of<double>({NAN, INFINITY, -INFINITY, -1, 0.5, 3, 1e308});
+  const std::vector<scalar_range>& all = c.of->scalars;
+  if (all.empty()) return false;
+  const size_t which = size_t(random.between(0, int64_t(all.size()) - 1));
+  double& value = c.args().scalars[which];
+  if (all[which].count > 0) {
+    value = random.one_of<double>({NAN, INFINITY, -INFINITY, -1, 0.5, 3, 1e308});
+  } else if (all[which].range == PC_FINITE) {
+    value = random.one_of<double>({NAN, INFINITY, -INFINITY, 1e39, 1e308});
+  } else {
+    value = random.one_of<double>({NAN, INFINITY, -INFINITY, -1, -1e-300, 1e39, 1e308});
+  }
   return true;
 }
 
 // An order that no kernel has, or gradients of another order than the weight's.
 bool order(const call& c, random_source& random) {
-  if (!c.of->coefficients()) return false;
   const size_t weight = c.of->gated() ? 2 : 1, dweight = c.inputs() + weight;
+  if (!c.of->coefficients() || c.roles[weight] != role::weight) return false;
   const int64_t wrong = random.chance(50) ? odd_size(random) : random.one_of<int64_t>({0, 5, 1024});
   if (!c.of->backward || random.chance(50)) {
     c.tensor(weight).shape[0] = wrong;

@@ -119,12 +119,14 @@ void place_tensors(call* c, const std::vector<int64_t>& sizes, random_source& ra
 }
 
 void choose_scalars(call* c, random_source& random) {
-  double* scalars = c->args().scalars;
-  if (c->of->copies) scalars[0] = random.one_of<double>({0, 1, 2});
-  if (c->of->traits & PC_APPROXIMATE) scalars[0] = random.one_of<double>({0, 1});
-  if (!c->of->rowwise()) return;
-  scalars[0] = random.one_of<double>({0, 1e-30, 1e-6, 1e-3, 1, 1e30});
-  scalars[1] = random.one_of<double>({0, 1});
+  for (size_t i = 0; i < c->of->scalars.size(); ++i) {
+    const scalar_range& rule = c->of->scalars[i];
+    double& value = c->args().scalars[i];
+    value = rule.count > 0 ? double(random.between(0, rule.count - 1))
+                           : random.one_of<double>({0, 1e-30, 1e-6, 1e-3, 1, 1e30});
+    if (rule.range == PC_POSITIVE && value == 0) value = 0.5;
+    if (rule.range == PC_FINITE && rule.count == 0 && random.chance(50)) value = -value;
+  }
 }
 
 // Plans the call, as a caller does who has no memory yet, and gives it the workspace that it needs.
@@ -174,7 +176,7 @@ call make_call(const op& of, const pc_queue* queue, limits most, random_source& 
   args.size = size;
   args.n_inputs = int32_t(c.inputs());
   args.n_outputs = int32_t(c.roles.size() - c.inputs());
-  args.n_scalars = of.scalars();
+  args.n_scalars = int32_t(of.scalars.size());
   args.reserved = 0;
   choose_scalars(&c, random);
   place_tensors(&c, shape.sizes, random);

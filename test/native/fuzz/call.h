@@ -46,9 +46,9 @@ class untouched {
   std::vector<std::vector<char>> before_;
 };
 
-// Compares a call's results with a double's arithmetic: every y, some elements of dx and dup, the
-// coefficient gradients.
-void compare_with_doubles(const call& c, random_source& random);
+// Compares the results of a call on a device with those of a plain call on a CPU queue, and what is summed over
+// rows with the rows' own shares.
+void compare_with_plain(const call& c, pc_device device, pc_queue* cpu);
 
 // Breaks a call's block, in a way that must be refused. What it names is no memory to be read or written.
 // False if this way to break it is none for this call.

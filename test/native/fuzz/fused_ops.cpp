@@ -17,16 +17,16 @@ void choose_grouped(double* scalars, const size_map&, random_source& random) {
   scalars[3] = random.one_of<double>({0, 0.5});
   scalars[4] = random.one_of<double>({1, 0.5, 0, -3});
 }
-void choose_apply(double* scalars, const size_map&, random_source& random) {
-  scalars[0] = any_epsilon(random);
-  scalars[1] = random.one_of<double>({1, 7, 300});
+
+void choose_method(double* scalars, const size_map&, random_source& random) {
+  scalars[0] = double(random.between(0, 2));
 }
-void choose_moments(double* scalars, const size_map& sizes, random_source& random) {
-  scalars[0] = random.one_of<double>({1, 7, 300});
-  scalars[1] = double(sizes.at('R'));
-}
-void choose_products(double* scalars, const size_map& sizes, random_source&) {
-  scalars[0] = double(sizes.at('R'));
+
+// pc_stream with as many tensors in and out.
+fused_op stream_of(const char* name, size_t inputs, size_t outputs) {
+  const shape x = matrix("rc");
+  return {name, pc_stream, pc_stream_plan,
+          {std::vector<shape>(inputs, x), std::vector<shape>(outputs, x), 1, false, choose_method}};
 }
 
 const std::map<std::string, pass>& passes() {
@@ -69,24 +69,6 @@ const std::map<std::string, pass>& passes() {
         5,
         true,
         choose_grouped}},
-      {"quantizedpolynorm",
-       {{matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, {"?"}}, {codes, {"r"}}, 5, true, choose_grouped}},
-      {"quantizedpolynormglu",
-       {{matrix("rc"), matrix("rc"), {"gR"}, {"g"}, offsets, {"u"}, {"?"}},
-        {codes, {"r"}},
-        5,
-        true,
-        choose_grouped}},
-      {"polynormapply_forward",
-       {{matrix("rc"), {"R"}, {""}, {"rR"}}, {matrix("rc")}, 1, true, choose_apply}},
-      {"polynormapply_backward",
-       {{matrix("rc"), {"R"}, {""}, {"rR"}, {"rQ"}, matrix("rc")},
-        {matrix("rc"), {"R"}, {""}},
-        2,
-        true,
-        choose_apply}},
-      {"polynormmoments", {{matrix("rc")}, {{"rR"}}, 2, true, choose_moments}},
-      {"polynormproducts", {{matrix("rc"), matrix("rc")}, {{"rQ"}}, 1, true, choose_products}},
   };
   return all;
 }
@@ -100,19 +82,21 @@ const std::vector<fused_op>& fused_ops() {
     pc_status (*plan)(const pc_queue*, pc_args*);
   };
   static const std::vector<fused_op> all = [] {
-#define PC_LIST(name)                                                \
+#define PC_LIST(name, ...)                                           \
   {#name "_forward", pc_##name##_forward, pc_##name##_forward_plan}, \
       {#name "_backward", pc_##name##_backward, pc_##name##_backward_plan},
-#define PC_LIST_ONE(name) {#name, pc_##name, pc_##name##_plan},
-    const functions listed[] = {PC_FUSED_OPS(PC_LIST) PC_ONE_PASS_OPS(PC_LIST_ONE)};
+    const functions listed[] = {PC_TRANSFORMER_OPS(PC_LIST)};
 #undef PC_LIST
-#undef PC_LIST_ONE
     std::vector<fused_op> made;
     for (const functions& f : listed) {
       const auto found = passes().find(f.name);
       expect(found != passes().end(), "the table of fused_ops.cpp lacks %s", f.name);
       made.push_back({f.name, f.run, f.plan, found->second});
     }
+    for (const fused_op& stream :
+         {stream_of("stream 1:1", 1, 1), stream_of("stream 2:1", 2, 1), stream_of("stream 3:1", 3, 1),
+          stream_of("stream 1:2", 1, 2), stream_of("stream 2:2", 2, 2), stream_of("stream 3:2", 3, 2)})
+      made.push_back(stream);
     return made;
   }();
   return all;

@@ -8,20 +8,19 @@
 
 namespace fuzz {
 
-// What a tensor holds: floats, of a matrix in the call's dtype; whole numbers, or such as rise; f8.
-enum class holds { f32, matrix, rising, f8 };
+// What a tensor holds: floats, of a matrix in the call's dtype; whole numbers, or such as rise.
+enum class holds { f32, matrix, rising };
 
 // A tensor: a letter an axis. The same letter is the same size in all tensors of a call; '2' is two, 'C' is 1
 // or more, 'D' even, and 'P' as many positions as time 't' and the starts 's' need; 'G' is the groups 'g' and
-// one more, 'o' that or with one group none, 'n' the rows 'r' and one more, 'Q' the order 'R' and one more, 'u'
-// the columns 'c' or none. "?" is a scalar or no element. Whole numbers, where there are any, are from `low`
-// up to, without, the size `below`, or any if that is '*'.
+// one more, 'o' that or with one group none, 'n' the rows 'r' and one more, 'R' the order, 'u' the columns 'c' or
+// none. Whole numbers, where there are any, are from `low` up to, without, the size `below`, or any if that is
+// '*'.
 struct shape {
   const char* axes;
   char below = 0;
   int32_t low = 0;
   holds what = holds::f32;
-  bool optional = false;  // was "?"
 
   bool integer() const { return below != 0; }
   bool ranged() const { return integer() && below != '*'; }
@@ -29,7 +28,6 @@ struct shape {
 
 constexpr shape matrix(const char* axes) { return {axes, 0, 0, holds::matrix}; }
 constexpr shape offsets = {"o", 'n', 0, holds::rising};
-constexpr shape codes = {"rc", 0, 0, holds::f8};
 
 using size_map = std::map<char, int64_t>;
 
@@ -47,7 +45,7 @@ struct fused_op {
   pass takes;
 };
 
-// Every op of PC_FUSED_OPS and PC_ONE_PASS_OPS.
+// Every op of PC_TRANSFORMER_OPS, and the roofs of the benchmarks.
 const std::vector<fused_op>& fused_ops();
 
 double any_epsilon(random_source& random);

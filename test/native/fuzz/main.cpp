@@ -23,6 +23,7 @@ struct session {
   bool threaded;
   limits most;
   pc_queue* queues[2];
+  pc_queue* cpu;  // of this thread alone
 
   pc_queue* any(random_source& random) const { return queues[random.between(0, 1)]; }
 };
@@ -50,7 +51,7 @@ void run_valid(const session& s, const call& c, random_source& random) {
   expect(status == PC_OK, "a valid call has status %d", status);
   rest.check();
   if (c.tame && c.elements() <= 1 << 15) {
-    compare_with_doubles(c, random);
+    compare_with_plain(c, s.device, s.cpu);
     ++now.compared;
   }
   if (!random.chance(10)) return;
@@ -129,8 +130,10 @@ progress run_threads(const session& s, const char* mode, uint64_t seed, double s
     threads[i] = std::thread([&, i] {
       session mine = s;  // one queue that is shared, one that is not
       expect(pc_queue_create(s.device, 0, 3, &mine.queues[0]) == PC_OK, "no queue");
+      expect(pc_queue_create(PC_CPU, 0, 1, &mine.cpu) == PC_OK, "no queue");
       each[i] = run(mine, mode, seed + uint64_t(i), seconds, -1);
-      expect(pc_queue_destroy(mine.queues[0]) == PC_OK, "a queue is not destroyed");
+      for (pc_queue* queue : {mine.queues[0], mine.cpu})
+        expect(pc_queue_destroy(queue) == PC_OK, "a queue is not destroyed");
     });
   }
   for (int i = 0; i < count; ++i) {
@@ -147,12 +150,14 @@ int run(const char* mode, uint64_t seed, double seconds, int64_t only) {
   const pc_device device = strcmp(mode, "cuda") == 0 ? PC_CUDA : PC_CPU;
   const bool threaded = strcmp(mode, "threads") == 0;
   // A row of the emulator's may be a block of hundreds of threads.
-  session s{device, threaded, device == PC_CPU ? limits{200000, 200000} : limits{20000, 64}, {}};
+  session s{device, threaded, device == PC_CPU ? limits{200000, 200000} : limits{20000, 64}, {}, nullptr};
   for (int i = 0; i < 2; ++i)
     expect(pc_queue_create(device, 0, i == 0 ? 1 : 4, &s.queues[i]) == PC_OK, "no queue");
+  expect(pc_queue_create(PC_CPU, 0, 1, &s.cpu) == PC_OK, "no queue");
   if (device == PC_CUDA) check_slot_places();
   const progress done = threaded ? run_threads(s, mode, seed, seconds) : run(s, mode, seed, seconds, only);
-  for (pc_queue* queue : s.queues) expect(pc_queue_destroy(queue) == PC_OK, "a queue is not destroyed");
+  for (pc_queue* queue : {s.queues[0], s.queues[1], s.cpu})
+    expect(pc_queue_destroy(queue) == PC_OK, "a queue is not destroyed");
   char build[512];
   pc_build_info(build, sizeof build);
   printf("{\"mode\":\"%s\",\"calls\":%lld,\"refused\":%lld,\"compared\":%lld,\"build\":%s}\n", mode,

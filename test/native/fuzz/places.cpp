@@ -1,5 +1,5 @@
 // Where the CUDA kernels look for a slot, at sizes that no test has the memory for.
-#include "cuda/elementwise.cuh"
+#include "activations/cuda/elementwise.cuh"
 #include "report.h"
 #include "resources.h"
 

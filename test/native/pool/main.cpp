@@ -32,6 +32,7 @@ class shared_op {
   shared_op() : x_(500000, 3), y_(x_.size()) {
     block_.args.size = sizeof block_;
     block_.args.n_inputs = block_.args.n_outputs = 1;
+    block_.args.n_scalars = 1;  // no soft cap
     for (int i = 0; i < 2; ++i) {
       block_.tensors[i].data = (i == 0 ? x_ : y_).data();
       block_.tensors[i].rank = 1;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { packageFolder } from '../../../src/package.js';
+import { packageFolder } from '../../../src/common/package.js';
 
 /** Bundles run.ts with tfjs-core's specs, which ship as modules that Node cannot import. Gives the bundle's path. */
 export async function bundleSpecs(): Promise<string> {

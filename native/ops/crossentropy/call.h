@@ -1,0 +1,18 @@
+// A checked call of crossentropy: rows of `cols` contiguous logits, a label to each.
+#pragma once
+#include "polycom.h"
+
+struct pc_queue;
+
+namespace polycom {
+
+struct crossentropy_call {
+  int64_t rows, cols;
+  const float* logits;
+  const int32_t* labels;
+  const float *lse, *dloss;  // backward
+  float *loss, *lse_out;     // forward
+  float* dlogits;            // backward
+};
+
+}  // namespace polycom

@@ -1,0 +1,87 @@
+// Embedding on the CPU.
+//   forward:  y[n] = table[ids[n]]
+//   backward: dtable[v] = sum of dy[n] over the n with ids[n] = v, in the order of n, in double
+// The ids are sorted by counting, so that every row of the table is written by one thread, once.
+#include "call.h"
+#include "runtime/cpu/ranges.h"
+#include "runtime/cpu/simd.h"
+
+namespace polycom {
+namespace cpu {
+namespace {
+
+constexpr int64_t piece = 16384;  // floats
+constexpr int64_t tile = 64;      // columns: few, so that threads share the work of a row that comes often
+constexpr int64_t vectors = tile / lanes;
+
+// order: the indices of the ids, by id; ends[v]: where those of v end, in it.
+void sort_ids(const embedding_call& call, int32_t* ends, int32_t* order) {
+  memset(ends, 0, size_t(call.rows) * sizeof *ends);
+  for (int64_t n = 0; n < call.count; ++n) ++ends[call.ids[n]];
+  int32_t before = 0;
+  for (int64_t v = 0; v < call.rows; ++v) {
+    const int32_t here = ends[v];
+    ends[v] = before;
+    before += here;
+  }
+  for (int64_t n = 0; n < call.count; ++n) order[ends[call.ids[n]]++] = int32_t(n);
+}
+
+// sums[j] = the sum of dy[n][j] over the n of [from, to), for the vectors of a tile that is `width` wide.
+PC_INLINE void sum_rows(const float* dy, int64_t stride, const int32_t* from, const int32_t* to,
+                        int64_t width, wide_vec (&sums)[vectors]) {
+  for (wide_vec& sum : sums) sum = wide_vec{};
+  for (; from < to; ++from) {
+    const float* row = dy + *from * stride;
+    if (width == tile) {
+      for (int64_t j = 0; j < vectors; ++j) sums[j] += widened(load(row + j * lanes));
+    } else {
+      for (int64_t j = 0; j * lanes < width; ++j)
+        sums[j] +=
+            widened(load_up_to(row + j * lanes, width - j * lanes < lanes ? width - j * lanes : lanes));
+    }
+  }
+}
+
+}  // namespace
+
+namespace PC_ISA {
+
+pc_status embedding_forward(pc_queue& queue, const embedding_call& call) {
+  if (call.cols == 0) return PC_OK;
+  const size_t bytes = size_t(call.cols) * sizeof(float);
+  for_each_range(queue, call.count, rows_of(piece, call.cols), [&](int64_t first, int64_t past) {
+    for (int64_t n = first; n < past; ++n)
+      memcpy(call.y + n * call.cols, call.table + int64_t(call.ids[n]) * call.cols, bytes);
+  });
+  return PC_OK;
+}
+
+pc_status embedding_backward(pc_queue& queue, const embedding_call& call) {
+  if (call.rows == 0 || call.cols == 0) return PC_OK;
+  int32_t *ends = call.workspace, *order = ends + call.rows;
+  sort_ids(call, ends, order);
+  const bool streaming = too_large_to_cache(call.rows * call.cols * int64_t(sizeof(float)));
+  constexpr int64_t height = piece / tile;
+  const int64_t tiles = (call.cols + tile - 1) / tile, blocks = (call.rows + height - 1) / height;
+  for_each_range(queue, blocks * tiles, 1, [&](int64_t i, int64_t) {
+    const int64_t first = i / tiles * height, col = i % tiles * tile;
+    const int64_t past = first + height < call.rows ? first + height : call.rows;
+    const int64_t width = call.cols - col < tile ? call.cols - col : tile;
+    for (int64_t v = first; v < past; ++v) {
+      wide_vec sums[vectors];
+      const int32_t* from = order + (v == 0 ? 0 : ends[v - 1]);
+      sum_rows(call.dy + col, call.cols, from, order + ends[v], width, sums);
+      float sum[tile];
+      for (int64_t j = 0; j < vectors; ++j) store(sum + j * lanes, narrowed(sums[j]));
+      map(output<float>{call.dtable + v * call.cols + col}, width, streaming,
+          [&](int64_t j, int64_t n) { return load_up_to(sum + j, n); });
+    }
+    if (streaming) fence_streaming();
+  });
+  return PC_OK;
+}
+
+}  // namespace PC_ISA
+}  // namespace cpu
+}  // namespace polycom

@@ -1,0 +1,326 @@
+// SIMD vectors as the compiler's own vector types: one source, compiled once per instruction set (PC_ISA).
+// Everything here has internal linkage, so that no copy is merged with another instruction set's.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "activations/activation.h"
+
+namespace polycom {
+namespace cpu {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int lanes = 16;
+#elif defined(__AVX__)
+constexpr int lanes = 8;
+#else
+constexpr int lanes = 4;
+#endif
+
+typedef float vec __attribute__((vector_size(lanes * 4)));
+typedef uint32_t word_vec __attribute__((vector_size(lanes * 4)));
+typedef uint16_t short_vec __attribute__((vector_size(lanes * 2)));
+typedef double wide_vec __attribute__((vector_size(lanes * 8)));
+
+#define PC_INLINE inline __attribute__((always_inline))
+
+// --- storage: f32, f16 and bf16 in memory, f32 in a register ---
+
+struct half {
+  uint16_t bits;
+};
+struct bfloat {
+  uint16_t bits;
+};
+
+template <class T>
+struct storage;
+
+template <>
+struct storage<float> {
+  using raw = vec;
+  static PC_INLINE vec widen(raw v) { return v; }
+  static PC_INLINE raw narrow(vec v) { return v; }
+};
+
+template <>
+struct storage<bfloat> {
+  using raw = short_vec;
+  static PC_INLINE vec widen(raw v) { return (vec)(__builtin_convertvector(v, word_vec) << 16); }
+  // To nearest, ties to even; a NaN stays one.
+  static PC_INLINE raw narrow(vec v) {
+    const word_vec bits = (word_vec)v;
+    const word_vec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return __builtin_convertvector(v == v ? rounded : (bits >> 16) | 0x40, short_vec);
+  }
+};
+
+template <>
+struct storage<half> {
+  using raw = short_vec;
+#if defined(__AVX512F__)
+  static PC_INLINE vec widen(raw v) { return (vec)_mm512_cvtph_ps((__m256i)v); }
+  static PC_INLINE raw narrow(vec v) {
+    return (raw)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+#elif defined(__F16C__)
+  static PC_INLINE vec widen(raw v) { return (vec)_mm256_cvtph_ps((__m128i)v); }
+  static PC_INLINE raw narrow(vec v) { return (raw)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT); }
+#else
+  static PC_INLINE vec widen(raw v) {
+    const word_vec bits = __builtin_convertvector(v, word_vec);
+    const word_vec magnitude = (bits & 0x7fff) << 13, exponent = magnitude & 0x0f800000;
+    const word_vec normal = magnitude + (112u << 23);  // the exponents' biases, 127 and 15
+    const word_vec special = normal + (112u << 23);    // infinity and NaN
+    const word_vec least = word_vec{} + (113u << 23);
+    const word_vec subnormal = (word_vec)((vec)(magnitude + (113u << 23)) - (vec)least);
+    const word_vec value = exponent == 0x0f800000 ? special : exponent == 0 ? subnormal : normal;
+    return (vec)(value | (bits & 0x8000) << 16);
+  }
+  // To nearest, ties to even; a NaN stays one.
+  static PC_INLINE raw narrow(vec v) {
+    const word_vec bits = (word_vec)v, sign = bits & 0x80000000u, magnitude = bits ^ sign;
+    const word_vec normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+    const word_vec magic =
+        word_vec{} + (126u << 23);  // adding 0.5 lets the adder round to a subnormal's last bit
+    const word_vec subnormal = (word_vec)((vec)magnitude + (vec)magic) - magic;
+    const word_vec special = magnitude > 0x7f800000u ? word_vec{} + 0x7e00u : word_vec{} + 0x7c00u;
+    const word_vec value = magnitude >= (143u << 23)  ? special
+                           : magnitude < (113u << 23) ? subnormal
+                                                      : normal;
+    return __builtin_convertvector(value | sign >> 16, short_vec);
+  }
+#endif
+};
+
+// --- loads and stores ---
+
+template <class T>
+PC_INLINE vec load(const T* p) {
+  typename storage<T>::raw v;
+  memcpy(&v, p, sizeof v);
+  return storage<T>::widen(v);
+}
+
+// The first n lanes (n < lanes); the others are 0.
+template <class T>
+PC_INLINE vec load_part(const T* p, int64_t n) {
+  typename storage<T>::raw v{};
+  memcpy(&v, p, size_t(n) * sizeof(T));
+  return storage<T>::widen(v);
+}
+
+// A vector, or the start of one where fewer than `lanes` are left.
+template <class T>
+PC_INLINE vec load_up_to(const T* p, int64_t n) {
+  return n == lanes ? load(p) : load_part(p, n);
+}
+
+template <class T>
+PC_INLINE double load_one(const T* p) {
+  return double(load_part(p, 1)[0]);
+}
+
+template <class T>
+PC_INLINE void store(T* p, vec v) {
+  const auto narrow = storage<T>::narrow(v);
+  memcpy(p, &narrow, sizeof narrow);
+}
+
+template <class T>
+PC_INLINE void store_part(T* p, vec v, int64_t n) {
+  const auto narrow = storage<T>::narrow(v);
+  memcpy(p, &narrow, size_t(n) * sizeof(T));
+}
+
+template <class T>
+PC_INLINE void store_one(T* p, double value) {
+  store_part(p, vec{} + float(value), 1);
+}
+
+// Past the caches, for outputs too large to stay in them: no read of the line that is overwritten. p is
+// aligned to its vector.
+PC_INLINE void stream(void* p, vec v) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(static_cast<float*>(p), __m512(v));
+#elif defined(__AVX__)
+  _mm256_stream_ps(static_cast<float*>(p), __m256(v));
+#elif defined(__x86_64__)
+  _mm_stream_ps(static_cast<float*>(p), __m128(v));
+#else
+  memcpy(p, &v, sizeof v);
+#endif
+}
+PC_INLINE void stream(void* p, short_vec v) {
+#if defined(__AVX512F__)
+  _mm256_stream_si256(static_cast<__m256i*>(p), __m256i(v));
+#elif defined(__AVX__)
+  _mm_stream_si128(static_cast<__m128i*>(p), __m128i(v));
+#elif defined(__x86_64__)
+  _mm_stream_si64(static_cast<long long*>(p), (long long)v);
+#else
+  memcpy(p, &v, sizeof v);
+#endif
+}
+template <class T>
+PC_INLINE void store_streaming(T* p, vec v) {
+  stream(p, storage<T>::narrow(v));
+}
+
+// Streaming stores are weakly ordered: before another thread may read them, a fence.
+PC_INLINE void fence_streaming() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+// Whether an output of so many bytes should go past the caches: it would not be found there anyway.
+inline bool too_large_to_cache(int64_t bytes) { return bytes >= (8 << 20); }
+
+// --- double, where float would lose digits ---
+
+PC_INLINE wide_vec widened(vec v) { return __builtin_convertvector(v, wide_vec); }
+PC_INLINE vec narrowed(wide_vec v) { return __builtin_convertvector(v, vec); }
+
+// --- loops ---
+
+// Elements before p reaches a vector's alignment.
+template <class T>
+PC_INLINE int64_t elements_to_alignment(const T* p) {
+  constexpr uintptr_t size = sizeof(typename storage<T>::raw);
+  const uintptr_t past = uintptr_t(p) % size;
+  return past == 0 ? 0 : int64_t((size - past) / sizeof(T));
+}
+
+// out.to[i] = what body(i, count) gives, a vector at a time, for i in [0, n). One output, or two that are
+// written at once.
+template <class T>
+struct output {
+  T* to;
+
+  PC_INLINE int64_t head() const { return elements_to_alignment(to); }
+  template <bool Streaming>
+  PC_INLINE void put(int64_t i, int64_t count, vec v) const {
+    if (count < lanes) {
+      store_part(to + i, v, count);
+    } else if (Streaming) {
+      store_streaming(to + i, v);
+    } else {
+      store(to + i, v);
+    }
+  }
+};
+
+struct vec_pair {
+  vec first, second;
+};
+
+template <class T>
+struct two_outputs {
+  output<T> first, second;
+
+  PC_INLINE int64_t head() const { return first.head(); }
+  template <bool Streaming>
+  PC_INLINE void put(int64_t i, int64_t count, const vec_pair& v) const {
+    first.template put<Streaming>(i, count, v.first);
+    second.template put<Streaming>(i, count, v.second);
+  }
+};
+
+template <class T>
+PC_INLINE bool can_stream(const output<T>&) {
+  return true;
+}
+template <class T>
+PC_INLINE bool can_stream(const two_outputs<T>& out) {
+  return out.first.head() == out.second.head();
+}
+
+template <class Output, class Body>
+PC_INLINE void map(const Output& out, int64_t n, bool streaming, Body body) {
+  int64_t i = 0;
+  if (streaming && can_stream(out)) {
+    int64_t head = out.head();
+    head = head < n ? head : n;
+    if (head > 0) out.template put<false>(0, head, body(int64_t(0), head));
+    for (i = head; i + lanes <= n; i += lanes) {
+      out.template put<true>(i, lanes, body(i, int64_t(lanes)));
+    }
+  } else {
+    for (; i + lanes <= n; i += lanes) out.template put<false>(i, lanes, body(i, int64_t(lanes)));
+  }
+  if (i < n) out.template put<false>(i, n - i, body(i, n - i));
+}
+
+// These lanes of a, and of b after it, in this order.
+template <class Result, int... Lanes, class V>
+PC_INLINE Result pick(V a, V b) {
+#if defined(__clang__) || __GNUC__ >= 12
+  return __builtin_shufflevector(a, b, Lanes...);
+#else
+  // g++ 11 lacks the builtin.
+  constexpr int width = sizeof(V) / sizeof(a[0]);
+  return Result{(Lanes < width ? a[Lanes % width] : b[Lanes % width])...};
+#endif
+}
+
+// The lanes' sum: halves upon halves, an order that is fixed.
+typedef double two_doubles __attribute__((vector_size(16)));
+typedef double four_doubles __attribute__((vector_size(32)));
+typedef double eight_doubles __attribute__((vector_size(64)));
+typedef double sixteen_doubles __attribute__((vector_size(128)));
+PC_INLINE double sum_of_lanes(two_doubles v) { return v[0] + v[1]; }
+PC_INLINE double sum_of_lanes(four_doubles v) {
+  return sum_of_lanes(pick<two_doubles, 0, 1>(v, v) + pick<two_doubles, 2, 3>(v, v));
+}
+PC_INLINE double sum_of_lanes(eight_doubles v) {
+  return sum_of_lanes(pick<four_doubles, 0, 1, 2, 3>(v, v) + pick<four_doubles, 4, 5, 6, 7>(v, v));
+}
+PC_INLINE double sum_of_lanes(sixteen_doubles v) {
+  return sum_of_lanes(pick<eight_doubles, 0, 1, 2, 3, 4, 5, 6, 7>(v, v) +
+                      pick<eight_doubles, 8, 9, 10, 11, 12, 13, 14, 15>(v, v));
+}
+
+// A block's worth of float sums, carried over into double: long rows keep their accuracy.
+constexpr int64_t block = 1024;
+
+template <int N>
+struct lane_sums {
+  wide_vec lane[N] = {};
+
+  PC_INLINE void carry(const vec* even, const vec* odd) {
+    for (int k = 0; k < N; ++k) lane[k] += __builtin_convertvector(even[k] + odd[k], wide_vec);
+  }
+
+  PC_INLINE void total(double* sums) {
+    for (int k = 0; k < N; ++k) sums[k] = sum_of_lanes(lane[k]);
+  }
+};
+
+// Runs add(i, count, sums) over [0, n) a vector at a time, into two sets of accumulators, a block at a time.
+template <int N, class Add>
+PC_INLINE void accumulate(int64_t n, lane_sums<N>& into, Add add) {
+  for (int64_t from = 0; from < n; from += block) {
+    const int64_t to = from + block < n ? from + block : n;
+    vec even[N] = {}, odd[N] = {};
+    int64_t i = from;
+    for (; i + 2 * lanes <= to; i += 2 * lanes) {
+      add(i, int64_t(lanes), even);
+      add(i + lanes, int64_t(lanes), odd);
+    }
+    if (i + lanes <= to) {
+      add(i, int64_t(lanes), even);
+      i += lanes;
+    }
+    if (i < to) add(i, to - i, odd);
+    into.carry(even, odd);
+  }
+}
+
+}  // namespace
+}  // namespace cpu
+}  // namespace polycom

@@ -1,0 +1,16 @@
+/** Values summed in f64, with the sum of the terms' absolute values beside each. */
+export class Sums {
+  readonly value: Float64Array;
+  readonly terms: Float64Array;
+
+  constructor(length: number) {
+    this.value = new Float64Array(length);
+    this.terms = new Float64Array(length);
+  }
+
+  /** Adds a term to element `i`. `terms`: the absolute terms that it is a sum of itself. */
+  add(i: number, term: number, terms: number = Math.abs(term)): void {
+    this.value[i]! += term;
+    this.terms[i]! += terms;
+  }
+}
