@@ -98,8 +98,28 @@ describe.each(queues)('the optimizer on $host', ({ queue }) => {
     }
   });
 
-  test('sums squares, large ones too', () => {
-    const tensors = SIZES.map((size) => normal(size, size, 1e16));
+  test('steps as many tensors as there are, each by itself', () => {
+    const tensors = Array.from({ length: 150 }, (_, i) =>
+      [i % 7, 300 + i].map((size) => normal(size, i + 1)),
+    );
+    const inputs = tensors.flat().flatMap((p) => {
+      const zeros = () => ({ data: new Float32Array(p.length), shape: [p.length] });
+      return [{ data: p, shape: [p.length] }, { data: p.slice(), shape: [p.length] }, zeros(), zeros()];
+    });
+    const alone = inputs.map(({ data, shape }) => ({ data: data.slice(), shape }));
+    const hyper = { data: hyperOf(1), shape: [10] };
+    const step = (of: typeof inputs) => queue.call('adamw', { inputs: [hyper, ...of], outputs: [] });
+    for (let i = 0; i < inputs.length; i += 800) step(inputs.slice(i, i + 800));
+    for (let i = 0; i < alone.length; i += 4) step(alone.slice(i, i + 4));
+    expect(inputs).toEqual(alone);
+  });
+
+  test.each([
+    ['large', 1e16],
+    ['small', 1e-20],
+  ])('sums squares, %s ones too', (_, scale) => {
+    const sizes = [...SIZES, ...Array.from({ length: 140 }, (_, i) => i)];
+    const tensors = sizes.map((size) => normal(size, size + 1, scale));
     let sum = 0;
     for (const values of tensors) for (const value of values) sum += value * value;
     const data = new Float32Array(1);

@@ -51,10 +51,11 @@ void bind_forward(const pc_tensor* out, void*, embedding_call* call) {
 
 void bind_backward(const pc_tensor* out, void* workspace, embedding_call* call) {
   call->dtable = static_cast<float*>(out[0].data);
-  call->workspace = static_cast<int32_t*>(workspace);
+  call->workspace = workspace;
 }
 
-int64_t backward_workspace(const embedding_call& call) {
+// Where the ids of each row end, and the sorted ids' places.
+int64_t cpu_workspace(const embedding_call& call) {
   return (call.rows + call.count) * int64_t(sizeof(int32_t));
 }
 
@@ -76,8 +77,8 @@ static constexpr pass<embedding_call> embedding_backward_pass = {
     read_backward,
     shape_backward,
     bind_backward,
-    {cpu::embedding_backward, backward_workspace, check_ids},
-    {PC_CUDA(embedding_backward)}};
+    {cpu::embedding_backward, cpu_workspace, check_ids},
+    {PC_CUDA(embedding_backward), PC_CUDA(embedding_workspace)}};
 
 }  // namespace polycom
 

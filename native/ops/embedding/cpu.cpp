@@ -49,19 +49,34 @@ namespace PC_ISA {
 
 pc_status embedding_forward(pc_queue& queue, const embedding_call& call) {
   if (call.cols == 0) return PC_OK;
-  const size_t bytes = size_t(call.cols) * sizeof(float);
+  const bool streaming = too_large_to_cache(call.count * call.cols * int64_t(sizeof(float)));
   for_each_range(queue, call.count, rows_of(piece, call.cols), [&](int64_t first, int64_t past) {
-    for (int64_t n = first; n < past; ++n)
-      memcpy(call.y + n * call.cols, call.table + int64_t(call.ids[n]) * call.cols, bytes);
+    for (int64_t n = first; n < past; ++n) {
+      const float* row = call.table + int64_t(call.ids[n]) * call.cols;
+      map(output<float>{call.y + n * call.cols}, call.cols, streaming,
+          [&](int64_t i, int64_t count) { return load_up_to(row + i, count); });
+    }
+    if (streaming) fence_streaming();
   });
   return PC_OK;
 }
 
 pc_status embedding_backward(pc_queue& queue, const embedding_call& call) {
   if (call.rows == 0 || call.cols == 0) return PC_OK;
-  int32_t *ends = call.workspace, *order = ends + call.rows;
+  int32_t *ends = static_cast<int32_t*>(call.workspace), *order = ends + call.rows;
   sort_ids(call, ends, order);
   const bool streaming = too_large_to_cache(call.rows * call.cols * int64_t(sizeof(float)));
+  const auto start_of = [&](int64_t v) { return v == 0 ? 0 : ends[v - 1]; };
+  // Most rows of a large table have no id: they are zeroed whole, so many at a time as lie together.
+  for_each_range(queue, call.rows, rows_of(4 * piece, call.cols), [&](int64_t first, int64_t past) {
+    for (int64_t v = first; v < past; ++v) {
+      const int64_t empty = v;
+      while (v < past && start_of(v) == ends[v]) ++v;
+      map(output<float>{call.dtable + empty * call.cols}, (v - empty) * call.cols, streaming,
+          [](int64_t, int64_t) { return vec{}; });
+    }
+    if (streaming) fence_streaming();
+  });
   constexpr int64_t height = piece / tile;
   const int64_t tiles = (call.cols + tile - 1) / tile, blocks = (call.rows + height - 1) / height;
   for_each_range(queue, blocks * tiles, 1, [&](int64_t i, int64_t) {
@@ -69,9 +84,9 @@ pc_status embedding_backward(pc_queue& queue, const embedding_call& call) {
     const int64_t past = first + height < call.rows ? first + height : call.rows;
     const int64_t width = call.cols - col < tile ? call.cols - col : tile;
     for (int64_t v = first; v < past; ++v) {
+      if (start_of(v) == ends[v]) continue;
       wide_vec sums[vectors];
-      const int32_t* from = order + (v == 0 ? 0 : ends[v - 1]);
-      sum_rows(call.dy + col, call.cols, from, order + ends[v], width, sums);
+      sum_rows(call.dy + col, call.cols, order + start_of(v), order + ends[v], width, sums);
       float sum[tile];
       for (int64_t j = 0; j < vectors; ++j) store(sum + j * lanes, narrowed(sums[j]));
       map(output<float>{call.dtable + v * call.cols + col}, width, streaming,

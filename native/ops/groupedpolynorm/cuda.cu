@@ -99,14 +99,16 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
   const grouped_row<T, Gated> row(call, r);
   const group_coefficients<R> coefficients(call, of);
   float sums[formula::backward_sums];
-  sum_slots<formula::backward_sums, E>(group, call.cols, sums, [&](int64_t at, float* part) {
-    const auto x = row.x.load(at), up = row.load_up(at), dy = row.dy.load(at);
+  using slots_t = typename grouped_row<T, Gated>::slots;
+  sum_slots<formula::backward_sums, E>(
+      group, call.cols, sums, [&](int64_t at) { return row.load(at); },
+      [&](int64_t at, const slots_t& of, float* part) {
 #pragma unroll
-    for (int i = 0; i < E; ++i) {
-      const float v = row.clamped(row.shifted(x[i], at + i));
-      formula::add_moments_and_products(v, Gated ? dy[i] * up[i] : dy[i], part);
-    }
-  });
+        for (int i = 0; i < E; ++i) {
+          const float v = row.clamped(row.shifted(of.x[i], at + i));
+          formula::add_moments_and_products(v, Gated ? of.dy[i] * of.up[i] : of.dy[i], part);
+        }
+      });
   to_means<R>(call, sums);
   if (formula::backward_leaves_float(sums, call.epsilon)) {
     const double scale = formula::scale_into_double(sums, call.epsilon);
@@ -122,7 +124,7 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
   const slotted_row<T> dx(call.out.row<T>(r), call.cols);
   const slotted_row<T> dup(Gated ? call.dup.row<T>(r) : nullptr, call.cols);
   for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E) {
-    const auto x = row.x.load(at), up = row.load_up(at), dy = row.dy.load(at);
+    const auto [x, up, dy] = row.load(at);
     float out[E], dup_out[E];
 #pragma unroll
     for (int i = 0; i < E; ++i) {
@@ -214,7 +216,7 @@ __global__ void __launch_bounds__(block_row_threads, 1)
 template <bool Gated>
 pc_status forward_of(const pc_queue& queue, const groupedpolynorm_call& call) {
   if (call.empty()) return PC_OK;
-  const launch_shape shape = a_block_a_row(call);
+  const launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype == PC_F32 ? 4 : 2);
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;
     using T = typename decltype(storage)::type;
@@ -236,7 +238,7 @@ pc_status rows_backward(const pc_queue& queue, const groupedpolynorm_call& call)
   if (call.has_shift) {
     if (pc_status status = zero_column_sums(queue, call, pieces)) return status;
   }
-  launch_shape shape = a_block_a_row(call);
+  launch_shape shape = a_block_a_row(call.rows, call.cols, call.dtype == PC_F32 ? 4 : 2);
   if (call.has_shift) shape.blocks = pieces;
   return with_order_and_storage(call, [&](auto order, auto storage) {
     constexpr int R = decltype(order)::order;

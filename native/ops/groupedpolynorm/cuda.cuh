@@ -67,10 +67,15 @@ struct grouped_row {
         limit(call.input_limit),
         cols(call.cols) {}
 
+  // A slot of each tensor.
+  struct slots {
+    packed<T, E> x, up, dy;
+  };
   __device__ __forceinline__ packed<T, E> load_up(int64_t at) const {
     if constexpr (Gated) return up.load(at);
     return {};
   }
+  __device__ __forceinline__ slots load(int64_t at) const { return {x.load(at), load_up(at), dy.load(at)}; }
 
   // Of element `at`, whose x is given: with its shift, and then clamped.
   template <class V>
@@ -105,11 +110,12 @@ template <int R, class T, bool Gated, class Group>
 __device__ __forceinline__ void moments_of(Group& group, const grouped_row<T, Gated>& row,
                                            const groupedpolynorm_call& call, float (&sums)[R]) {
   constexpr int E = slot_elements<T, true>;
-  sum_slots<R, E>(group, call.cols, sums, [&](int64_t at, float* part) {
-    const auto x = row.x.load(at);
+  sum_slots<R, E>(
+      group, call.cols, sums, [&](int64_t at) { return row.x.load(at); },
+      [&](int64_t at, const packed<T, E>& x, float* part) {
 #pragma unroll
-    for (int i = 0; i < E; ++i) polynorm<R>::add_moments(row.clamped(row.shifted(x[i], at + i)), part);
-  });
+        for (int i = 0; i < E; ++i) polynorm<R>::add_moments(row.clamped(row.shifted(x[i], at + i)), part);
+      });
   to_means<R>(call, sums);
 }
 

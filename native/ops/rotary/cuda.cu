@@ -1,41 +1,89 @@
-// Rotary position embedding on CUDA: native/ops/rotary/cpu.cpp has the formulas. A thread takes a pair. A
-// position outside the table, which the CPU refuses, gives NaN.
+// Rotary position embedding on CUDA: native/ops/rotary/cpu.cpp has the formulas. A thread takes pairs that lie side by
+// side in each of several heads. A position outside the table, which the CPU refuses, gives NaN.
 #include <math.h>
 
 #include "call.h"
 #include "runtime/cuda/launch.cuh"
+#include "runtime/cuda/packed.cuh"
 
 namespace polycom {
 namespace cuda {
 namespace {
 
 constexpr int threads = 256;
+constexpr int heads_a_thread = 2;
 
-template <bool Back>
-__global__ void __launch_bounds__(threads, 1) rotary_kernel(const rotary_call call, int64_t pairs) {
+// How the threads of a block share the heads of all tokens: `slots` of E pairs each make a head; a token's heads are
+// taken in `shares`, each by one row of threads.
+struct rotary_cut {
+  int slots, rows;
+  int64_t shares, count;  // of a token, and of all
+};
+
+template <bool Back, int E>
+__global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call call, const rotary_cut cut) {
+  using slot_t = packed<float, E>;
+  const int row = int(threadIdx.x) / cut.slots;
+  if (row >= cut.rows) return;
   const int64_t half = call.width / 2;
-  for (int64_t pair = int64_t(blockIdx.x) * threads + threadIdx.x; pair < pairs;
-       pair += int64_t(gridDim.x) * threads) {
-    const int64_t head = pair / half, i = pair % half, at = head * call.width + i;
-    const int64_t token = head / call.heads;
+  for (int64_t share = int64_t(blockIdx.x) * cut.rows + row; share < cut.count;
+       share += int64_t(gridDim.x) * cut.rows) {
+    const int64_t token = share / cut.shares, first = share % cut.shares * heads_a_thread;
+    const int64_t past = first + heads_a_thread < call.heads ? first + heads_a_thread : call.heads;
     const int64_t position = call.start[token / call.time] + token % call.time;
-    float cos = NAN, sin = NAN;
-    if (position >= 0 && position < call.positions) {
-      cos = call.table[position * call.width + i];
-      sin = call.table[position * call.width + half + i];
+    const bool inside = position >= 0 && position < call.positions;
+    for (int64_t i = int64_t(threadIdx.x) % cut.slots * E; i < half; i += int64_t(cut.slots) * E) {
+      float cos[E], sin[E];
+      const float* table = call.table + (inside ? position : 0) * call.width + i;
+#pragma unroll
+      for (int k = 0; k < E; ++k) {
+        cos[k] = inside ? table[k] : NAN;
+        sin[k] = inside ? table[half + k] : NAN;
+        if (Back) sin[k] = -sin[k];
+      }
+      const int64_t at = (token * call.heads + first) * call.width + i;
+      const int heads = int(past - first);
+      slot_t a[heads_a_thread], b[heads_a_thread];
+#pragma unroll
+      for (int h = 0; h < heads_a_thread; ++h) {
+        if (h >= heads) break;
+        const float* x = call.x + at + h * call.width;
+        a[h] = load_whole(reinterpret_cast<const slot_t*>(x));
+        b[h] = load_whole(reinterpret_cast<const slot_t*>(x + half));
+      }
+#pragma unroll
+      for (int h = 0; h < heads_a_thread; ++h) {
+        if (h >= heads) break;
+        float low[E], high[E];
+#pragma unroll
+        for (int k = 0; k < E; ++k) {
+          low[k] = a[h][k] * cos[k] - b[h][k] * sin[k];
+          high[k] = b[h][k] * cos[k] + a[h][k] * sin[k];
+        }
+        float* y = call.y + at + h * call.width;
+        store_whole(reinterpret_cast<slot_t*>(y), slot_t::of(low));
+        store_whole(reinterpret_cast<slot_t*>(y + half), slot_t::of(high));
+      }
     }
-    if (Back) sin = -sin;
-    const float a = call.x[at], b = call.x[at + half];
-    call.y[at] = a * cos - b * sin;
-    call.y[at + half] = b * cos + a * sin;
   }
+}
+
+template <bool Back, int E>
+pc_status rotate_slots(pc_queue& queue, const rotary_call& call) {
+  const int64_t slots = divide_up(call.width / 2, E), tokens = call.batch * call.time;
+  const int width = slots < threads ? int(slots) : threads;
+  const int64_t shares = divide_up(call.heads, heads_a_thread);
+  const rotary_cut cut{width, threads / width, shares, tokens * shares};
+  return launch(queue, {divide_up(cut.count, cut.rows), threads}, rotary_kernel<Back, E>, call, cut);
 }
 
 template <bool Back>
 pc_status rotate(pc_queue& queue, const rotary_call& call) {
-  const int64_t pairs = call.batch * call.time * call.heads * (call.width / 2);
-  if (pairs == 0) return PC_OK;
-  return launch(queue, {divide_up(pairs, threads), threads}, rotary_kernel<Back>, call, pairs);
+  if (call.batch * call.time * call.heads * (call.width / 2) == 0) return PC_OK;
+  constexpr int E = slot_elements<float, true>;
+  const bool whole = call.width % (2 * E) == 0 && uintptr_t(call.x) % slot_bytes == 0 &&
+                     uintptr_t(call.y) % slot_bytes == 0 && uintptr_t(call.table) % slot_bytes == 0;
+  return whole ? rotate_slots<Back, E>(queue, call) : rotate_slots<Back, 1>(queue, call);
 }
 
 }  // namespace

@@ -14,12 +14,11 @@ constexpr int block_row_threads = 256;
 constexpr int64_t block_row_blocks = 65536;
 constexpr int slots_a_carry = 32;  // after so many slots a thread's float sums go into its double ones
 
-// A block a row, of enough threads for a slot each, or all.
-template <class Call>
-launch_shape a_block_a_row(const Call& call) {
-  const int64_t slots = divide_up(call.cols * (call.dtype == PC_F32 ? 4 : 2), slot_bytes);
+// A block a row, of enough threads for a slot each, or all. `item`: the bytes of an element.
+inline launch_shape a_block_a_row(int64_t rows, int64_t cols, int64_t item) {
+  const int64_t slots = divide_up(cols * item, slot_bytes);
   const int64_t threads = slots < 1 ? warp_size : divide_up(slots, warp_size) * warp_size;
-  return {call.rows < block_row_blocks ? call.rows : block_row_blocks,
+  return {rows < block_row_blocks ? rows : block_row_blocks,
           threads < block_row_threads ? int(threads) : block_row_threads};
 }
 
@@ -56,24 +55,31 @@ struct slotted_row {
   }
 };
 
-// Sums over a row, for every thread: add(at, sums) for each slot of E elements of this thread's, in float,
-// carried into double.
-template <int N, int E, class Group, class Add>
-__device__ __forceinline__ void sum_slots(Group& group, int64_t cols, float (&sums)[N], Add add) {
+// Sums over a row, for every thread: add(at, fetch(at), sums) for each slot of E elements of this thread's, in D, which is
+// float or double, carried into double. So many slots are fetched before the first is added, of which the last may lie
+// past the row: it reads as zeros there, and must add nothing.
+constexpr int slots_ahead = 2;
+
+template <int N, int E, class Group, class D, class Fetch, class Add>
+__device__ __forceinline__ void sum_slots(Group& group, int64_t cols, D (&sums)[N], Fetch fetch, Add add) {
   double total[N] = {};
   const int64_t step = int64_t(group.size()) * E;
   for (int64_t from = int64_t(group.rank()) * E; from < cols; from += step * slots_a_carry) {
-    float part[N] = {};
-    for (int k = 0; k < slots_a_carry; ++k) {
-      const int64_t at = from + k * step;
-      if (at >= cols) break;
-      add(at, part);
+    D part[N] = {};
+    for (int k = 0; k < slots_a_carry; k += slots_ahead) {
+      const int64_t first = from + k * step;
+      if (first >= cols) break;
+      decltype(fetch(first)) held[slots_ahead];
+#pragma unroll
+      for (int s = 0; s < slots_ahead; ++s) held[s] = fetch(first + s * step);
+#pragma unroll
+      for (int s = 0; s < slots_ahead; ++s) add(first + s * step, held[s], part);
     }
 #pragma unroll
     for (int k = 0; k < N; ++k) total[k] += double(part[k]);
   }
 #pragma unroll
-  for (int k = 0; k < N; ++k) sums[k] = float(total[k]);
+  for (int k = 0; k < N; ++k) sums[k] = D(total[k]);
   group.sum(sums);
 }
 
