@@ -1,7 +1,9 @@
 // PolyNorm on the CPU, alone or times what its gate multiplies.
 #pragma once
+#include <algorithm>
+
 #include "activations/polynorm.h"
-#include "polynorm_row.h"
+#include "polynorm_rows.h"
 
 namespace polycom {
 namespace cpu {
@@ -22,8 +24,12 @@ polynorm_row<R, T, Gated> row_of(const polynorm_call& call, int64_t r) {
           {}};
 }
 
+// Not where every few vectors the end of a row would be written the plain way, into a line that is half streamed.
 inline bool streams_out(const activation_call& call) {
-  return too_large_to_cache(call.rows * call.cols * (call.dtype == PC_F32 ? 4 : 2));
+  const int64_t item = call.dtype == PC_F32 ? 4 : 2, vector = lanes * item;
+  const bool whole =
+      call.cols % lanes == 0 && call.out.stride % lanes == 0 && uintptr_t(call.out.data) % vector == 0;
+  return (whole || call.cols > narrow_cols) && too_large_to_cache(call.rows * call.cols * item);
 }
 
 template <bool Gated>
@@ -34,9 +40,16 @@ pc_status polynorm_forward_of(pc_queue& queue, const activation_call& any) {
     using T = typename decltype(storage)::type;
     const bool streaming = streams_out(call);
     for_each_chunk(queue, call, true, [&](const chunk& c, int64_t) {
-      for (int64_t r = c.row; r < c.row_end; ++r) {
-        const stored_row<output<T>> y{{call.out.row<T>(r)}, streaming};
-        row_of<R, T, Gated>(call, r).forward(y);
+      const auto row = [&](int64_t r) { return row_of<R, T, Gated>(call, r); };
+      const auto out = [&](int64_t r) { return stored_row<output<T>>{{call.out.row<T>(r)}, streaming}; };
+      if (call.cols <= narrow_cols) {
+        for (int64_t r = c.row; r < c.row_end; r += lanes) {
+          forward_rows<R>(
+              call, std::min<int64_t>(lanes, c.row_end - r), [&](int64_t i) { return row(r + i); },
+              [&](int64_t i) { return out(r + i); });
+        }
+      } else {
+        for (int64_t r = c.row; r < c.row_end; ++r) row(r).forward(out(r));
       }
       if (streaming) fence_streaming();
     });
@@ -53,16 +66,26 @@ pc_status polynorm_backward_of(pc_queue& queue, const activation_call& any) {
     const bool streaming = streams_out(call);
     for_each_chunk(queue, call, true, [&](const chunk& c, int64_t index) {
       double total[N] = {};
-      for (int64_t r = c.row; r < c.row_end; ++r) {
-        double gradients[N];
-        const auto row = row_of<R, T, Gated>(call, r);
+      const auto row = [&](int64_t r) { return row_of<R, T, Gated>(call, r); };
+      const auto out = [&](int64_t r) {
         if constexpr (Gated) {
-          const stored_row<two_outputs<T>> out{{{call.out.row<T>(r)}, {call.dup.row<T>(r)}}, streaming};
-          row.backward(out, gradients);
+          return stored_row<two_outputs<T>>{{{call.out.row<T>(r)}, {call.dup.row<T>(r)}}, streaming};
         } else {
-          row.backward(stored_row<output<T>>{{call.out.row<T>(r)}, streaming}, gradients);
+          return stored_row<output<T>>{{call.out.row<T>(r)}, streaming};
         }
-        for (int p = 0; p < N; ++p) total[p] += gradients[p];
+      };
+      if (call.cols <= narrow_cols) {
+        for (int64_t r = c.row; r < c.row_end; r += lanes) {
+          backward_rows<R>(
+              call, std::min<int64_t>(lanes, c.row_end - r), [&](int64_t i) { return row(r + i); },
+              [&](int64_t i) { return out(r + i); }, total);
+        }
+      } else {
+        for (int64_t r = c.row; r < c.row_end; ++r) {
+          double gradients[N];
+          row(r).backward(out(r), gradients);
+          for (int p = 0; p < N; ++p) total[p] += gradients[p];
+        }
       }
       memcpy(call.partials + index * N, total, sizeof total);
       if (streaming) fence_streaming();

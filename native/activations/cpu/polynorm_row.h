@@ -92,24 +92,37 @@ struct polynorm_row {
   // keeps better account alone.
   static PC_INLINE void prefetch(const T* p, int64_t step, int64_t i) { __builtin_prefetch(p + step + i); }
 
+  // Into accumulators, from elements [i, i + n): of the moments, or of all that the backward pass sums.
+  PC_INLINE void add_moments(int64_t i, int64_t n, vec* sums) const {
+    formula::add_moments(value(i, n), sums);
+  }
+  PC_INLINE void add_all(int64_t i, int64_t n, vec* sums) const {
+    formula::add_moments_and_products(value(i, n), gradient(i, n), sums);
+  }
+
   void to_means(double* sums) const {
     for (int p = 0; p < R; ++p) sums[p] *= inverse_count;
   }
 
   template <class Out>
-  void forward(const Out& out) const {
+  PC_INLINE void forward(const Out& out) const {
     double sums[R];
     lane_sums<R> lanes_of_sums;
-    accumulate(cols, lanes_of_sums,
-               [&](int64_t i, int64_t n, vec* s) { formula::add_moments(value(i, n), s); });
+    accumulate(cols, lanes_of_sums, [&](int64_t i, int64_t n, vec* s) { add_moments(i, n, s); });
     lanes_of_sums.total(sums);
     to_means(sums);
     if (formula::leaves_float(sums, double(epsilon)))
       return forward_in_double(out, formula::scale_into_double(sums, double(epsilon)));
-    const auto row = formula::template fold_forward<float>(sums, double(epsilon), weight, bias);
+    put_forward(out, formula::template fold_forward<float>(sums, double(epsilon), weight, bias), 1);
+  }
+
+  // The row that lies `ahead` comes in meanwhile.
+  template <class Out>
+  PC_INLINE void put_forward(const Out& out, typename formula::template forward_row<float> row,
+                             int64_t ahead) const {
     out.vectors(cols, [&](int64_t i, int64_t n) {
-      prefetch(x, x_step, i);
-      if (Gated) prefetch(up, up_step, i);
+      prefetch(x, ahead * x_step, i);
+      if (Gated) prefetch(up, ahead * up_step, i);
       const vec y = formula::forward(value(i, n), row);
       return Gated ? y * load_up_to(up + i, n) : y;
     });
@@ -141,23 +154,29 @@ struct polynorm_row {
 
   // `out` takes dx, with a gate dup beside it; `gradients` receives the row's share of the coefficients'.
   template <class Out>
-  void backward(const Out& out, double* gradients) const {
+  PC_INLINE void backward(const Out& out, double* gradients) const {
     double sums[formula::backward_sums];
     lane_sums<formula::backward_sums> lanes_of_sums;
-    accumulate(cols, lanes_of_sums, [&](int64_t i, int64_t n, vec* s) {
-      formula::add_moments_and_products(value(i, n), gradient(i, n), s);
-    });
+    accumulate(cols, lanes_of_sums, [&](int64_t i, int64_t n, vec* s) { add_all(i, n, s); });
     lanes_of_sums.total(sums);
     to_means(sums);
     if (formula::backward_leaves_float(sums, double(epsilon)))
       return backward_in_double(out, formula::scale_into_double(sums, double(epsilon)), gradients);
     const auto row = formula::template fold_backward<float>(sums, sums + R, inverse_count, double(epsilon),
                                                             weight, gradients);
+    put_backward(out, row,
+                 [&] { return formula::template fold_forward<float>(sums, double(epsilon), weight, bias); });
+  }
+
+  // `fold_forward` gives what the gate's gradient needs.
+  template <class Out, class Fold>
+  PC_INLINE void put_backward(const Out& out, typename formula::template backward_row<float> row,
+                              Fold fold_forward) const {
     const auto dx = [&](int64_t i, int64_t n, vec v, vec g) {
       return through_clamp(i, n, formula::backward(v, g, row));
     };
     if constexpr (Gated) {
-      const auto folded = formula::template fold_forward<float>(sums, double(epsilon), weight, bias);
+      const auto folded = fold_forward();
       out.vectors(cols, [&](int64_t i, int64_t n) {
         const vec v = value(i, n), g = load_up_to(dy + i, n);
         return vec_pair{dx(i, n, v, g * load_up_to(up + i, n)), g * formula::forward(v, folded)};

@@ -2,12 +2,16 @@
 //   forward:  s = x (+ residual), r = 1 / sqrt(mean(s^2) + epsilon), y = s r weight
 //   backward: n = s r, g = dy weight:
 //             dx = r (g - n mean(g n)) (+ dsum),  dweight = sum over the rows of dy n
-// Sums and scales are in double: a row's squares may leave float's range though its values do not.
+// Sums and scales are in double, for a row's squares may leave float's range though its values do not. Narrow rows are
+// taken several at once, in float, and those that leave it again in double.
 #include <math.h>
 
+#include <algorithm>
+
 #include "call.h"
+#include "math/portable.h"
 #include "runtime/cpu/partition.h"
-#include "runtime/cpu/simd.h"
+#include "runtime/cpu/rows.h"
 #include "runtime/threads.h"
 
 namespace polycom {
@@ -48,19 +52,69 @@ PC_INLINE double inverse_rms(const float* x, int64_t cols, double epsilon) {
   return 1.0 / sqrt(sum_of_lanes(squares[0] + squares[1]) / double(cols) + epsilon);
 }
 
-void forward_row(const rmsnorm_call& call, int64_t r) {
+// What is normalised: in forward, once it has been written.
+PC_INLINE const float* input(const rmsnorm_call& call) { return call.sum == nullptr ? call.x : call.sum; }
+
+// Elements [i, i + n) of it, where that is still to be written. `at`: the row's first.
+PC_INLINE vec new_input(const rmsnorm_call& call, int64_t at, int64_t i, int64_t n) {
+  const vec x = load_up_to(call.x + at + i, n);
+  if (call.sum == nullptr) return x;
+  const vec sum = x + load_up_to(call.residual + at + i, n);
+  output<float>{call.sum + at}.put<false>(i, n, sum);
+  return sum;
+}
+
+void normalise_row(const rmsnorm_call& call, int64_t r) {
   const int64_t cols = call.cols, at = r * cols;
-  const float* x = call.x + at;
-  if (call.residual != nullptr) {
-    float* sum = call.sum + at;
-    map(output<float>{sum}, cols, false,
-        [&](int64_t i, int64_t n) { return load_up_to(x + i, n) + load_up_to(call.residual + at + i, n); });
-    x = sum;
-  }
+  const float* x = input(call) + at;
   const double scale = inverse_rms(x, cols, double(call.epsilon));
   map(output<float>{call.y + at}, cols, false, [&](int64_t i, int64_t n) {
     return narrowed(widened(load_up_to(x + i, n)) * scale) * load_up_to(call.weight + i, n);
   });
+}
+
+void forward_row(const rmsnorm_call& call, int64_t r) {
+  if (call.sum != nullptr) {
+    for (int64_t i = 0; i < call.cols; i += lanes)
+      new_input(call, r * call.cols, i, std::min<int64_t>(lanes, call.cols - i));
+  }
+  normalise_row(call, r);
+}
+
+// 1 / rms for each lane's row, and whether float cannot carry the row.
+struct scale_of_rows {
+  vec scale;
+  mask_vec leaves_float;
+
+  PC_INLINE scale_of_rows(const rmsnorm_call& call, vec squares) {
+    const vec mean = squares / float(call.cols) + call.epsilon;
+    scale = 1.0f / square_root(mean);
+    leaves_float = ~(mean <= 1e30f) | (mean < 1e-30f);
+  }
+};
+
+// Rows [first, first + count), of which there are `lanes` at most.
+void forward_rows(const rmsnorm_call& call, int64_t first, int64_t count) {
+  vec squares[1];
+  sum_rows(
+      call.cols, count, [&](int64_t r) { return (first + r) * call.cols; },
+      [&](int64_t at, int64_t i, int64_t n, vec* sum) {
+        const vec x = new_input(call, at, i, n);
+        sum[0] += x * x;
+      },
+      squares);
+  const scale_of_rows of(call, squares[0]);
+  for (int64_t r = 0; r < count; ++r) {
+    if (of.leaves_float[r]) {
+      normalise_row(call, first + r);
+      continue;
+    }
+    const int64_t at = (first + r) * call.cols;
+    const vec scale = vec{} + of.scale[r];
+    map(output<float>{call.y + at}, call.cols, false, [&](int64_t i, int64_t n) {
+      return load_up_to(input(call) + at + i, n) * scale * load_up_to(call.weight + i, n);
+    });
+  }
 }
 
 // Adds the row's dy n to `dweight`.
@@ -88,13 +142,77 @@ void backward_row(const rmsnorm_call& call, int64_t r, double* dweight) {
   });
 }
 
+// The same for rows [first, first + count), of which there are `lanes` at most.
+void backward_rows(const rmsnorm_call& call, int64_t first, int64_t count, double* dweight) {
+  const int64_t cols = call.cols, start = first * cols;
+  vec sums[2];  // of x^2, and of x times what comes back to n
+  sum_rows(
+      cols, count, [&](int64_t r) { return start + r * cols; },
+      [&](int64_t at, int64_t i, int64_t n, vec* sum) {
+        const vec x = load_up_to(call.x + at + i, n);
+        sum[0] += x * x;
+        sum[1] += x * (load_up_to(call.dy + at + i, n) * load_up_to(call.weight + i, n));
+      },
+      sums);
+  scale_of_rows of(call, sums[0]);
+  const vec means = of.scale * (sums[1] / float(cols));
+  of.leaves_float |= ~(means - means == 0);
+  for (int64_t r = 0; r < count; ++r) {
+    if (of.leaves_float[r]) {
+      backward_row(call, first + r, dweight);
+      continue;
+    }
+    const int64_t at = start + r * cols;
+    const vec scale = vec{} + of.scale[r], mean = vec{} + means[r];
+    map(output<float>{call.dx + at}, cols, false, [&](int64_t i, int64_t n) {
+      const vec g = load_up_to(call.dy + at + i, n) * load_up_to(call.weight + i, n);
+      const vec dx = scale * (g - load_up_to(call.x + at + i, n) * scale * mean);
+      return call.dsum == nullptr ? dx : dx + load_up_to(call.dsum + at + i, n);
+    });
+  }
+  for (int64_t i = 0; i < cols; i += lanes) {
+    const int64_t n = std::min<int64_t>(lanes, cols - i);
+    const auto sum_down = [&](auto widen) {
+      auto total = widen(vec{});
+      for (int64_t r = 0; r < count; ++r) {
+        if (of.leaves_float[r]) continue;
+        const int64_t at = start + r * cols + i;
+        total +=
+            widen(load_up_to(call.dy + at, n)) * widen(load_up_to(call.x + at, n) * (vec{} + of.scale[r]));
+      }
+      return total;
+    };
+    const vec narrow = sum_down([](vec v) { return v; });
+    const mask_vec lost = ~(narrow - narrow == 0);
+    bool finite = true;
+    for (int lane = 0; lane < lanes; ++lane) finite = finite && lost[lane] == 0;
+    const wide_vec sum = finite ? widened(narrow) : sum_down([](vec v) { return widened(v); });
+    wide_vec total;
+    memcpy(&total, dweight + i, sizeof total);
+    total += sum;
+    memcpy(dweight + i, &total, sizeof total);
+  }
+}
+
+// one(r) for every row of [first, past); or, where they are narrow, several(row, count).
+template <class One, class Several>
+PC_INLINE void take_rows(const rmsnorm_call& call, int64_t first, int64_t past, One one, Several several) {
+  if (call.cols > narrow_cols) {
+    for (int64_t r = first; r < past; ++r) one(r);
+  } else {
+    for (int64_t r = first; r < past; r += lanes) several(r, std::min<int64_t>(lanes, past - r));
+  }
+}
+
 }  // namespace
 
 namespace PC_ISA {
 
 pc_status rmsnorm_forward(pc_queue& queue, const rmsnorm_call& call) {
   for_each_rows(queue, call, [&](int64_t, int64_t first, int64_t past) {
-    for (int64_t r = first; r < past; ++r) forward_row(call, r);
+    take_rows(
+        call, first, past, [&](int64_t r) { forward_row(call, r); },
+        [&](int64_t r, int64_t count) { forward_rows(call, r, count); });
   });
   return PC_OK;
 }
@@ -104,7 +222,9 @@ pc_status rmsnorm_backward(pc_queue& queue, const rmsnorm_call& call) {
   for_each_rows(queue, call, [&](int64_t chunk, int64_t first, int64_t past) {
     double* dweight = call.workspace + chunk * padded;
     memset(dweight, 0, size_t(padded) * sizeof(double));
-    for (int64_t r = first; r < past; ++r) backward_row(call, r, dweight);
+    take_rows(
+        call, first, past, [&](int64_t r) { backward_row(call, r, dweight); },
+        [&](int64_t r, int64_t count) { backward_rows(call, r, count, dweight); });
   });
   const int64_t count = call.cols == 0 ? 0 : cut_rows(call.rows, call.cols).count;
   for (int64_t c = 0; c < call.cols; ++c) {

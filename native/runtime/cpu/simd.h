@@ -3,6 +3,8 @@
 #pragma once
 #include <stdint.h>
 #include <string.h>
+
+#include <utility>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -301,23 +303,50 @@ struct lane_sums {
   }
 };
 
-// Runs add(i, count, sums) over [0, n) a vector at a time, into two sets of accumulators, a block at a time.
+// Runs add(i, count, sums) over [from, to) a vector at a time, into two sets of accumulators.
+template <int N, class Add>
+PC_INLINE void accumulate_block(int64_t from, int64_t to, vec (&even)[N], vec (&odd)[N], Add add) {
+  int64_t i = from;
+  for (; i + 2 * lanes <= to; i += 2 * lanes) {
+    add(i, int64_t(lanes), even);
+    add(i + lanes, int64_t(lanes), odd);
+  }
+  if (i + lanes <= to) {
+    add(i, int64_t(lanes), even);
+    i += lanes;
+  }
+  if (i < to) add(i, to - i, odd);
+}
+
+// The same over [0, n), a block at a time.
 template <int N, class Add>
 PC_INLINE void accumulate(int64_t n, lane_sums<N>& into, Add add) {
   for (int64_t from = 0; from < n; from += block) {
-    const int64_t to = from + block < n ? from + block : n;
     vec even[N] = {}, odd[N] = {};
-    int64_t i = from;
-    for (; i + 2 * lanes <= to; i += 2 * lanes) {
-      add(i, int64_t(lanes), even);
-      add(i + lanes, int64_t(lanes), odd);
-    }
-    if (i + lanes <= to) {
-      add(i, int64_t(lanes), even);
-      i += lanes;
-    }
-    if (i < to) add(i, to - i, odd);
+    accumulate_block(from, from + block < n ? from + block : n, even, odd, add);
     into.carry(even, odd);
+  }
+}
+
+// Lane i of blocks of 2 * Distance lanes: what a holds there, or from the middle of a block on, b, `Distance` lanes
+// before; each plus the lane `Distance` further.
+template <int Distance, int... Lanes>
+PC_INLINE vec fold_lanes(vec a, vec b, std::integer_sequence<int, Lanes...>) {
+  const vec near = pick<vec, (Lanes % (2 * Distance) < Distance ? Lanes : lanes + Lanes - Distance)...>(a, b);
+  const vec far = pick<vec, (Lanes % (2 * Distance) < Distance ? Lanes + Distance : lanes + Lanes)...>(a, b);
+  return near + far;
+}
+
+// Lane r: the sum of the lanes of rows[r].
+template <int Rows>
+PC_INLINE vec sums_of_lanes(const vec (&rows)[Rows]) {
+  if constexpr (Rows == 1) {
+    return rows[0];
+  } else {
+    vec folded[Rows / 2];
+    for (int r = 0; r < Rows / 2; ++r)
+      folded[r] = fold_lanes<Rows / 2>(rows[r], rows[r + Rows / 2], std::make_integer_sequence<int, lanes>{});
+    return sums_of_lanes(folded);
   }
 }
 

@@ -1,0 +1,41 @@
+// Narrow rows, as many at once as a vector has lanes, so that what a row costs whatever its width is shared: sums over
+// lanes, roots, quotients. A row's results do not depend on the rows beside it.
+#pragma once
+#include "simd.h"
+
+namespace polycom {
+namespace cpu {
+namespace {
+
+// Up to this width: a block of float sums, of rows that stay in the caches until they are read again.
+constexpr int64_t narrow_cols = block;
+
+// True is -1.
+typedef int32_t mask_vec __attribute__((vector_size(lanes * 4)));
+
+// What each of a vector's rows needs, for a row to take its own.
+template <int N>
+struct row_coefficients {
+  float of[N][lanes];
+  PC_INLINE void put(int k, vec v) { memcpy(of[k], &v, sizeof v); }
+};
+
+// Sums of a row's elements by add(row, i, n, sums), for rows 0 to `count`: lane r of sum k is row r's.
+template <int N, class RowOf, class Add>
+PC_INLINE void sum_rows(int64_t cols, int64_t count, RowOf row_of, Add add, vec (&sums)[N]) {
+  vec parts[N][lanes];
+  for (int64_t r = count; r < lanes; ++r) {
+    for (int k = 0; k < N; ++k) parts[k][r] = vec{};
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    vec even[N] = {}, odd[N] = {};
+    const auto row = row_of(r);
+    accumulate_block(0, cols, even, odd, [&](int64_t i, int64_t n, vec* s) { add(row, i, n, s); });
+    for (int k = 0; k < N; ++k) parts[k][r] = even[k] + odd[k];
+  }
+  for (int k = 0; k < N; ++k) sums[k] = sums_of_lanes(parts[k]);
+}
+
+}  // namespace
+}  // namespace cpu
+}  // namespace polycom
