@@ -165,7 +165,8 @@ const HOSTS: Readonly<Record<Row['backend'], string>> = {
   pytorch: 'In PyTorch',
 };
 
-function groupTitle(row: Row): string {
+/** Where and on what a row was measured, for people. */
+export function groupTitle(row: Row): string {
   const { allocator, backend, dtype, device } = row;
   const memory = allocator === undefined || allocator === 'bfc' ? '' : `, allocator: ${allocator}`;
   return `${HOSTS[backend]}, ${shapeName(row)} ${dtype}, ${device}${memory}`;

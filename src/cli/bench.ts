@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { PolycomError } from '../common/errors.js';
 import type { Device, Dtype } from '../native/types.js';
 import { failed, registerModelBenches } from './bench-models.js';
+import { percentArgument } from './options.js';
 import { checkWritable, writeFile } from './output.js';
 
 interface ActivationsOptions {
@@ -13,6 +14,10 @@ interface ActivationsOptions {
   readonly json?: string;
   readonly report?: string;
   readonly quiet?: boolean;
+}
+
+interface CompareOptions {
+  readonly failOver?: number;
 }
 
 const DTYPES: readonly string[] = ['f32', 'f16', 'bf16'] satisfies Dtype[];
@@ -52,6 +57,13 @@ export function registerBench(program: Command): void {
     .description('compare what two runs measured')
     .argument('<a.json>', 'the run before')
     .argument('<b.json>', 'the run after')
+    .addOption(
+      new Option(
+        '--fail-over <percent>',
+        'exit with 1 where anything is that much slower, and say what',
+      ).argParser(percentArgument),
+    )
+    .addHelpText('after', COMPARE_HELP)
     .action(compare);
   bench
     .command('report')
@@ -65,6 +77,10 @@ Every result is checked against an f64 reference first: a wrong one is reported 
 the exit status 1, as does a run that measured nothing. A part whose library is missing is left out, with a note. For
 figures that mean something, nothing else should run meanwhile. A GPU's times are those of its own clock; what a call
 takes of the host stands beside them. Rows of the tests' emulated GPU are called emulated: their times say nothing.`;
+
+const COMPARE_HELP = `
+b/a is the ratio of the median times: above 1 is slower. Noise is the wider of the two spreads from p20 to p80 over the
+median. A row is slower where the spreads do not meet; with --fail-over, also only where b/a is beyond it.`;
 
 async function activations(options: ActivationsOptions): Promise<void> {
   const { quick, backend, device, json, report: reportFile, quiet } = options;
@@ -93,10 +109,20 @@ async function activations(options: ActivationsOptions): Promise<void> {
   if (failed(document)) process.exitCode = 1;
 }
 
-async function compare(before: string, after: string): Promise<void> {
+async function compare(before: string, after: string, { failOver }: CompareOptions): Promise<void> {
   const { readDocument } = await import('../bench/document.js');
-  const { compareDocuments, formatComparison } = await import('../bench/compare.js');
-  process.stdout.write(formatComparison(compareDocuments(readDocument(before), readDocument(after))));
+  const { compareDocuments, formatComparison, formatWorse, worseThan } = await import('../bench/compare.js');
+  const comparison = compareDocuments(readDocument(before), readDocument(after));
+  process.stdout.write(formatComparison(comparison));
+  if (failOver === undefined) return;
+  if (comparison.changes.length === 0) {
+    throw new PolycomError('INVALID_ARGUMENT', 'the two files have no measurement in common', {
+      remedy: 'compare two runs of the same command',
+    });
+  }
+  const worse = worseThan(comparison, failOver);
+  process.stderr.write(formatWorse(worse, failOver));
+  if (worse.length > 0) process.exitCode = 1;
 }
 
 async function report(files: string[]): Promise<void> {

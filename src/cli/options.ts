@@ -53,6 +53,12 @@ export function wholeArgument(least: number): (text: string) => number {
   };
 }
 
+/** Parses a percentage from 0 on, such as 5% or 5, into a share. */
+export function percentArgument(text: string): number {
+  if (/^\d+(\.\d+)?%?$/.test(text)) return Number(text.replace('%', '')) / 100;
+  throw new InvalidArgumentError('expected a percentage, such as 5%.');
+}
+
 /** Parses tokens, such as 1 or 1,2. */
 export function tokensArgument(text: string): number[] {
   if (/^\d+(,\d+)*$/.test(text)) return text.split(',').map(Number);

@@ -8,7 +8,7 @@ import { type CommandResult, runCommand } from '../../src/common/command.js';
 import { hasBinding, resolvePackages } from '../../src/tensorflow/link/packages.js';
 import { emulatedCuda, native } from '../native/harness.js';
 import { ROOT, removeFolders, temporaryFolder } from '../tensorflow/link-harness.js';
-import { documentOf, everyKind } from './rows.js';
+import { documentOf, everyKind, row } from './rows.js';
 
 const emulated = await emulatedCuda();
 const hasTensorflow = native !== undefined && resolvePackages(ROOT).some(hasBinding);
@@ -163,5 +163,26 @@ describe('polycom bench compare and report', () => {
     const report = await polycom(['bench', 'report', a, page]);
     expect(report.status, report.stderr).toBe(0);
     expect(readFileSync(page, 'utf8')).toContain('PolyNorm, fused');
+  });
+
+  test('with --fail-over, ends with 1 where something is that much slower, and names it', async () => {
+    const folder = temporaryFolder();
+    const files = [1, 1.2].map((factor, i) => {
+      const file = join(folder, `${i}.json`);
+      const times = { ms_p20: 9.9 * factor, ms_p50: 10 * factor, ms_p80: 10.1 * factor };
+      writeFileSync(file, JSON.stringify(documentOf([row(times)])));
+      return file;
+    });
+    const over = (limit: string) => polycom(['bench', 'compare', ...files, '--fail-over', limit]);
+    const failing = await over('5%');
+    expect(failing.status).toBe(1);
+    expect(failing.stderr).toMatch(/^over 5 %: PolyNorm, fused forward, .*: 20 % slower, noise 2 %\n$/);
+    expect(await over('25')).toMatchObject({ status: 0, stderr: '' });
+    expect((await over('much')).stderr).toContain('expected a percentage, such as 5%.');
+    const none = join(folder, 'none.json');
+    writeFileSync(none, JSON.stringify(documentOf([])));
+    const empty = await polycom(['bench', 'compare', files[0]!, none, '--fail-over', '5%']);
+    expect(empty.status).toBe(1);
+    expect(empty.stderr).toMatch(/^polycom: the two files have no measurement in common\n {2}remedy: /);
   });
 });

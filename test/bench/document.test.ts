@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compareDocuments, formatComparison } from '../../src/bench/compare.js';
+import { compareDocuments, formatComparison, formatWorse, worseThan } from '../../src/bench/compare.js';
 import { groupRows, parseDocument, readDocument, rowKey } from '../../src/bench/document.js';
 import { duration, percent, span, threeDigits, times } from '../../src/bench/format.js';
 import { formatTable } from '../../src/bench/table.js';
@@ -138,7 +138,17 @@ describe('comparing', () => {
     expect(text).toContain('warning: machine differ: simd is absent and avx2');
     expect(text).toContain('warning: versions differ: node is 24.0.0 and 20.0.0');
     expect(text).not.toContain('9.9.9');
-    expect(text).toMatch(/10\.0 ms +15\.0 ms +1\.50× +slower/);
+    expect(text).toMatch(/10\.0 ms +15\.0 ms +1\.50× +\d+ % +slower/);
     expect(text).toContain('5 compared, 4 changed beyond the p20–p80 spread, 2 in one file alone');
+  });
+
+  test('names what is slower by more than a share, or fails now', () => {
+    const comparison = compareDocuments(a, b);
+    const worse = worseThan(comparison, 0.05);
+    expect(worse.map(({ b: { op } }) => op)).toEqual(['fails', 'slower']);
+    expect(worseThan(comparison, 0.5).map(({ b: { op } }) => op)).toEqual(['fails']);
+    expect(formatWorse(worse, 0.05)).toMatch(
+      /^over 5 %: .*: fails\nover 5 %: .* forward, Driven directly, 4096×8256 f32, cpu: 50 % slower, noise 30 %\n$/,
+    );
   });
 });
