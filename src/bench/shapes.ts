@@ -18,6 +18,8 @@ const LARGE: readonly Shape[] = [
 const SMALL: Shape = { rows: 32, cols: 64 };
 const ELEMENTS = 32 << 20;
 const OTHER_WIDTHS: readonly number[] = [512, 1536, 2048, 8192, 16384];
+/** What a row costs by itself shows in narrow ones, and where its second reading misses the caches, in wide ones. */
+const SWEPT_WIDTHS: readonly number[] = [8, 32, 64, 128, 65536, 262144];
 
 /** What the tests' emulator can do in seconds: a row of one block, and one of several. */
 const EMULATED: readonly Shape[] = [
@@ -30,12 +32,20 @@ export function emulatedShapes(): BenchShapes {
   return { native: EMULATED, tensorflow: EMULATED, allocators: [] };
 }
 
-/** Two large shapes and a small one; or, for the full run, seven widths. */
+/** Two large shapes and a small one; or, for the full run, seven widths, and of kernels driven directly thirteen. */
 export function presetShapes(quick: boolean): BenchShapes {
-  const others = OTHER_WIDTHS.map((cols) => ({ rows: Math.round(ELEMENTS / cols), cols }));
-  const large = quick ? LARGE : [...LARGE, ...others].sort((a, b) => a.cols - b.cols);
-  const all = [...large, SMALL];
-  return { native: all, tensorflow: all, allocators: quick ? LARGE.slice(1) : LARGE };
+  const withWidths = (widths: readonly number[]): Shape[] => [
+    ...LARGE.concat(widths.map((cols) => ({ rows: Math.round(ELEMENTS / cols), cols }))).sort(
+      (a, b) => a.cols - b.cols,
+    ),
+    SMALL,
+  ];
+  if (quick) return { native: withWidths([]), tensorflow: withWidths([]), allocators: LARGE.slice(1) };
+  return {
+    native: withWidths([...OTHER_WIDTHS, ...SWEPT_WIDTHS]),
+    tensorflow: withWidths(OTHER_WIDTHS),
+    allocators: LARGE,
+  };
 }
 
 /** The same shapes for every part; the largest one for the allocators. */

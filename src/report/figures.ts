@@ -6,6 +6,7 @@ import { type Bar, CHART_STYLE, drawBars, textWidth } from './bars.js';
 import type { Charts } from './charts.js';
 import { drawDots } from './dots.js';
 import type { Figure } from './figure.js';
+import { drawLines } from './lines.js';
 import { peerFigures } from './peers.js';
 import { rooflineFigures } from './roofline.js';
 import {
@@ -51,6 +52,7 @@ const FIGURES = [
   nearFigure('of_copy', 'a copy', 'share of the rate of a copy'),
   nearFigure('of_stream', 'the fastest stream with the same reads and writes', 'share of its rate'),
   everyShapeFigure,
+  widthFigure,
   hostFigure,
   overheadFigure,
   allocatorFigure,
@@ -143,6 +145,34 @@ function everyShapeFigure(document: BenchDocument, charts: Charts): Figure | und
     legend: [],
     panels,
     ...(shapes.length > 4 ? { size: 'wide' } : {}),
+  };
+}
+
+/** Ops whose rows are read twice, and one that goes element by element, to which a width is all the same. */
+const SWEPT: ReadonlyMap<string, string> = new Map([
+  ['polynorm', 'var(--fused)'],
+  ['polynormglu', 'var(--composed)'],
+  ['polyrelu', 'var(--stock)'],
+]);
+
+function widthFigure(document: BenchDocument, charts: Charts): Figure | undefined {
+  const rows = copyRows(document).filter(
+    ({ op, dtype, of_stream }) => SWEPT.has(op) && dtype === 'f32' && of_stream !== undefined,
+  );
+  if (new Set(rows.map(({ cols }) => cols)).size < 4) return undefined;
+  const shown = [...SWEPT].filter(([name]) => rows.some(({ op }) => op === name));
+  return {
+    title: 'What a width costs',
+    caption:
+      'As above, beside the fastest stream with the same reads and writes. A narrow row has few elements to share ' +
+      'what it costs by itself; a wide one is read a second time from a farther cache.',
+    legend: shown.map(([name, color]) => ({ name: opName(rows.find(({ op }) => op === name)!), color })),
+    panels: measuredPasses(rows).map((pass) => {
+      const points = rows
+        .filter((row) => row.pass === pass)
+        .map(({ op, cols, of_stream }) => ({ cols, share: of_stream!, line: op, color: SWEPT.get(op)! }));
+      return { title: passName(pass), draw: (width: number) => drawLines(charts, points, { width }) };
+    }),
   };
 }
 

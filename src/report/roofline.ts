@@ -2,9 +2,9 @@ import { isPeer, isYardstick, opName, passName, peerName } from '../bench/docume
 import { duration, percent, times } from '../bench/format.js';
 import { shapeName } from '../bench/shapes.js';
 import type { BenchDocument, ContenderVariant, PeerVariant, Row } from '../bench/types.js';
-import { CHART_STYLE } from './bars.js';
 import type { Charts } from './charts.js';
 import type { Figure } from './figure.js';
+import { drawLines } from './lines.js';
 import { escapeHtml } from './parts.js';
 import { isTimed, peerGroups, type TimedRow } from './select.js';
 
@@ -66,49 +66,18 @@ function panelOf({ pass, dtype }: Row): string {
 function drawPanel(
   rows: readonly CopyRow[],
   variants: readonly PeerVariant[],
-  { plot, draw }: Charts,
+  charts: Charts,
   width: number,
 ): string {
-  const widths = unique(rows.map(({ cols }) => cols)).sort((a, b) => a - b);
-  const marks = rows.map((row) => ({
-    cols: String(row.cols),
+  const points = rows.map((row) => ({
+    cols: row.cols,
     share: row.of_copy,
-    variant: row.variant,
+    line: row.variant,
     color: colorOf(row.variant, variants),
   }));
-  marks.sort((a, b) => Number(a.cols) - Number(b.cols));
   const target = rows.find((row) => row.target !== undefined)?.target;
-  return draw({
-    width,
-    height: 260,
-    marginTop: 16,
-    marginBottom: 56,
-    marginLeft: 52,
-    marginRight: 12,
-    style: CHART_STYLE,
-    x: {
-      type: 'point',
-      domain: widths.map(String),
-      label: 'columns',
-      labelAnchor: 'center',
-      tickRotate: -45,
-    },
-    y: {
-      domain: [0, Math.max(1, ...marks.map(({ share }) => share))],
-      grid: true,
-      ticks: 5,
-      tickFormat: percent,
-      label: null,
-    },
-    marks: [
-      plot.ruleY([1], { stroke: 'currentColor' }),
-      ...(target === undefined
-        ? []
-        : [plot.ruleY([target], { stroke: OWN_COLOR, strokeDasharray: '4,3', strokeOpacity: 0.7 })]),
-      plot.line(marks, { x: 'cols', y: 'share', z: 'variant', stroke: 'color', strokeWidth: 1.5 }),
-      plot.dot(marks, { x: 'cols', y: 'share', fill: 'color', r: 3.5, stroke: 'var(--surface)' }),
-    ],
-  });
+  const how = target === undefined ? { width } : { width, target: { at: target, color: OWN_COLOR } };
+  return drawLines(charts, points, how);
 }
 
 /** A fused row that is under its target, or slower than another library's way, which was right. */

@@ -41,6 +41,9 @@ describe('presets', () => {
     const names = full.tensorflow.map(shapeName);
     expect(names).toEqual(expect.arrayContaining(presetShapes(true).tensorflow.map(shapeName)));
     expect(new Set(full.tensorflow.map(({ cols }) => cols)).size).toBeGreaterThan(6);
+    const widths = full.native.filter(({ rows }) => rows > 32).map(({ cols }) => cols);
+    expect(widths.slice(0, 3)).toEqual([8, 32, 64]);
+    expect(widths.at(-1)).toBe(262144);
   });
 
   test('chosen ones serve every part; the largest, the allocators', () => {

@@ -72,6 +72,18 @@ describe('the report', () => {
     expect(formatReport(documentOf([]), charts)).toContain('Where and how');
   });
 
+  test('draws what a width costs, where several were measured', () => {
+    const ops = [row(), row({ op: 'polyrelu', label: 'PolyReLU' }), row({ op: 'silu', label: 'SiLU' })];
+    const rows = ops.flatMap((op) =>
+      [8, 64, 512, 4096].map((cols, i) => ({ ...op, cols, of_copy: 0.5, of_stream: 0.2 * (i + 1) })),
+    );
+    const figure = figuresOf(documentOf(rows), charts).find(({ title }) => title === 'What a width costs')!;
+    expect(figure.legend.map(({ name }) => name)).toEqual(['PolyNorm', 'PolyReLU']);
+    expect(figure.panels[0]!.draw(520).match(/<circle /g)).toHaveLength(8);
+    const fewer = figuresOf(documentOf(rows.filter(({ cols }) => cols > 8)), charts);
+    expect(fewer.map(({ title }) => title)).not.toContain('What a width costs');
+  });
+
   test('draws peers beside the fused ops, a figure a shape and dtype', () => {
     const half = { dtype: 'bf16', ms_p50: 5 } as const;
     const rows = [
