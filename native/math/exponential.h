@@ -2,7 +2,7 @@
 #pragma once
 #include <math.h>
 #include <stdint.h>
-#if defined(__FMA__)
+#if defined(__x86_64__) && !defined(__CUDACC__)
 #include <immintrin.h>
 #endif
 
@@ -30,20 +30,50 @@ PC_MATH V exponential_near_zero(V r) {
   return exponential_less_one_near_zero(r) + 1.0f;
 }
 
-// exp(x) = 2^n exp(r), n = round(x / ln 2). 2^n is applied in two halves, so that results fade through the
-// subnormals to 0, and grow to infinity, where they should.
+// Whether |x| <= limit in every lane; where that takes more than a few instructions to know, false.
+template <class V>
+PC_MATH bool within([[maybe_unused]] V x, [[maybe_unused]] float limit) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64)
+    return _mm512_cmp_ps_mask(_mm512_abs_ps((__m512)x), _mm512_set1_ps(limit), _CMP_LE_OQ) == 0xffff;
+#endif
+#if defined(__AVX__)
+  if constexpr (sizeof(V) == 32) {
+    const __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)x);
+    return _mm256_movemask_ps(_mm256_cmp_ps(size, _mm256_set1_ps(limit), _CMP_LE_OQ)) == 0xff;
+  }
+#endif
+#if defined(__x86_64__)
+  if constexpr (sizeof(V) == 16) {
+    const __m128 size = _mm_andnot_ps(_mm_set1_ps(-0.0f), (__m128)x);
+    return _mm_movemask_ps(_mm_cmple_ps(size, _mm_set1_ps(limit))) == 0xf;
+  }
+#endif
+  return false;
+}
+
+// exp(x) = 2^n exp(r), n = round(x / ln 2). `number` is n as a float.
+template <class V>
+PC_MATH V exponential_of_rest(V x, V number) {
+  return exponential_near_zero((x - number * 0.693359375f) + number * 2.12194440e-4f);
+}
+
+// 2^n is added to the exponent, where both are far from its ends. Elsewhere it is applied in two halves, so that results
+// fade through the subnormals to 0, and grow to infinity, where they should. Both give the same bits.
 template <class V>
 PC_MATH V exponential(V x) {
   using word = decltype(x < x);  // a vector of int32_t
   constexpr float shift =
       12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number, left in the low bits
   const V zero = zero_like(x);
+  if (__builtin_expect(within(x, 87.0f), 1)) {
+    const V shifted = x * 1.44269504088896341f + shift;
+    return (V)((word)exponential_of_rest(x, shifted - shift) + ((word)shifted << 23));
+  }
   x = x < zero - 104.0f ? zero - 104.0f : x;
   x = x > zero + 89.0f ? zero + 89.0f : x;
   const V shifted = x * 1.44269504088896341f + shift;
-  const V n = shifted - shift;
-  const V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  const V value = exponential_near_zero(r);
+  const V value = exponential_of_rest(x, shifted - shift);
   const word whole = (word)shifted - (word)(zero + shift);
   const word half = whole >> 1;
   return value * (V)((half + 127) << 23) * (V)((whole - half + 127) << 23);
