@@ -36,7 +36,7 @@ __attribute__((noinline)) void backward_alone(const Row& row, const Out& out, do
 template <int R, class Call, class RowOf, class OutOf>
 __attribute__((noinline)) void forward_rows(const Call& call, int64_t count, RowOf row_of, OutOf out_of) {
   vec moments[R];
-  sum_rows(
+  sum_rows<R>(
       call.cols, count, row_of,
       [](const auto& row, int64_t i, int64_t n, vec* s) { row.add_moments(i, n, s); }, moments);
   const folded_rows<R> folded(moments, call.inverse, call.epsilon);
@@ -60,7 +60,7 @@ template <int R, class Call, class RowOf, class OutOf>
 __attribute__((noinline)) void backward_rows(const Call& call, int64_t count, RowOf row_of, OutOf out_of,
                                              double* gradients) {
   vec sums[2 * R + 1];
-  sum_rows(
+  sum_rows<R>(
       call.cols, count, row_of, [](const auto& row, int64_t i, int64_t n, vec* s) { row.add_all(i, n, s); },
       sums);
   const vec* products = sums + R;

@@ -96,7 +96,7 @@ struct scale_of_rows {
 // Rows [first, first + count), of which there are `lanes` at most.
 void forward_rows(const rmsnorm_call& call, int64_t first, int64_t count) {
   vec squares[1];
-  sum_rows(
+  sum_rows<1>(
       call.cols, count, [&](int64_t r) { return (first + r) * call.cols; },
       [&](int64_t at, int64_t i, int64_t n, vec* sum) {
         const vec x = new_input(call, at, i, n);
@@ -146,7 +146,7 @@ void backward_row(const rmsnorm_call& call, int64_t r, double* dweight) {
 void backward_rows(const rmsnorm_call& call, int64_t first, int64_t count, double* dweight) {
   const int64_t cols = call.cols, start = first * cols;
   vec sums[2];  // of x^2, and of x times what comes back to n
-  sum_rows(
+  sum_rows<1>(
       cols, count, [&](int64_t r) { return start + r * cols; },
       [&](int64_t at, int64_t i, int64_t n, vec* sum) {
         const vec x = load_up_to(call.x + at + i, n);

@@ -20,20 +20,25 @@ struct row_coefficients {
   PC_INLINE void put(int k, vec v) { memcpy(of[k], &v, sizeof v); }
 };
 
-// Sums of a row's elements by add(row, i, n, sums), for rows 0 to `count`: lane r of sum k is row r's.
-template <int N, class RowOf, class Add>
+// Sums of a row's elements by add(row, i, n, sums), for rows 0 to `count`: lane r of sum k is row r's. The first `Alike`
+// have terms of one sign; of the others, which may cancel, the lanes are added up in double.
+template <int Alike, int N, class RowOf, class Add>
 PC_INLINE void sum_rows(int64_t cols, int64_t count, RowOf row_of, Add add, vec (&sums)[N]) {
-  vec parts[N][lanes];
+  vec parts[Alike][lanes];
+  row_coefficients<N> exact;
   for (int64_t r = count; r < lanes; ++r) {
-    for (int k = 0; k < N; ++k) parts[k][r] = vec{};
+    for (int k = 0; k < Alike; ++k) parts[k][r] = vec{};
+    for (int k = Alike; k < N; ++k) exact.of[k][r] = 0;
   }
   for (int64_t r = 0; r < count; ++r) {
     vec even[N] = {}, odd[N] = {};
     const auto row = row_of(r);
     accumulate_block(0, cols, even, odd, [&](int64_t i, int64_t n, vec* s) { add(row, i, n, s); });
-    for (int k = 0; k < N; ++k) parts[k][r] = even[k] + odd[k];
+    for (int k = 0; k < Alike; ++k) parts[k][r] = even[k] + odd[k];
+    for (int k = Alike; k < N; ++k) exact.of[k][r] = float(sum_of_lanes(widened(even[k] + odd[k])));
   }
-  for (int k = 0; k < N; ++k) sums[k] = sums_of_lanes(parts[k]);
+  for (int k = 0; k < Alike; ++k) sums[k] = sums_of_lanes(parts[k]);
+  for (int k = Alike; k < N; ++k) memcpy(&sums[k], exact.of[k], sizeof sums[k]);
 }
 
 }  // namespace
