@@ -157,6 +157,6 @@ describe.skipIf(obstacle !== undefined)('the package, installed where scripts ar
       expect(after).toMatch(/tfjs-node is not installed/);
       expect(linesThatName(after, 'npx polycom build')).toEqual([]);
     },
-    10 * MINUTES,
+    20 * MINUTES,
   );
 });

@@ -43,7 +43,7 @@ const command = new Command('paper')
   .usage('-- [options]')
   .name('npm run paper')
   .description("the paper's experiments at a size that fits: activations at equal parameters and tokens")
-  .option('--quick', 'in two minutes on two cores: short for --scale quick')
+  .option('--quick', 'in three minutes on two cores: short for --scale quick')
   .addOption(new Option('--scale <name>', 'how large (default: laptop)').choices(['quick', 'laptop', 'gpu']))
   .option(
     '--only <list>',

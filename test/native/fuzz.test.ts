@@ -14,7 +14,7 @@ const runs = [
   { sanitizer: 'thread', mode: 'threads', simd: 'baseline' } as const,
 ];
 const share = seconds / runs.length;
-const BUILD_MS = 20 * 60_000;
+const BUILD_MS = 40 * 60_000;
 
 if (seconds > 0) console.log(`fuzz: seed ${seed}, ${share} s each (POLYCOM_FUZZ_SEED, POLYCOM_FUZZ_SECONDS)`);
 else console.warn('skipped: fuzzing: POLYCOM_FUZZ_SECONDS is 0');
