@@ -31,7 +31,7 @@ struct row_scale {
 
 constexpr float shrink = 0x1p-96f, stretch = 0x1p96f;
 
-// Of a row whose mean square has this sum; slots(factor, sums) takes the sum of (x factor)^2 anew.
+// Of a row whose squares have this sum; sum_scaled(factor) takes that of (x factor)^2 anew.
 template <class Sum>
 __device__ __forceinline__ row_scale scale_of(float squares, const rmsnorm_call& call, Sum sum_scaled) {
   const float count = float(call.cols);

@@ -12,6 +12,7 @@ namespace cuda {
 
 constexpr int block_row_threads = 256;
 constexpr int64_t block_row_blocks = 65536;
+constexpr int slots_ahead = 2;     // that a thread fetches before it uses the first
 constexpr int slots_a_carry = 32;  // after so many slots a thread's float sums go into its double ones
 
 // A block a row, of enough threads for a slot each, or all. `item`: the bytes of an element.
@@ -56,10 +57,8 @@ struct slotted_row {
 };
 
 // Sums over a row, for every thread: add(at, fetch(at), sums) for each slot of E elements of this thread's, in D, which is
-// float or double, carried into double. So many slots are fetched before the first is added, of which the last may lie
+// float or double, carried into double. `slots_ahead` are fetched before the first is added, of which the last may lie
 // past the row: it reads as zeros there, and must add nothing.
-constexpr int slots_ahead = 2;
-
 template <int N, int E, class Group, class D, class Fetch, class Add>
 __device__ __forceinline__ void sum_slots(Group& group, int64_t cols, D (&sums)[N], Fetch fetch, Add add) {
   double total[N] = {};
