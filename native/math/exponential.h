@@ -4,6 +4,8 @@
 #include <stdint.h>
 #if defined(__x86_64__) && !defined(__CUDACC__)
 #include <immintrin.h>
+#elif defined(__aarch64__) && !defined(__CUDACC__)
+#include <arm_neon.h>
 #endif
 
 #include "portable.h"
@@ -48,6 +50,9 @@ PC_MATH bool within([[maybe_unused]] V x, [[maybe_unused]] float limit) {
     const __m128 size = _mm_andnot_ps(_mm_set1_ps(-0.0f), (__m128)x);
     return _mm_movemask_ps(_mm_cmple_ps(size, _mm_set1_ps(limit))) == 0xf;
   }
+#elif defined(__aarch64__)
+  if constexpr (sizeof(V) == 16)
+    return vminvq_u32(vcaleq_f32((float32x4_t)x, vdupq_n_f32(limit))) == 0xffffffff;
 #endif
   return false;
 }
@@ -110,6 +115,8 @@ PC_MATH V product_error(V a, V b, V p) {
 #endif
 #if defined(__FMA__)
   if constexpr (sizeof(V) == 32) return (V)_mm256_fmsub_ps((__m256)a, (__m256)b, (__m256)p);
+#elif defined(__aarch64__)
+  if constexpr (sizeof(V) == 16) return (V)vfmaq_f32((float32x4_t)-p, (float32x4_t)a, (float32x4_t)b);
 #endif
   // Dekker 1971: of the halves of 12 bits, every product is exact.
   using word = decltype(a < a);

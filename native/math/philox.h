@@ -4,6 +4,8 @@
 #include <stdint.h>
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__) && !defined(__CUDACC__)
+#include <arm_neon.h>
 #endif
 
 #include "portable.h"
@@ -47,6 +49,13 @@ PC_MATH product_halves<W> multiply_wide(W a, uint32_t b) {
     const __m128i even = _mm_mul_epu32(v, factor), odd = _mm_mul_epu32(_mm_srli_epi64(v, 32), factor);
     const __m128i upper = _mm_and_si128(odd, _mm_set1_epi64x(int64_t(0xffffffff00000000)));
     return {(W)_mm_or_si128(_mm_srli_epi64(even, 32), upper), a * b};
+  }
+#elif defined(__aarch64__)
+  if constexpr (sizeof(W) == 16) {
+    const uint32x4_t v = (uint32x4_t)a, factor = vdupq_n_u32(b);
+    const uint64x2_t first = vmull_u32(vget_low_u32(v), vget_low_u32(factor)),
+                     rest = vmull_high_u32(v, factor);
+    return {(W)vuzp2q_u32(vreinterpretq_u32_u64(first), vreinterpretq_u32_u64(rest)), a * b};
   }
 #endif
   W high = a;

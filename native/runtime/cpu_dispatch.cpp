@@ -7,10 +7,19 @@
 
 #include "kernels.h"
 
+// The one that every processor of this architecture has.
+#if defined(__aarch64__)
+#define PC_LOWEST neon
+#else
+#define PC_LOWEST baseline
+#endif
+#define PC_TEXT_OF(name) #name
+#define PC_TEXT(macro) PC_TEXT_OF(macro)
+
 namespace polycom {
 namespace cpu {
 
-namespace baseline {
+namespace PC_LOWEST {
 PC_DECLARE_KERNELS
 }
 #if defined(PC_X86)
@@ -24,7 +33,7 @@ PC_DECLARE_KERNELS
 
 namespace {
 
-enum class level { baseline, avx2, avx512 };
+enum class level { lowest, avx2, avx512 };
 
 #if defined(PC_X86)
 // Clang's __builtin_cpu_supports knows no "f16c" for years after 14.
@@ -39,14 +48,14 @@ level best_level() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  const level best = avx512 ? level::avx512 : avx2 ? level::avx2 : level::baseline;
+  const level best = avx512 ? level::avx512 : avx2 ? level::avx2 : level::lowest;
   const char* asked = getenv("POLYCOM_SIMD");
   if (asked == nullptr) return best;
-  if (strcmp(asked, "baseline") == 0) return level::baseline;
+  if (strcmp(asked, "baseline") == 0) return level::lowest;
   if (strcmp(asked, "avx2") == 0 && best == level::avx512) return level::avx2;
   return best;
 #else
-  return level::baseline;
+  return level::lowest;
 #endif
 }
 
@@ -64,7 +73,7 @@ const char* simd_level() {
     case level::avx2:
       return "avx2";
     default:
-      return "baseline";
+      return PC_TEXT(PC_LOWEST);
   }
 }
 
@@ -77,10 +86,10 @@ const char* simd_level() {
     case level::avx2: \
       return avx2::function(__VA_ARGS__); \
     default: \
-      return baseline::function(__VA_ARGS__); \
+      return PC_LOWEST::function(__VA_ARGS__); \
   }
 #else
-#define PC_CHOOSE(function, ...) return baseline::function(__VA_ARGS__);
+#define PC_CHOOSE(function, ...) return PC_LOWEST::function(__VA_ARGS__);
 #endif
 
 #define PC_DEFINE_KERNEL(name, call_type) \

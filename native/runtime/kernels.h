@@ -35,7 +35,8 @@ PC_OTHER_OPS(PC_DECLARE_CALL)
 #undef PC_DECLARE_CALL
 
 namespace cpu {
-// "avx512", "avx2" or "baseline": the best that this machine runs, or what POLYCOM_SIMD asks for, if less.
+// "avx512", "avx2" or "baseline": the best that this machine runs, or what POLYCOM_SIMD asks for, if less. "neon" on
+// 64-bit Arm.
 const char* simd_level();
 
 PC_DECLARE_KERNELS

@@ -5,30 +5,29 @@
 #include <string.h>
 
 #include <utility>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #include "activations/activation.h"
+#include "vectors.h"
+#if defined(__x86_64__)
+#include "simd_x86.h"
+#elif defined(__aarch64__)
+#include "simd_neon.h"
+#else
+#include "f16_words.h"
+#endif
 
 namespace polycom {
 namespace cpu {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int lanes = 16;
-#elif defined(__AVX__)
-constexpr int lanes = 8;
-#else
-constexpr int lanes = 4;
+#if !defined(__x86_64__)
+// Arm's processors notice by themselves that whole lines are written, and then read none of them.
+template <class V>
+PC_INLINE void stream(void* p, V v) {
+  memcpy(p, &v, sizeof v);
+}
+PC_INLINE void fence_streaming() {}
 #endif
-
-typedef float vec __attribute__((vector_size(lanes * 4)));
-typedef uint32_t word_vec __attribute__((vector_size(lanes * 4)));
-typedef uint16_t short_vec __attribute__((vector_size(lanes * 2)));
-typedef double wide_vec __attribute__((vector_size(lanes * 8)));
-
-#define PC_INLINE inline __attribute__((always_inline))
 
 // --- storage: f32, f16 and bf16 in memory, f32 in a register ---
 
@@ -64,39 +63,8 @@ struct storage<bfloat> {
 template <>
 struct storage<half> {
   using raw = short_vec;
-#if defined(__AVX512F__)
-  static PC_INLINE vec widen(raw v) { return (vec)_mm512_cvtph_ps((__m256i)v); }
-  static PC_INLINE raw narrow(vec v) {
-    return (raw)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  }
-#elif defined(__F16C__)
-  static PC_INLINE vec widen(raw v) { return (vec)_mm256_cvtph_ps((__m128i)v); }
-  static PC_INLINE raw narrow(vec v) { return (raw)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT); }
-#else
-  static PC_INLINE vec widen(raw v) {
-    const word_vec bits = __builtin_convertvector(v, word_vec);
-    const word_vec magnitude = (bits & 0x7fff) << 13, exponent = magnitude & 0x0f800000;
-    const word_vec normal = magnitude + (112u << 23);  // the exponents' biases, 127 and 15
-    const word_vec special = normal + (112u << 23);    // infinity and NaN
-    const word_vec least = word_vec{} + (113u << 23);
-    const word_vec subnormal = (word_vec)((vec)(magnitude + (113u << 23)) - (vec)least);
-    const word_vec value = exponent == 0x0f800000 ? special : exponent == 0 ? subnormal : normal;
-    return (vec)(value | (bits & 0x8000) << 16);
-  }
-  // To nearest, ties to even; a NaN stays one.
-  static PC_INLINE raw narrow(vec v) {
-    const word_vec bits = (word_vec)v, sign = bits & 0x80000000u, magnitude = bits ^ sign;
-    const word_vec normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-    const word_vec magic =
-        word_vec{} + (126u << 23);  // adding 0.5 lets the adder round to a subnormal's last bit
-    const word_vec subnormal = (word_vec)((vec)magnitude + (vec)magic) - magic;
-    const word_vec special = magnitude > 0x7f800000u ? word_vec{} + 0x7e00u : word_vec{} + 0x7c00u;
-    const word_vec value = magnitude >= (143u << 23)  ? special
-                           : magnitude < (113u << 23) ? subnormal
-                                                      : normal;
-    return __builtin_convertvector(value | sign >> 16, short_vec);
-  }
-#endif
+  static PC_INLINE vec widen(raw v) { return widen_f16(v); }
+  static PC_INLINE raw narrow(vec v) { return narrow_f16(v); }
 };
 
 // --- loads and stores ---
@@ -145,39 +113,10 @@ PC_INLINE void store_one(T* p, double value) {
 }
 
 // Past the caches, for outputs too large to stay in them: no read of the line that is overwritten. p is
-// aligned to its vector.
-PC_INLINE void stream(void* p, vec v) {
-#if defined(__AVX512F__)
-  _mm512_stream_ps(static_cast<float*>(p), __m512(v));
-#elif defined(__AVX__)
-  _mm256_stream_ps(static_cast<float*>(p), __m256(v));
-#elif defined(__x86_64__)
-  _mm_stream_ps(static_cast<float*>(p), __m128(v));
-#else
-  memcpy(p, &v, sizeof v);
-#endif
-}
-PC_INLINE void stream(void* p, short_vec v) {
-#if defined(__AVX512F__)
-  _mm256_stream_si256(static_cast<__m256i*>(p), __m256i(v));
-#elif defined(__AVX__)
-  _mm_stream_si128(static_cast<__m128i*>(p), __m128i(v));
-#elif defined(__x86_64__)
-  _mm_stream_si64(static_cast<long long*>(p), (long long)v);
-#else
-  memcpy(p, &v, sizeof v);
-#endif
-}
+// aligned to its vector. Before another thread may read them: fence_streaming().
 template <class T>
 PC_INLINE void store_streaming(T* p, vec v) {
   stream(p, storage<T>::narrow(v));
-}
-
-// Streaming stores are weakly ordered: before another thread may read them, a fence.
-PC_INLINE void fence_streaming() {
-#if defined(__x86_64__)
-  _mm_sfence();
-#endif
 }
 
 // Whether an output of so many bytes should go past the caches: it would not be found there anyway.

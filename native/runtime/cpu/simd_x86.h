@@ -1,0 +1,40 @@
+// What the vectors need of x86-64's own instructions: AVX-512's, AVX's with F16C, and SSE2's.
+#pragma once
+#include <immintrin.h>
+
+#include "vectors.h"
+#if !defined(__AVX__)
+#include "f16_words.h"
+#endif
+
+namespace polycom {
+namespace cpu {
+namespace {
+
+// Streaming stores are weakly ordered: before another thread may read them, a fence.
+PC_INLINE void fence_streaming() { _mm_sfence(); }
+
+#if defined(__AVX512F__)
+PC_INLINE vec widen_f16(short_vec v) { return (vec)_mm512_cvtph_ps((__m256i)v); }
+PC_INLINE short_vec narrow_f16(vec v) {
+  return (short_vec)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+PC_INLINE void stream(void* p, vec v) { _mm512_stream_ps(static_cast<float*>(p), (__m512)v); }
+PC_INLINE void stream(void* p, short_vec v) { _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)v); }
+
+#elif defined(__AVX__)
+PC_INLINE vec widen_f16(short_vec v) { return (vec)_mm256_cvtph_ps((__m128i)v); }
+PC_INLINE short_vec narrow_f16(vec v) {
+  return (short_vec)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT);
+}
+PC_INLINE void stream(void* p, vec v) { _mm256_stream_ps(static_cast<float*>(p), (__m256)v); }
+PC_INLINE void stream(void* p, short_vec v) { _mm_stream_si128(static_cast<__m128i*>(p), (__m128i)v); }
+
+#else
+PC_INLINE void stream(void* p, vec v) { _mm_stream_ps(static_cast<float*>(p), (__m128)v); }
+PC_INLINE void stream(void* p, short_vec v) { _mm_stream_si64(static_cast<long long*>(p), (long long)v); }
+#endif
+
+}  // namespace
+}  // namespace cpu
+}  // namespace polycom

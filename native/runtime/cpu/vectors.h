@@ -1,0 +1,26 @@
+// The CPU kernels' vectors, as wide as the instruction set's registers.
+#pragma once
+#include <stdint.h>
+
+#define PC_INLINE inline __attribute__((always_inline))
+
+namespace polycom {
+namespace cpu {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int lanes = 16;
+#elif defined(__AVX__)
+constexpr int lanes = 8;
+#else
+constexpr int lanes = 4;  // SSE2, NEON
+#endif
+
+typedef float vec __attribute__((vector_size(lanes * 4)));
+typedef uint32_t word_vec __attribute__((vector_size(lanes * 4)));
+typedef uint16_t short_vec __attribute__((vector_size(lanes * 2)));
+typedef double wide_vec __attribute__((vector_size(lanes * 8)));
+
+}  // namespace
+}  // namespace cpu
+}  // namespace polycom
