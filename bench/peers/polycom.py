@@ -8,7 +8,7 @@ from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_
 from functools import lru_cache
 from typing import Any, Callable, NamedTuple, Sequence
 
-ABI_VERSION = 6
+ABI_VERSION = 7
 MAX_RANK = 8
 MAX_SCALARS = 8
 DTYPES = ("f32", "f16", "bf16", "i32")

@@ -34,8 +34,9 @@ extern "C" {
 #endif
 
 /* Raised by any change that an older caller would misread. Checked at load. 5 took out the dtype f8 and its
-   ops, and those for rows split over ranks: nothing called them. 6 has events, streams and tensors written in place. */
-#define PC_ABI_VERSION 6
+   ops, and those for rows split over ranks: nothing called them. 6 has events, streams and tensors written in place.
+   7 has 16-bit storage in a transformer's ops, and mixedadamw. */
+#define PC_ABI_VERSION 7
 
 #define PC_MAX_RANK 8
 #define PC_MAX_SCALARS 8
@@ -307,19 +308,20 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
 
 /*
  * A transformer's other ops. A line here declares pc_<name>_forward and pc_<name>_backward:
- * X(name, call, scalars), where native/ops/<call>/call.h has its call. Tensors are f32 and contiguous, unless
- * an op says otherwise; those marked i32 hold whole numbers. Sizes in brackets. A whole number out of its
- * range is never used as an index: on the CPU it is an invalid argument, and on CUDA, where it is seen too
- * late for that, what it would have chosen is NaN. Scalars as of the activations.
+ * X(name, call, scalars), where native/ops/<call>/call.h has its call. Tensors are contiguous, unless an op says
+ * otherwise, and of one dtype, f32, f16 or bf16, but for those marked f32, and those marked i32, which hold whole
+ * numbers. An input's gradient has its dtype; an output that backward takes is read as it is stored. Sizes in
+ * brackets. A whole number out of its range is never used as an index: on the CPU it is an invalid argument, and on
+ * CUDA, where it is seen too late for that, what it would have chosen is NaN. Scalars as of the activations.
  */
 /* clang-format off */
 #define PC_TRANSFORMER_OPS(X) \
   /* rmsnorm (Zhang and Sennrich 2019, arXiv 1910.07467): y = x / sqrt(mean(x^2) + epsilon) * weight over the \
      last axis. \
-       forward:  (x [.., cols], weight [cols])   -> (y) \
-       backward: (x, weight, dy)                 -> (dx, dweight) */ \
+       forward:  (x [.., cols], weight f32 [cols]) -> (y) \
+       backward: (x, weight, dy)                   -> (dx, dweight) */ \
   X(rmsnorm, rmsnorm, PC_SCALAR(epsilon, PC_NOT_NEGATIVE)) \
-  /* addrmsnorm: the same of sum = x + residual. dx is the gradient of both. \
+  /* addrmsnorm: the same of sum = x + residual, as it is stored. dx is the gradient of both. \
        forward:  (x, residual, weight)   -> (y, sum) \
        backward: (sum, weight, dy, dsum) -> (dx, dweight) */ \
   X(addrmsnorm, rmsnorm, PC_SCALAR(epsilon, PC_NOT_NEGATIVE)) \
@@ -329,14 +331,14 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
      are any; head h of q belongs to head h / (heads / kv_heads) of k and v. Inputs may be strided but for \
      their last axis, start and lse not. On CUDA a width up to 128. scale 0: 1 / sqrt(width). \
        forward:  (q [batch, time, heads, width], k, v [batch, keys, kv_heads, width], start i32 [batch]) \
-                   -> (y, lse [batch, heads, time]) \
+                   -> (y, lse f32 [batch, heads, time]) \
        backward: (q, k, v, start, y, lse, dy) -> (dq, dk, dv) */ \
   X(attention, attention, PC_SCALAR(scale, PC_FINITE)) \
   /* crossentropy: loss = log(sum of exp(logits)) - logits[label] of each row; 0 where the label is -1, as is \
      its gradient. A row of lse is the largest logit, and log(sum of exp(logits - that)): apart, because \
      their sum, rounded, would lose the digits of small losses of large logits. \
-       forward:  (logits [rows, cols], labels i32 [rows]) -> (loss [rows], lse [rows, 2]) \
-       backward: (logits, labels, lse, dloss)             -> (dlogits) */ \
+       forward:  (logits [rows, cols], labels i32 [rows]) -> (loss f32 [rows], lse f32 [rows, 2]) \
+       backward: (logits, labels, lse, dloss f32)         -> (dlogits) */ \
   X(crossentropy, crossentropy, PC_NONE) \
   /* embedding: row n of y is row ids[n] of the table, whose rows and ids are at most 2^31 - 1. Its gradient \
      adds up the rows of dy of one id in their order, in double. Any gather of rows. \
@@ -346,8 +348,8 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
   /* rotary (Su et al. 2021, arXiv 2104.09864), as LLaMA in Hugging Face's transformers has it: the pairs \
      (i, i + width / 2) of each head, turned by the angles of position start[b] + t, whose cosines and sines \
      are that row of the table: [cos | sin], each width / 2. \
-       forward:  (x [batch, time, heads, width], table [positions, width], start i32 [batch]) -> (y) \
-       backward: (table, start, dy)                                                           -> (dx) */ \
+       forward:  (x [batch, time, heads, width], table f32 [positions, width], start i32 [batch]) -> (y) \
+       backward: (table, start, dy)                                                               -> (dx) */ \
   X(rotary, rotary, PC_NONE) \
   /* dropout: y = x / (1 - rate) or, of the rate's share of elements, x * 0. Random words are those of \
      Philox4x32-10 under the key `seed`: element i takes word (i / 16) % 4 of the 64-bit counter \
@@ -363,9 +365,9 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
      before the first group or behind the last are padding: 0 in y and in the gradients, whatever they hold. \
      Offsets must rise, from 0 or more to at most rows; on CUDA, where they do not, all outputs are NaN. What \
      lies outside a clamp has gradient 0; a clamp of 0 is none. dshift sums dx over all rows. Leading axes of \
-     x, up and dy are the rows, and may be evenly strided; these, y, dx and dup are f32, f16 or bf16. \
-       forward:  (x [.., cols], weight [groups, order], bias [groups], offsets i32 [groups + 1] or [0], \
-                  shift [cols] or [0])                 -> (y) \
+     x, up and dy are the rows, and may be evenly strided. \
+       forward:  (x [.., cols], weight f32 [groups, order], bias f32 [groups], offsets i32 [groups + 1] or [0], \
+                  shift f32 [cols] or [0])             -> (y) \
        backward: (x, weight, bias, offsets, shift, dy) -> (dx, dweight, dbias, dshift) */ \
   X(groupedpolynorm, groupedpolynorm, \
     PC_SCALAR(epsilon, PC_NOT_NEGATIVE) PC_CHOICE(norm, 2, "0 (RMS) or 1 (L2)") \
@@ -392,18 +394,22 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
      Scalars: method (0: stores as the kernels', 1: ordinary stores, 2: streaming stores). \
        (x, ..) -> (y, ..) */ \
   X(stream, stream) \
-  /* squaresum: the sum of the squares of all elements of any number of tensors of any shapes, accumulated in \
-     double in a fixed order. \
-       (x, ..) -> (sum []) */ \
+  /* squaresum: the sum of the squares of all elements of any number of tensors of any shapes, each f32, f16 or \
+     bf16, accumulated in double in a fixed order. \
+       (x, ..) -> (sum f32 []) */ \
   X(squaresum, squaresum) \
   /* adamw (Loshchilov and Hutter 2019, arXiv 1711.05101), of any number of tensors at once, in place: the one \
-     op that writes its inputs. hyper is the learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the \
+     op, with the next, that writes its inputs. All are f32, but gradients may be f16 or bf16. hyper is the learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the \
      weight decay, what gradients are multiplied by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so \
      multiplied: \
        p -= rate decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2 \
        p -= rate m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon) \
        (hyper [10], then parameter, gradient, m, v of each tensor) -> () */ \
-  X(adamw, adamw)
+  X(adamw, adamw) \
+  /* mixedadamw: the same of parameters that are kept in f32 and used in 16 bits: their copies, f16 or bf16, are \
+     written too. \
+       (hyper [10], then parameter, gradient, m, v, copy of each tensor) -> () */ \
+  X(mixedadamw, adamw)
 /* clang-format on */
 
 #define PC_TRANSFORMER_OP(name, call, scalars) PC_OP(name##_forward) PC_OP(name##_backward)

@@ -161,6 +161,12 @@ pc_status check_plain(const signature& sign, int32_t index, const pc_tensor& ten
   return check_contiguous(sign, index, tensor);
 }
 
+pc_status check_stored(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t rank) {
+  if (tensor.rank == rank) return check_contiguous(sign, index, tensor);
+  return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s; expected rank %d", sign.op, tensor_name(sign, index),
+              shape_text(tensor).text, rank);
+}
+
 pc_status check_size(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t axis,
                      int64_t expected) {
   if (tensor.shape[axis] == expected) return PC_OK;

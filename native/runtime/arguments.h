@@ -85,6 +85,9 @@ pc_status check_like(const signature& sign, int32_t index, const pc_tensor& tens
 // Whether a tensor has this rank and is contiguous f32, or i32 where the signature says so.
 pc_status check_plain(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t rank);
 
+// Whether it has this rank and is contiguous, of any storage.
+pc_status check_stored(const signature& sign, int32_t index, const pc_tensor& tensor, int32_t rank);
+
 pc_status check_contiguous(const signature& sign, int32_t index, const pc_tensor& tensor);
 
 // Whether an axis has this size.

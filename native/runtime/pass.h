@@ -44,6 +44,14 @@ PC_TRANSFORMER_OPS(PC_SCALARS_OF)
 #undef PC_SCALARS_OF
 }  // namespace scalars
 
+// The check of a kernel that has f32 alone.
+template <class Call>
+pc_status only_f32(const signature& sign, const Call& call) {
+  if (call.dtype == PC_F32) return PC_OK;
+  return fail(PC_UNSUPPORTED, "%s: the storage is dtype %d; there are kernels for 0 (f32)", sign.op,
+              call.dtype);
+}
+
 template <class Call>
 pc_status plan_pass(const pass<Call>& p, const pc_queue* queue, pc_args* args) {
   if (pc_status status = check_block(queue, args, p.sign, true)) return status;
@@ -82,9 +90,10 @@ pc_status run_pass(const pass<Call>& p, pc_queue* queue, const pc_args* args) {
   return run_on(p.on(*queue), sign, *queue, call);
 }
 
-// Makes `tensor` contiguous f32, of this shape.
-inline void shape_of(pc_tensor* tensor, int32_t rank, const int64_t* sizes) {
+// Makes `tensor` contiguous, of this shape.
+inline void shape_of(pc_tensor* tensor, int32_t rank, const int64_t* sizes, pc_dtype dtype = PC_F32) {
   pc_tensor like{};
+  like.dtype = dtype;
   like.rank = rank;
   for (int32_t i = 0; i < rank; ++i) like.shape[i] = sizes[i];
   shape_like(tensor, like);

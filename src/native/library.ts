@@ -10,7 +10,7 @@ import { useTunedMappings } from './tuned.js';
 import type { BuildInfo, Device, DeviceInfo, NativeMissing } from './types.js';
 
 /** The version of native/include/polycom.h that this code is written for. */
-export const ABI_VERSION = 6;
+export const ABI_VERSION = 7;
 
 // In the order of pc_status.
 const STATUS_CODES = [

@@ -4,8 +4,7 @@
 #include "activations/activation.h"
 #include "math/polynomial.h"
 #include "runtime/cpu/partition.h"
-#include "runtime/cpu/simd.h"
-#include "runtime/tags.h"
+#include "runtime/cpu/storage.h"
 #include "runtime/threads.h"
 
 namespace polycom {
@@ -37,19 +36,6 @@ void finish_sums(const activation_call& call, bool whole_rows) {
     double total = 0;
     for (int64_t i = 0; i < count; ++i) total += call.partials[i * F::sums + k];
     F::finish(k, total, call.inputs, call.gradients);
-  }
-}
-
-// run(type_tag) with the call's storage.
-template <class Run>
-PC_INLINE pc_status with_storage(pc_dtype dtype, Run run) {
-  switch (dtype) {
-    case PC_F16:
-      return run(type_tag<half>{});
-    case PC_BF16:
-      return run(type_tag<bfloat>{});
-    default:
-      return run(type_tag<float>{});
   }
 }
 

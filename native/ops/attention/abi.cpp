@@ -18,10 +18,6 @@ pc_status check_heads(const signature& sign, int32_t index, const pc_tensor& ten
     return fail(PC_INVALID_ARGUMENT, "%s: %s has shape %s; expected [batch, %s, heads, width]", sign.op, name,
                 shape_text(tensor).text, index == K || index == V ? "keys" : "time");
   }
-  if (tensor.dtype != PC_F32) {
-    return fail(PC_UNSUPPORTED, "%s: %s has dtype %d; there are kernels for %d (f32)", sign.op, name,
-                tensor.dtype, PC_F32);
-  }
   if (tensor.shape[3] > 1 && tensor.strides[3] != 1) {
     return fail(PC_UNSUPPORTED, "%s: the last axis of %s has stride %lld; expected 1", sign.op, name,
                 (long long)tensor.strides[3]);
@@ -30,7 +26,7 @@ pc_status check_heads(const signature& sign, int32_t index, const pc_tensor& ten
 }
 
 heads_view view_of(const pc_tensor& tensor) {
-  return {static_cast<float*>(tensor.data), tensor.strides[0], tensor.strides[1], tensor.strides[2]};
+  return {tensor.data, tensor.strides[0], tensor.strides[1], tensor.strides[2]};
 }
 
 // The workspace's size must not overflow either. It is below a KiB for each of these.
@@ -45,6 +41,11 @@ pc_status read_sizes(const pass<attention_call>& p, const pc_tensor* in, attenti
   for (const int32_t i : {Q, K, V}) {
     if (pc_status status = check_heads(sign, i, in[i])) return status;
   }
+  if (in[K].dtype != in[Q].dtype) {
+    return fail(PC_INVALID_ARGUMENT, "%s: k has dtype %d; expected that of q, %d", sign.op, in[K].dtype,
+                in[Q].dtype);
+  }
+  call->dtype = in[Q].dtype;
   call->batch = in[Q].shape[0];
   call->time = in[Q].shape[1];
   call->heads = in[Q].shape[2];
@@ -133,8 +134,8 @@ static constexpr pass<attention_call> attention_forward_pass = {
     read_forward,
     shape_forward,
     bind_forward,
-    {cpu::attention_forward, cpu::attention_forward_workspace},
-    {PC_CUDA(attention_forward)}};
+    {cpu::attention_forward, cpu::attention_forward_workspace, only_f32},
+    {PC_CUDA(attention_forward), nullptr, only_f32}};
 static constexpr pass<attention_call> attention_backward_pass = {
     {"attention_backward",
      {"q", "k", "v", i32("start"), "y", "lse", "dy"},
@@ -143,8 +144,8 @@ static constexpr pass<attention_call> attention_backward_pass = {
     read_backward,
     shape_backward,
     bind_backward,
-    {cpu::attention_backward, cpu::attention_backward_workspace},
-    {PC_CUDA(attention_backward), PC_CUDA(attention_backward_workspace)}};
+    {cpu::attention_backward, cpu::attention_backward_workspace, only_f32},
+    {PC_CUDA(attention_backward), PC_CUDA(attention_backward_workspace), only_f32}};
 
 }  // namespace polycom
 

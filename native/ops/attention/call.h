@@ -14,17 +14,19 @@ struct pc_queue;
 
 namespace polycom {
 
-// [batch, time, heads, width] in f32: strides in elements, the last axis contiguous.
+// [batch, time, heads, width]: strides in elements, the last axis contiguous.
 struct heads_view {
-  float* data;
+  void* data;
   int64_t batch, time, head;
 
-  PC_PORTABLE float* row(int64_t b, int64_t t, int64_t h) const {
-    return data + b * batch + t * time + h * head;
+  template <class T>
+  PC_PORTABLE T* row(int64_t b, int64_t t, int64_t h) const {
+    return static_cast<T*>(data) + b * batch + t * time + h * head;
   }
 };
 
 struct attention_call {
+  pc_dtype dtype;  // of all but lse
   int64_t batch, time, keys, heads, kv_heads, width;
   heads_view q, k, v, y, dy, dq, dk, dv;  // those that a pass lacks have no data
   const int32_t* start;                   // [batch]: the position of query 0 among the keys

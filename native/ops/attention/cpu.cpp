@@ -61,7 +61,7 @@ class forward_item {
 
   void run() {
     const int64_t seen = call_.seen(batch_, end_ - 1);
-    transpose_rows<lanes>(call_.k.row(batch_, 0, kv_head_), call_.k.time, seen, call_.width, panels_);
+    transpose_rows<lanes>(call_.k.row<float>(batch_, 0, kv_head_), call_.k.time, seen, call_.width, panels_);
     pack_rows(call_.v, batch_, kv_head_, 0, seen, call_.width, width_, 1, values_);
     for (int64_t head = kv_head_ * call_.group(); head < (kv_head_ + 1) * call_.group(); ++head) {
       for (int64_t t = first_; t < end_; t += strip_rows) run_strip(head, t);
@@ -93,7 +93,7 @@ class forward_item {
 
   void write(int64_t head, int64_t t, const float* sums, float most, float sum) {
     const float inverse = 1 / sum;
-    float* const y = call_.y.row(batch_, t, head);
+    float* const y = call_.y.row<float>(batch_, t, head);
     map(output<float>{y}, call_.width, false,
         [&](int64_t d, int64_t n) { return load_up_to(sums + d, n) * inverse; });
     call_.lse[(batch_ * call_.heads + head) * call_.time + t] = shift_of(most) + logf(sum);
@@ -139,7 +139,7 @@ void decode_slab(const attention_call& call, const attention_cut& cut, int64_t i
   for (int64_t g = 0; g < group; ++g) {
     alignas(64) float scores[decoding_slab];
     for (int64_t j = 0; j < count; ++j) {
-      scores[j] = dot(queries + g * width, call.k.row(b, first + j, kv_head), call.width);
+      scores[j] = dot(queries + g * width, call.k.row<float>(b, first + j, kv_head), call.width);
     }
     float* const sums = partial(call, cut, b, kv_head * group + g, slab);
     const float most = largest(scores, count);
@@ -149,7 +149,7 @@ void decode_slab(const attention_call& call, const attention_cut& cut, int64_t i
       const int64_t n = std::min<int64_t>(lanes, call.width - d);
       vec sum{};
       for (int64_t j = 0; j < count; ++j) {
-        sum += scores[j] * load_up_to(call.v.row(b, first + j, kv_head) + d, n);
+        sum += scores[j] * load_up_to(call.v.row<float>(b, first + j, kv_head) + d, n);
       }
       store(sums + d, sum);
     }
@@ -168,7 +168,7 @@ void finish_decoding(const attention_call& call, const attention_cut& cut, int64
     sum += sums[width] * sums[width + 1];
   }
   const float inverse = 1 / sum;
-  map(output<float>{call.y.row(b, 0, head)}, call.width, false, [&](int64_t d, int64_t n) {
+  map(output<float>{call.y.row<float>(b, 0, head)}, call.width, false, [&](int64_t d, int64_t n) {
     vec y{};
     for (int64_t i = 0; i < slabs; ++i) {
       const float* const sums = partial(call, cut, b, head, i);

@@ -49,9 +49,9 @@ class backward_item {
   }
 
   void run() {
-    transpose_rows<lanes>(call_.k.row(batch_, first_, kv_head_), call_.k.time, count_, call_.width,
+    transpose_rows<lanes>(call_.k.row<float>(batch_, first_, kv_head_), call_.k.time, count_, call_.width,
                           k_panels_);
-    transpose_rows<lanes>(call_.v.row(batch_, first_, kv_head_), call_.v.time, count_, call_.width,
+    transpose_rows<lanes>(call_.v.row<float>(batch_, first_, kv_head_), call_.v.time, count_, call_.width,
                           v_panels_);
     pack_rows(call_.k, batch_, kv_head_, first_, count_, call_.width, width_, 1, k_);
     for (int64_t i = 0; i < count_ * width_; i += lanes) {
@@ -63,8 +63,8 @@ class backward_item {
       for (int64_t t = from; t < call_.time; t += block_rows) run_block(head, t);
     }
     for (int64_t j = 0; j < count_; ++j) {
-      write(dk_ + j * width_, 1, call_.dk.row(batch_, first_ + j, kv_head_));
-      write(dv_ + j * width_, 1, call_.dv.row(batch_, first_ + j, kv_head_));
+      write(dk_ + j * width_, 1, call_.dk.row<float>(batch_, first_ + j, kv_head_));
+      write(dv_ + j * width_, 1, call_.dv.row<float>(batch_, first_ + j, kv_head_));
     }
   }
 
@@ -80,7 +80,7 @@ class backward_item {
     for (int64_t r = 0; r < block_rows; ++r) {
       // The rows that the last block lacks have no probability: exp(-infinity).
       lse[r] = r < rows ? call_.lse[(batch_ * call_.heads + head) * call_.time + t + r] : INFINITY;
-      delta[r] = r < rows ? delta_of(call_.y.row(batch_, t + r, head), dy_ + r * width_) : 0;
+      delta[r] = r < rows ? delta_of(call_.y.row<float>(batch_, t + r, head), dy_ + r * width_) : 0;
     }
     const int64_t seen = std::min(call_.seen(batch_, t + rows - 1) - first_, count_);
     for (int64_t j = 0; j < seen; j += block::columns) {
@@ -95,7 +95,7 @@ class backward_item {
       multiply_transposed_add<block::pitch>(ds_.at, counts, rows, q_, width_, dk_ + j * width_);
     }
     for (int64_t r = 0; r < rows; ++r) {
-      float* const to = cut_.slabs == 1 ? call_.dq.row(batch_, t + r, head)
+      float* const to = cut_.slabs == 1 ? call_.dq.row<float>(batch_, t + r, head)
                                         : dq_share(call_, cut_, slab_, batch_, t + r, head);
       write(dq_ + r * width_, call_.scale, to);
     }
@@ -155,7 +155,7 @@ void sum_dq(const pc_queue& queue, const attention_call& call, const attention_c
         const attention_cut& slabs = c.cut;
         const int64_t b = i / of.time, t = i % of.time, count = divide_up(of.seen(b, t), slabs.slab);
         for (int64_t head = 0; head < of.heads; ++head) {
-          map(output<float>{of.dq.row(b, t, head)}, of.width, false, [&](int64_t d, int64_t n) {
+          map(output<float>{of.dq.row<float>(b, t, head)}, of.width, false, [&](int64_t d, int64_t n) {
             vec sum{};
             for (int64_t s = 0; s < count; ++s) sum += load_up_to(dq_share(of, slabs, s, b, t, head) + d, n);
             return sum;

@@ -11,7 +11,7 @@ namespace {
 inline void pack_rows(const heads_view& view, int64_t b, int64_t h, int64_t first, int64_t count,
                       int64_t depth, int64_t width, float factor, float* to) {
   for (int64_t i = 0; i < count; ++i, to += width) {
-    const float* from = view.row(b, first + i, h);
+    const float* from = view.row<float>(b, first + i, h);
     int64_t d = 0;
     for (; d + lanes <= depth; d += lanes) store(to + d, load(from + d) * factor);
     if (d < depth) {

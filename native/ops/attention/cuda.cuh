@@ -25,7 +25,7 @@ struct tile {
     for (int i = int(threadIdx.x); i < N * W; i += tile_threads) {
       const int row = i / W, d = i % W;
       const bool inside = first + row < end && d < width;
-      at[row][d] = inside ? view.row(b, first + row, head)[d] * factor : 0.0f;
+      at[row][d] = inside ? view.row<float>(b, first + row, head)[d] * factor : 0.0f;
     }
   }
 };
@@ -95,7 +95,7 @@ __device__ __forceinline__ void store_rows(const heads_view& view, int64_t b, in
   for (int r = 0; r < place.rows; ++r) {
     const int64_t row = first + place.row(r);
     if (row >= end) continue;
-    float* const to = view.row(b, row, head);
+    float* const to = view.row<float>(b, row, head);
 #pragma unroll
     for (int c = 0; c < Columns; ++c) {
       if (place.column(c) < width) to[place.column(c)] = values[r][c] * factor;

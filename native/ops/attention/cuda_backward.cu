@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(tile_threads)
   const int lane = int(threadIdx.x) % 32;
   for (int64_t row = int64_t(blockIdx.x) * (tile_threads / 32) + threadIdx.x / 32; row < rows; row += warps) {
     const int64_t t = row % call.time, head = row / call.time % call.heads, b = row / call.time / call.heads;
-    const float *y = call.y.row(b, t, head), *dy = call.dy.row(b, t, head);
+    const float *y = call.y.row<const float>(b, t, head), *dy = call.dy.row<const float>(b, t, head);
     float sum = 0;
     for (int64_t d = lane; d < call.width; d += 32) sum += y[d] * dy[d];
 #pragma unroll

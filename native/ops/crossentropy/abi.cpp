@@ -7,15 +7,16 @@ namespace {
 
 pc_status read_forward(const pass<crossentropy_call>& p, const pc_args* args, crossentropy_call* call) {
   const pc_tensor* in = tensors(args);
-  if (pc_status status = check_plain(p.sign, 0, in[0], 2)) return status;
+  if (pc_status status = check_stored(p.sign, 0, in[0], 2)) return status;
   if (pc_status status = check_plain(p.sign, 1, in[1], 1)) return status;
+  call->dtype = in[0].dtype;
   call->rows = in[0].shape[0];
   call->cols = in[0].shape[1];
   if (call->cols == 0)
     return fail(PC_INVALID_ARGUMENT, "%s: logits has shape %s; expected a class or more on axis 1", p.sign.op,
                 shape_text(in[0]).text);
   if (pc_status status = check_size(p.sign, 1, in[1], 0, call->rows)) return status;
-  call->logits = static_cast<const float*>(in[0].data);
+  call->logits = in[0].data;
   call->labels = static_cast<const int32_t*>(in[1].data);
   return PC_OK;
 }
@@ -48,9 +49,7 @@ void bind_forward(const pc_tensor* out, void*, crossentropy_call* call) {
   call->lse_out = static_cast<float*>(out[1].data);
 }
 
-void bind_backward(const pc_tensor* out, void*, crossentropy_call* call) {
-  call->dlogits = static_cast<float*>(out[0].data);
-}
+void bind_backward(const pc_tensor* out, void*, crossentropy_call* call) { call->dlogits = out[0].data; }
 
 pc_status check_labels(const signature& sign, const crossentropy_call& call) {
   return check_integers(sign, 1, call.labels, call.rows, -1, call.cols);
@@ -64,14 +63,14 @@ static constexpr pass<crossentropy_call> crossentropy_forward_pass = {
     shape_forward,
     bind_forward,
     {cpu::crossentropy_forward, nullptr, check_labels},
-    {PC_CUDA(crossentropy_forward)}};
+    {PC_CUDA(crossentropy_forward), nullptr, only_f32}};
 static constexpr pass<crossentropy_call> crossentropy_backward_pass = {
     {"crossentropy_backward", {"logits", i32("labels"), "lse", "dloss"}, {"dlogits"}},
     read_backward,
     shape_backward,
     bind_backward,
     {cpu::crossentropy_backward, nullptr, check_labels},
-    {PC_CUDA(crossentropy_backward)}};
+    {PC_CUDA(crossentropy_backward), nullptr, only_f32}};
 
 }  // namespace polycom
 

@@ -7,12 +7,13 @@ struct pc_queue;
 namespace polycom {
 
 struct crossentropy_call {
+  pc_dtype dtype;  // of the logits and their gradient
   int64_t rows, cols;
-  const float* logits;
+  const void* logits;
   const int32_t* labels;
   const float *lse, *dloss;  // backward
   float *loss, *lse_out;     // forward
-  float* dlogits;            // backward
+  void* dlogits;             // backward
 };
 
 }  // namespace polycom

@@ -4,11 +4,16 @@
 #include <math.h>
 
 #include "call.h"
+#include "math/portable.h"
 #include "runtime/cuda/row_slots.cuh"
 
 namespace polycom {
 namespace cuda {
 namespace {
+
+// Of f32 alone, so far.
+PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
+PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
 
 using group_of_row = row_group<false, 1>;
 using row_in = slotted_row<const float>;
@@ -46,7 +51,7 @@ __global__ void __launch_bounds__(block_row_threads, 4)
   __shared__ group_of_row::shared room;
   group_of_row group(room);
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
-    const row_in x(call.logits + r * call.cols, call.cols);
+    const row_in x(floats(call.logits) + r * call.cols, call.cols);
     running_sum mine;
 #pragma unroll 2
     for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E)
@@ -68,8 +73,8 @@ __global__ void __launch_bounds__(block_row_threads, 4)
 __global__ void __launch_bounds__(block_row_threads, 4)
     crossentropy_backward_kernel(const crossentropy_call call) {
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
-    const row_in x(call.logits + r * call.cols, call.cols);
-    const row_out dx(call.dlogits + r * call.cols, call.cols);
+    const row_in x(floats(call.logits) + r * call.cols, call.cols);
+    const row_out dx(floats(call.dlogits) + r * call.cols, call.cols);
     const float most = call.lse[2 * r], log_sum = call.lse[2 * r + 1], dloss = call.dloss[r];
     const int32_t label = call.labels[r];
     const bool outside = label < -1 || label >= call.cols;

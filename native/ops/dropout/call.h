@@ -1,4 +1,4 @@
-// A checked call of dropout, either pass, on `count` contiguous floats.
+// A checked call of dropout, either pass, on `count` contiguous elements.
 #pragma once
 #include "polycom.h"
 
@@ -7,12 +7,13 @@ struct pc_queue;
 namespace polycom {
 
 struct dropout_call {
+  pc_dtype dtype;
   int64_t count;
   uint32_t threshold;  // of a kept element's random word, the least
   float scale;         // of a kept element
-  const float* x;      // backward: dy
+  const void* x;       // backward: dy
   const int32_t* seed;
-  float* y;  // backward: dx
+  void* y;  // backward: dx
 };
 
 }  // namespace polycom

@@ -3,7 +3,7 @@
 #include "call.h"
 #include "math/dropout.h"
 #include "runtime/cpu/ranges.h"
-#include "runtime/cpu/simd.h"
+#include "runtime/cpu/storage.h"
 
 namespace polycom {
 namespace cpu {
@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t groups_of_piece = 256;
 
 // The elements of a group, of which the last may lack some.
+template <class T>
 PC_INLINE void drop(const dropout_call& call, int64_t group, const uint32_t (&key)[2]) {
   static_assert(dropout_counters % lanes == 0, "whole vectors of counters");
   word_vec lane;
@@ -23,9 +24,9 @@ PC_INLINE void drop(const dropout_call& call, int64_t group, const uint32_t (&ke
       const int64_t at = group * dropout_group + k * dropout_counters + c, left = call.count - at;
       if (left <= 0) continue;
       const vec factor = random.word[k] >= call.threshold ? vec{} + call.scale : vec{};
-      const output<float> y{call.y + at};
+      const output<T> y{static_cast<T*>(call.y) + at};
       const int64_t n = left < lanes ? left : int64_t(lanes);
-      y.put<false>(0, n, load_up_to(call.x + at, n) * factor);
+      y.template put<false>(0, n, load_up_to(static_cast<const T*>(call.x) + at, n) * factor);
     }
   }
 }
@@ -37,10 +38,13 @@ namespace PC_ISA {
 pc_status dropout_forward(pc_queue& queue, const dropout_call& call) {
   const uint32_t key[2] = {uint32_t(call.seed[0]), uint32_t(call.seed[1])};
   const int64_t groups = call.count / dropout_group + (call.count % dropout_group != 0);
-  for_each_range(queue, groups, groups_of_piece, [&](int64_t first, int64_t past) {
-    for (int64_t group = first; group < past; ++group) drop(call, group, key);
+  return with_storage(call.dtype, [&](auto storage) {
+    for_each_range(queue, groups, groups_of_piece, [&](int64_t first, int64_t past) {
+      for (int64_t group = first; group < past; ++group)
+        drop<typename decltype(storage)::type>(call, group, key);
+    });
+    return PC_OK;
   });
-  return PC_OK;
 }
 
 pc_status dropout_backward(pc_queue& queue, const dropout_call& call) { return dropout_forward(queue, call); }

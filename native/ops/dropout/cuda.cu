@@ -2,11 +2,16 @@
 // A thread takes a counter, and so four elements.
 #include "call.h"
 #include "math/dropout.h"
+#include "math/portable.h"
 #include "runtime/cuda/launch.cuh"
 
 namespace polycom {
 namespace cuda {
 namespace {
+
+// Of f32 alone, so far.
+PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
+PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
 
 constexpr int threads = 256;
 
@@ -19,7 +24,8 @@ __global__ void __launch_bounds__(threads, 1) dropout_kernel(const dropout_call 
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
       const int64_t at = first + k * dropout_counters;
-      if (at < call.count) call.y[at] = call.x[at] * (random.word[k] >= call.threshold ? call.scale : 0.0f);
+      if (at < call.count)
+        floats(call.y)[at] = floats(call.x)[at] * (random.word[k] >= call.threshold ? call.scale : 0.0f);
     }
   }
 }

@@ -8,12 +8,13 @@ struct pc_queue;
 namespace polycom {
 
 struct embedding_call {
+  pc_dtype dtype;
   int64_t rows, cols, count;
-  const float* table;  // forward
+  const void* table;  // forward
   const int32_t* ids;
-  const float* dy;  // backward
-  float* y;         // forward
-  float* dtable;    // backward
+  const void* dy;   // backward
+  void* y;          // forward
+  void* dtable;     // backward
   void* workspace;  // backward
 };
 

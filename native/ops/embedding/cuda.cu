@@ -4,12 +4,17 @@
 
 #include "call.h"
 #include "cuda_sort.cuh"
+#include "math/portable.h"
 #include "runtime/cuda/packed.cuh"
 #include "runtime/cuda/reduce.cuh"
 
 namespace polycom {
 namespace cuda {
 namespace {
+
+// Of f32 alone, so far.
+PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
+PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
 
 constexpr int threads = 256;
 
@@ -33,12 +38,13 @@ __global__ void __launch_bounds__(threads, 4)
       for (float& v : none) v = NAN;
       held[s] = slot_t::of(none);
       if (inside && at < call.cols)
-        held[s] = load_whole(reinterpret_cast<const slot_t*>(call.table + id * call.cols + at));
+        held[s] = load_whole(reinterpret_cast<const slot_t*>(floats(call.table) + id * call.cols + at));
     }
 #pragma unroll
     for (int s = 0; s < slots; ++s) {
       const int64_t at = first + s * warp_size * E;
-      if (at < call.cols) store_whole(reinterpret_cast<slot_t*>(call.y + n * call.cols + at), held[s]);
+      if (at < call.cols)
+        store_whole(reinterpret_cast<slot_t*>(floats(call.y) + n * call.cols + at), held[s]);
     }
   }
 }
@@ -88,7 +94,8 @@ __global__ void __launch_bounds__(threads, 4)
       float values[ahead];
 #pragma unroll
       for (int k = 0; k < ahead; ++k)
-        values[k] = from + k < past ? call.dy[place_of(sorted.keys[from + k]) * call.cols + col] : 0.0f;
+        values[k] =
+            from + k < past ? floats(call.dy)[place_of(sorted.keys[from + k]) * call.cols + col] : 0.0f;
 #pragma unroll
       for (int k = 0; k < ahead; ++k) {
         const int64_t at = from + k;
@@ -102,7 +109,7 @@ __global__ void __launch_bounds__(threads, 4)
         } else if (goes_on) {
           open.tail[c * call.cols + col] = sum;
         } else if (id < call.rows) {
-          call.dtable[id * call.cols + col] = float(sum);
+          floats(call.dtable)[id * call.cols + col] = float(sum);
         }
         sum = 0;
         began_before = false;
@@ -125,7 +132,7 @@ __global__ void __launch_bounds__(threads, 4)
     do {
       sum += open.head[++c * call.cols + col];
     } while (sorted.continues(sorted.end_of(c * chunk)) && sorted.id(sorted.end_of(c * chunk)) == id);
-    call.dtable[id * call.cols + col] = float(sum);
+    floats(call.dtable)[id * call.cols + col] = float(sum);
   }
 }
 

@@ -25,19 +25,15 @@ struct adamw_rates {
 };
 constexpr int64_t adamw_rate_count = 10;
 
-// Parameter, gradient, m and v of each.
+// What adamw has of each parameter, in this order: mixedadamw alone has the copy.
+enum { PARAMETER, GRADIENT, M, V, COPY };
+
+// Those of storage f32, f16 or bf16 are gradients, and of f16 or bf16 copies; the others are f32.
 struct adamw_call {
   const float* rates;
-  const pc_tensor* tensors;  // 4 * count
-  int32_t count;
+  const pc_tensor* tensors;  // each * count
+  int32_t each, count;       // each: 4, or 5 with a copy
   int64_t chunks;
-};
-
-struct adamw_spans {
-  float* p;
-  const float* g;
-  float *m, *v;
-  int64_t size;
 };
 
 inline int64_t count_elements(const pc_tensor& tensor) {

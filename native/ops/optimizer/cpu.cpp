@@ -1,8 +1,7 @@
 // The optimizer's ops on the CPU: one pass over memory, chunks of all tensors shared among the threads.
-#include <math.h>
-
 #include "call.h"
-#include "runtime/cpu/simd.h"
+#include "math/portable.h"
+#include "runtime/cpu/storage.h"
 #include "runtime/threads.h"
 
 namespace polycom {
@@ -33,19 +32,43 @@ void for_each_chunk_of(const pc_queue& queue, const Call& call, Body body) {
       call.chunks, queue.threads, [](void* opaque, int64_t i) { (*static_cast<Body*>(opaque))(i); }, &body);
 }
 
-// Plain enough for the compiler to make vectors of.
-void update(const adamw_rates& r, float* __restrict p, const float* __restrict g, float* __restrict m,
-            float* __restrict v, int64_t n) {
+template <class T>
+double sum_of_squares(const T* x, int64_t n) {
+  wide_vec squares{};
+  for (int64_t i = 0; i < n; i += lanes) {
+    const wide_vec v = widened(load_up_to(x + i, n - i < lanes ? n - i : int64_t(lanes)));
+    squares += v * v;
+  }
+  return sum_of_lanes(squares);
+}
+
+// What a chunk of a parameter has; `copy` is null where there is none, and C is then float.
+template <class G, class C>
+struct adamw_spans {
+  float* p;
+  const G* g;
+  float *m, *v;
+  C* copy;
+};
+
+template <class G, class C>
+void update(const adamw_rates& r, const adamw_spans<G, C>& of, int64_t n) {
   const float kept = 1.0f - r.rate * r.decay, step = r.rate / r.correction1;
   const float inverse_root = 1.0f / r.root_correction2;
-  for (int64_t i = 0; i < n; ++i) {
-    const float gradient = g[i] * r.scale;
-    const float first = r.beta1 * m[i] + r.rest1 * gradient;
-    const float second = r.beta2 * v[i] + r.rest2 * (gradient * gradient);
-    m[i] = first;
-    v[i] = second;
-    p[i] = p[i] * kept - step * first / (sqrtf(second) * inverse_root + r.epsilon);
-  }
+  const auto update_at = [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    const vec gradient = load_up_to(of.g + i, count) * r.scale;
+    const vec first = r.beta1 * load_up_to(of.m + i, count) + r.rest1 * gradient;
+    const vec second = r.beta2 * load_up_to(of.v + i, count) + r.rest2 * (gradient * gradient);
+    const vec moved = step * first / (square_root(second) * inverse_root + r.epsilon);
+    const vec p = load_up_to(of.p + i, count) * kept - moved;
+    output<float>{of.m}.template put<false>(i, count, first);
+    output<float>{of.v}.template put<false>(i, count, second);
+    output<float>{of.p}.template put<false>(i, count, p);
+    if constexpr (sizeof(C) < sizeof(float)) output<C>{of.copy}.template put<false>(i, count, p);
+  };
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) update_at(i, lanes);
+  if (i < n) update_at(i, n - i);
 }
 
 }  // namespace
@@ -55,15 +78,12 @@ namespace PC_ISA {
 pc_status squaresum(pc_queue& queue, const squaresum_call& call) {
   for_each_chunk_of(queue, call, [&](int64_t i) {
     const place at = place_of(call.tensors, 1, i);
-    const float* x = static_cast<const float*>(call.tensors[at.tensor].data) + at.first;
-    wide_vec squares{};
-    const int64_t n = at.past - at.first;
-    for (int64_t k = 0; k < n; k += lanes) {
-      const wide_vec v =
-          __builtin_convertvector(load_up_to(x + k, n - k < lanes ? n - k : int64_t(lanes)), wide_vec);
-      squares += v * v;
-    }
-    call.partials[i] = sum_of_lanes(squares);
+    const pc_tensor& tensor = call.tensors[at.tensor];
+    with_storage(tensor.dtype, [&](auto storage) {
+      const auto* x = static_cast<const typename decltype(storage)::type*>(tensor.data) + at.first;
+      call.partials[i] = sum_of_squares(x, at.past - at.first);
+      return PC_OK;
+    });
   });
   double sum = 0;
   for (int64_t i = 0; i < call.chunks; ++i) sum += call.partials[i];
@@ -76,13 +96,26 @@ pc_status adamw(pc_queue& queue, const adamw_call& call) {
   static_assert(sizeof rates == size_t(adamw_rate_count) * sizeof(float), "hyper has a rate for each member");
   memcpy(&rates, call.rates, sizeof rates);
   for_each_chunk_of(queue, call, [&](int64_t i) {
-    const place at = place_of(call.tensors, 4, i);
-    const pc_tensor* t = call.tensors + 4 * at.tensor;
-    const auto span = [&](int32_t k) { return static_cast<float*>(t[k].data) + at.first; };
-    update(rates, span(0), span(1), span(2), span(3), at.past - at.first);
+    const place at = place_of(call.tensors, call.each, i);
+    const pc_tensor* t = call.tensors + call.each * at.tensor;
+    const bool copies = call.each > COPY;
+    with_storage(t[GRADIENT].dtype, [&](auto gradient) {
+      return with_storage(copies ? t[COPY].dtype : PC_F32, [&](auto copy) {
+        using G = typename decltype(gradient)::type;
+        using C = typename decltype(copy)::type;
+        const auto master = [&](int32_t k) { return static_cast<float*>(t[k].data) + at.first; };
+        const adamw_spans<G, C> spans{master(PARAMETER), static_cast<const G*>(t[GRADIENT].data) + at.first,
+                                      master(M), master(V),
+                                      copies ? static_cast<C*>(t[COPY].data) + at.first : nullptr};
+        update(rates, spans, at.past - at.first);
+        return PC_OK;
+      });
+    });
   });
   return PC_OK;
 }
+
+pc_status mixedadamw(pc_queue& queue, const adamw_call& call) { return adamw(queue, call); }
 
 }  // namespace PC_ISA
 }  // namespace cpu

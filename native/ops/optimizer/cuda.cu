@@ -111,6 +111,12 @@ __global__ void __launch_bounds__(threads, 4)
 
 // --- AdamW ---
 
+struct adamw_spans {
+  float* p;
+  const float* g;
+  float *m, *v;
+  int64_t size;
+};
 using adamw_list = span_list<adamw_spans, 64>;
 constexpr int64_t adamw_chunk = 16 * threads;  // elements: so few that the GPU's blocks share them evenly
 
@@ -183,6 +189,10 @@ pc_status adamw(pc_queue& queue, const adamw_call& call) {
   return for_each_list<adamw_list>(call.count, adamw_chunk, span, [&](const adamw_list& list, int64_t) {
     return launch(queue, {list.ends[list.count - 1], threads}, adamw_kernel, list, call.rates);
   });
+}
+
+pc_status mixedadamw(pc_queue&, const adamw_call&) {
+  return fail(PC_UNSUPPORTED, "mixedadamw: there are no kernels for CUDA");
 }
 
 }  // namespace cuda

@@ -5,8 +5,6 @@
 namespace polycom {
 namespace {
 
-const float* floats(const pc_tensor& tensor) { return static_cast<const float*>(tensor.data); }
-
 // Input 0 gives the rows; `weight` stands at its index; the others are like input 0.
 pc_status read_rows(const pass<rmsnorm_call>& p, const pc_args* args, int32_t weight, rmsnorm_call* call) {
   const pc_tensor* in = tensors(args);
@@ -17,17 +15,21 @@ pc_status read_rows(const pass<rmsnorm_call>& p, const pc_args* args, int32_t we
                 p.sign.op, tensor_name(p.sign, 0));
   }
   for (int32_t i = 0; i < p.sign.n_inputs(); ++i) {
-    if (pc_status status = check_plain(p.sign, i, in[i], i == weight ? 1 : in[0].rank)) return status;
-    if (i == 0 || i == weight) continue;
+    if (i == weight) {
+      if (pc_status status = check_plain(p.sign, i, in[i], 1)) return status;
+      continue;
+    }
     if (pc_status status = check_like(p.sign, i, in[i], tensor_name(p.sign, 0), in[0])) return status;
+    if (pc_status status = check_contiguous(p.sign, i, in[i])) return status;
   }
+  call->dtype = in[0].dtype;
   call->cols = in[0].shape[in[0].rank - 1];
   if (pc_status status = check_size(p.sign, weight, in[weight], 0, call->cols)) return status;
   call->rows = 1;
   for (int32_t i = 0; i + 1 < in[0].rank; ++i) call->rows *= in[0].shape[i];
   call->epsilon = float(args->scalars[0]);
-  call->x = floats(in[0]);
-  call->weight = floats(in[weight]);
+  call->x = in[0].data;
+  call->weight = static_cast<const float*>(in[weight].data);
   return PC_OK;
 }
 
@@ -36,14 +38,14 @@ pc_status read_forward(const pass<rmsnorm_call>& p, const pc_args* args, rmsnorm
 }
 
 pc_status read_add_forward(const pass<rmsnorm_call>& p, const pc_args* args, rmsnorm_call* call) {
-  call->residual = floats(tensors(args)[1]);
+  call->residual = tensors(args)[1].data;
   return read_rows(p, args, 2, call);
 }
 
 pc_status read_backward(const pass<rmsnorm_call>& p, const pc_args* args, rmsnorm_call* call) {
   const pc_tensor* in = tensors(args);
-  call->dy = floats(in[2]);
-  if (p.sign.n_inputs() > 3) call->dsum = floats(in[3]);
+  call->dy = in[2].data;
+  if (p.sign.n_inputs() > 3) call->dsum = in[3].data;
   return read_rows(p, args, 1, call);
 }
 
@@ -59,17 +61,15 @@ void shape_backward(const pc_tensor* in, const rmsnorm_call&, pc_tensor* out) {
   shape_like(&out[1], in[1]);
 }
 
-void bind_forward(const pc_tensor* out, void*, rmsnorm_call* call) {
-  call->y = static_cast<float*>(out[0].data);
-}
+void bind_forward(const pc_tensor* out, void*, rmsnorm_call* call) { call->y = out[0].data; }
 
 void bind_add_forward(const pc_tensor* out, void*, rmsnorm_call* call) {
-  call->y = static_cast<float*>(out[0].data);
-  call->sum = static_cast<float*>(out[1].data);
+  call->y = out[0].data;
+  call->sum = out[1].data;
 }
 
 void bind_backward(const pc_tensor* out, void* workspace, rmsnorm_call* call) {
-  call->dx = static_cast<float*>(out[0].data);
+  call->dx = out[0].data;
   call->dweight = static_cast<float*>(out[1].data);
   call->workspace = static_cast<double*>(workspace);
 }
@@ -82,28 +82,28 @@ static constexpr pass<rmsnorm_call> rmsnorm_forward_pass = {
     shape_forward,
     bind_forward,
     {cpu::rmsnorm_forward},
-    {PC_CUDA(rmsnorm_forward)}};
+    {PC_CUDA(rmsnorm_forward), nullptr, only_f32}};
 static constexpr pass<rmsnorm_call> rmsnorm_backward_pass = {
     {"rmsnorm_backward", {"x", "weight", "dy"}, {"dx", "dweight"}, scalars::rmsnorm},
     read_backward,
     shape_backward,
     bind_backward,
     {cpu::rmsnorm_backward, cpu::rmsnorm_workspace},
-    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace)}};
+    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace), only_f32}};
 static constexpr pass<rmsnorm_call> addrmsnorm_forward_pass = {
     {"addrmsnorm_forward", {"x", "residual", "weight"}, {"y", "sum"}, scalars::addrmsnorm},
     read_add_forward,
     shape_add_forward,
     bind_add_forward,
     {cpu::addrmsnorm_forward},
-    {PC_CUDA(rmsnorm_forward)}};
+    {PC_CUDA(rmsnorm_forward), nullptr, only_f32}};
 static constexpr pass<rmsnorm_call> addrmsnorm_backward_pass = {
     {"addrmsnorm_backward", {"sum", "weight", "dy", "dsum"}, {"dx", "dweight"}, scalars::addrmsnorm},
     read_backward,
     shape_backward,
     bind_backward,
     {cpu::addrmsnorm_backward, cpu::rmsnorm_workspace},
-    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace)}};
+    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace), only_f32}};
 
 }  // namespace polycom
 

@@ -1,4 +1,4 @@
-// A checked call of rmsnorm or addrmsnorm: rows of `cols` contiguous floats.
+// A checked call of rmsnorm or addrmsnorm: rows of `cols` contiguous elements.
 #pragma once
 #include "polycom.h"
 
@@ -7,14 +7,16 @@ struct pc_queue;
 namespace polycom {
 
 struct rmsnorm_call {
+  pc_dtype dtype;  // of all but the weight and its gradient
   int64_t rows, cols;
   float epsilon;
-  const float* x;  // addrmsnorm backward: sum
+  const void* x;  // addrmsnorm backward: sum
   const float* weight;
-  const float* residual;   // addrmsnorm forward, else null
-  const float *dy, *dsum;  // dsum: addrmsnorm backward, else null
-  float *y, *sum;          // sum: addrmsnorm forward, else null
-  float *dx, *dweight;
+  const void* residual;   // addrmsnorm forward, else null
+  const void *dy, *dsum;  // dsum: addrmsnorm backward, else null
+  void *y, *sum;          // sum: addrmsnorm forward, else null
+  void* dx;
+  float* dweight;
   double* workspace;  // backward
 };
 

@@ -12,6 +12,7 @@
 #include "math/portable.h"
 #include "runtime/cpu/partition.h"
 #include "runtime/cpu/rows.h"
+#include "runtime/cpu/storage.h"
 #include "runtime/threads.h"
 
 namespace polycom {
@@ -36,8 +37,32 @@ void for_each_rows(const pc_queue& queue, const rmsnorm_call& call, Body body) {
       &context);
 }
 
+// The call with its elements as T.
+template <class T>
+struct norm_call {
+  int64_t cols;
+  float epsilon;
+  const T* x;
+  const float* weight;
+  const T *residual, *dy, *dsum;
+  T *y, *sum, *dx;
+
+  explicit norm_call(const rmsnorm_call& call)
+      : cols(call.cols),
+        epsilon(call.epsilon),
+        x(static_cast<const T*>(call.x)),
+        weight(call.weight),
+        residual(static_cast<const T*>(call.residual)),
+        dy(static_cast<const T*>(call.dy)),
+        dsum(static_cast<const T*>(call.dsum)),
+        y(static_cast<T*>(call.y)),
+        sum(static_cast<T*>(call.sum)),
+        dx(static_cast<T*>(call.dx)) {}
+};
+
 // 1 / root of the mean square
-PC_INLINE double inverse_rms(const float* x, int64_t cols, double epsilon) {
+template <class T>
+PC_INLINE double inverse_rms(const T* x, int64_t cols, double epsilon) {
   wide_vec squares[2] = {};
   int64_t i = 0;
   for (; i + 2 * lanes <= cols; i += 2 * lanes) {
@@ -53,27 +78,33 @@ PC_INLINE double inverse_rms(const float* x, int64_t cols, double epsilon) {
 }
 
 // What is normalised: in forward, once it has been written.
-PC_INLINE const float* input(const rmsnorm_call& call) { return call.sum == nullptr ? call.x : call.sum; }
+template <class T>
+PC_INLINE const T* input(const norm_call<T>& call) {
+  return call.sum == nullptr ? call.x : call.sum;
+}
 
-// Elements [i, i + n) of it, where that is still to be written. `at`: the row's first.
-PC_INLINE vec new_input(const rmsnorm_call& call, int64_t at, int64_t i, int64_t n) {
+// Elements [i, i + n) of it, where that is still to be written, as they are then read. `at`: the row's first.
+template <class T>
+PC_INLINE vec new_input(const norm_call<T>& call, int64_t at, int64_t i, int64_t n) {
   const vec x = load_up_to(call.x + at + i, n);
   if (call.sum == nullptr) return x;
   const vec sum = x + load_up_to(call.residual + at + i, n);
-  output<float>{call.sum + at}.put<false>(i, n, sum);
-  return sum;
+  output<T>{call.sum + at}.template put<false>(i, n, sum);
+  return as_stored<T>(sum);
 }
 
-void normalise_row(const rmsnorm_call& call, int64_t r) {
+template <class T>
+void normalise_row(const norm_call<T>& call, int64_t r) {
   const int64_t cols = call.cols, at = r * cols;
-  const float* x = input(call) + at;
+  const T* x = input(call) + at;
   const double scale = inverse_rms(x, cols, double(call.epsilon));
-  map(output<float>{call.y + at}, cols, false, [&](int64_t i, int64_t n) {
+  map(output<T>{call.y + at}, cols, false, [&](int64_t i, int64_t n) {
     return narrowed(widened(load_up_to(x + i, n)) * scale) * load_up_to(call.weight + i, n);
   });
 }
 
-void forward_row(const rmsnorm_call& call, int64_t r) {
+template <class T>
+void forward_row(const norm_call<T>& call, int64_t r) {
   if (call.sum != nullptr) {
     for (int64_t i = 0; i < call.cols; i += lanes)
       new_input(call, r * call.cols, i, std::min<int64_t>(lanes, call.cols - i));
@@ -86,15 +117,16 @@ struct scale_of_rows {
   vec scale;
   mask_vec leaves_float;
 
-  PC_INLINE scale_of_rows(const rmsnorm_call& call, vec squares) {
-    const vec mean = squares / float(call.cols) + call.epsilon;
+  PC_INLINE scale_of_rows(vec squares, int64_t cols, float epsilon) {
+    const vec mean = squares / float(cols) + epsilon;
     scale = 1.0f / square_root(mean);
     leaves_float = ~(mean <= 1e30f) | (mean < 1e-30f);
   }
 };
 
 // Rows [first, first + count), of which there are `lanes` at most.
-void forward_rows(const rmsnorm_call& call, int64_t first, int64_t count) {
+template <class T>
+void forward_rows(const norm_call<T>& call, int64_t first, int64_t count) {
   vec squares[1];
   sum_rows<1>(
       call.cols, count, [&](int64_t r) { return (first + r) * call.cols; },
@@ -103,7 +135,7 @@ void forward_rows(const rmsnorm_call& call, int64_t first, int64_t count) {
         sum[0] += x * x;
       },
       squares);
-  const scale_of_rows of(call, squares[0]);
+  const scale_of_rows of(squares[0], call.cols, call.epsilon);
   for (int64_t r = 0; r < count; ++r) {
     if (of.leaves_float[r]) {
       normalise_row(call, first + r);
@@ -111,16 +143,17 @@ void forward_rows(const rmsnorm_call& call, int64_t first, int64_t count) {
     }
     const int64_t at = (first + r) * call.cols;
     const vec scale = vec{} + of.scale[r];
-    map(output<float>{call.y + at}, call.cols, false, [&](int64_t i, int64_t n) {
+    map(output<T>{call.y + at}, call.cols, false, [&](int64_t i, int64_t n) {
       return load_up_to(input(call) + at + i, n) * scale * load_up_to(call.weight + i, n);
     });
   }
 }
 
 // Adds the row's dy n to `dweight`.
-void backward_row(const rmsnorm_call& call, int64_t r, double* dweight) {
+template <class T>
+void backward_row(const norm_call<T>& call, int64_t r, double* dweight) {
   const int64_t cols = call.cols, at = r * cols;
-  const float *x = call.x + at, *dy = call.dy + at;
+  const T *x = call.x + at, *dy = call.dy + at;
   const double scale = inverse_rms(x, cols, double(call.epsilon));
   wide_vec products{};
   for (int64_t i = 0; i < cols; i += lanes) {
@@ -134,7 +167,7 @@ void backward_row(const rmsnorm_call& call, int64_t r, double* dweight) {
     memcpy(dweight + i, &total, sizeof total);
   }
   const double mean = sum_of_lanes(products) / double(cols);
-  map(output<float>{call.dx + at}, cols, false, [&](int64_t i, int64_t n) {
+  map(output<T>{call.dx + at}, cols, false, [&](int64_t i, int64_t n) {
     const wide_vec normal = widened(load_up_to(x + i, n)) * scale;
     const wide_vec g = widened(load_up_to(dy + i, n)) * widened(load_up_to(call.weight + i, n));
     const vec dx = narrowed((g - normal * mean) * scale);
@@ -143,7 +176,8 @@ void backward_row(const rmsnorm_call& call, int64_t r, double* dweight) {
 }
 
 // The same for rows [first, first + count), of which there are `lanes` at most.
-void backward_rows(const rmsnorm_call& call, int64_t first, int64_t count, double* dweight) {
+template <class T>
+void backward_rows(const norm_call<T>& call, int64_t first, int64_t count, double* dweight) {
   const int64_t cols = call.cols, start = first * cols;
   vec sums[2];  // of x^2, and of x times what comes back to n
   sum_rows<1>(
@@ -154,7 +188,7 @@ void backward_rows(const rmsnorm_call& call, int64_t first, int64_t count, doubl
         sum[1] += x * (load_up_to(call.dy + at + i, n) * load_up_to(call.weight + i, n));
       },
       sums);
-  scale_of_rows of(call, sums[0]);
+  scale_of_rows of(sums[0], cols, call.epsilon);
   const vec means = of.scale * (sums[1] / float(cols));
   of.leaves_float |= ~(means - means == 0);
   for (int64_t r = 0; r < count; ++r) {
@@ -164,7 +198,7 @@ void backward_rows(const rmsnorm_call& call, int64_t first, int64_t count, doubl
     }
     const int64_t at = start + r * cols;
     const vec scale = vec{} + of.scale[r], mean = vec{} + means[r];
-    map(output<float>{call.dx + at}, cols, false, [&](int64_t i, int64_t n) {
+    map(output<T>{call.dx + at}, cols, false, [&](int64_t i, int64_t n) {
       const vec g = load_up_to(call.dy + at + i, n) * load_up_to(call.weight + i, n);
       const vec dx = scale * (g - load_up_to(call.x + at + i, n) * scale * mean);
       return call.dsum == nullptr ? dx : dx + load_up_to(call.dsum + at + i, n);
@@ -196,8 +230,8 @@ void backward_rows(const rmsnorm_call& call, int64_t first, int64_t count, doubl
 
 // one(r) for every row of [first, past); or, where they are narrow, several(row, count).
 template <class One, class Several>
-PC_INLINE void take_rows(const rmsnorm_call& call, int64_t first, int64_t past, One one, Several several) {
-  if (call.cols > narrow_cols) {
+PC_INLINE void take_rows(int64_t cols, int64_t first, int64_t past, One one, Several several) {
+  if (cols > narrow_cols) {
     for (int64_t r = first; r < past; ++r) one(r);
   } else {
     for (int64_t r = first; r < past; r += lanes) several(r, std::min<int64_t>(lanes, past - r));
@@ -209,22 +243,29 @@ PC_INLINE void take_rows(const rmsnorm_call& call, int64_t first, int64_t past, 
 namespace PC_ISA {
 
 pc_status rmsnorm_forward(pc_queue& queue, const rmsnorm_call& call) {
-  for_each_rows(queue, call, [&](int64_t, int64_t first, int64_t past) {
-    take_rows(
-        call, first, past, [&](int64_t r) { forward_row(call, r); },
-        [&](int64_t r, int64_t count) { forward_rows(call, r, count); });
+  return with_storage(call.dtype, [&](auto storage) {
+    const norm_call<typename decltype(storage)::type> typed(call);
+    for_each_rows(queue, call, [&](int64_t, int64_t first, int64_t past) {
+      take_rows(
+          call.cols, first, past, [&](int64_t r) { forward_row(typed, r); },
+          [&](int64_t r, int64_t count) { forward_rows(typed, r, count); });
+    });
+    return PC_OK;
   });
-  return PC_OK;
 }
 
 pc_status rmsnorm_backward(pc_queue& queue, const rmsnorm_call& call) {
   const int64_t padded = padded_cols(call.cols);
-  for_each_rows(queue, call, [&](int64_t chunk, int64_t first, int64_t past) {
-    double* dweight = call.workspace + chunk * padded;
-    memset(dweight, 0, size_t(padded) * sizeof(double));
-    take_rows(
-        call, first, past, [&](int64_t r) { backward_row(call, r, dweight); },
-        [&](int64_t r, int64_t count) { backward_rows(call, r, count, dweight); });
+  with_storage(call.dtype, [&](auto storage) {
+    const norm_call<typename decltype(storage)::type> typed(call);
+    for_each_rows(queue, call, [&](int64_t chunk, int64_t first, int64_t past) {
+      double* dweight = call.workspace + chunk * padded;
+      memset(dweight, 0, size_t(padded) * sizeof(double));
+      take_rows(
+          call.cols, first, past, [&](int64_t r) { backward_row(typed, r, dweight); },
+          [&](int64_t r, int64_t count) { backward_rows(typed, r, count, dweight); });
+    });
+    return PC_OK;
   });
   const int64_t count = call.cols == 0 ? 0 : cut_rows(call.rows, call.cols).count;
   for (int64_t c = 0; c < call.cols; ++c) {

@@ -9,6 +9,10 @@ namespace polycom {
 namespace cuda {
 namespace {
 
+// Of f32 alone, so far.
+PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
+PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
+
 using group_of_row = row_group<false, 1>;
 using row_in = slotted_row<const float>;
 using row_out = slotted_row<float>;
@@ -68,12 +72,12 @@ __global__ void __launch_bounds__(block_row_threads, 4) rmsnorm_forward_kernel(c
   const row_in weight(call.weight, call.cols);
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
     const int64_t at_row = r * call.cols;
-    const row_in x(call.x + at_row, call.cols);
-    const row_out sum(Adds ? call.sum + at_row : nullptr, call.cols);
+    const row_in x(floats(call.x) + at_row, call.cols);
+    const row_out sum(Adds ? floats(call.sum) + at_row : nullptr, call.cols);
     float squares;
     if constexpr (Adds) {
       // Each thread reads back only what it wrote itself.
-      const row_in residual(call.residual + at_row, call.cols);
+      const row_in residual(floats(call.residual) + at_row, call.cols);
       float part[1];
       sum_slots<1, E>(
           group, call.cols, part, [&](int64_t at) { return slot_pair{x.load(at), residual.load(at)}; },
@@ -93,7 +97,7 @@ __global__ void __launch_bounds__(block_row_threads, 4) rmsnorm_forward_kernel(c
     const row_in s(Adds ? sum.data : x.data, call.cols);
     const row_scale scale =
         scale_of(squares, call, [&](float factor) { return sum_of_squares(group, s, factor); });
-    const row_out y(call.y + at_row, call.cols);
+    const row_out y(floats(call.y) + at_row, call.cols);
     for_each_slot(group, call.cols, [&](int64_t at) {
       const auto v = s.load(at), w = weight.load(at);
       float of[E];
@@ -144,13 +148,13 @@ __global__ void __launch_bounds__(block_row_threads, 4)
   group_of_row group(room);
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
     const int64_t at = r * call.cols;
-    const row_in x(call.x + at, call.cols);
+    const row_in x(floats(call.x) + at, call.cols);
     const row_scale scale = scale_of(sum_of_squares(group, x, 1.0f), call,
                                      [&](float factor) { return sum_of_squares(group, x, factor); });
     if (threadIdx.x == 0) scales[r] = scale;
-    const row_in dsum(call.dsum == nullptr ? nullptr : call.dsum + at, call.cols);
-    const backward_row row{x,    {call.dy + at, call.cols}, {call.weight, call.cols},
-                           dsum, {call.dx + at, call.cols}, scale};
+    const row_in dsum(call.dsum == nullptr ? nullptr : floats(call.dsum) + at, call.cols);
+    const backward_row row{x,    {floats(call.dy) + at, call.cols}, {call.weight, call.cols},
+                           dsum, {floats(call.dx) + at, call.cols}, scale};
     if (!row_gradient<float>(group, row)) row_gradient<double>(group, row);
   }
 }
@@ -167,7 +171,7 @@ __device__ __forceinline__ void sum_down(const rmsnorm_call& call, const row_sca
   for (int i = 0; i < E; ++i) sums[i] = 0;
 #pragma unroll 4
   for (int64_t r = first; r < past; r += parts) {
-    const row_in x(call.x + r * call.cols, call.cols), dy(call.dy + r * call.cols, call.cols);
+    const row_in x(floats(call.x) + r * call.cols, call.cols), dy(floats(call.dy) + r * call.cols, call.cols);
     const auto v = x.load(at), g = dy.load(at);
     const row_scale scale = scales[r];
 #pragma unroll

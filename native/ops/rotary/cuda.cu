@@ -3,12 +3,17 @@
 #include <math.h>
 
 #include "call.h"
+#include "math/portable.h"
 #include "runtime/cuda/launch.cuh"
 #include "runtime/cuda/packed.cuh"
 
 namespace polycom {
 namespace cuda {
 namespace {
+
+// Of f32 alone, so far.
+PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
+PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
 
 constexpr int threads = 256;
 constexpr int heads_a_thread = 2;
@@ -47,7 +52,7 @@ __global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call ca
 #pragma unroll
       for (int h = 0; h < heads_a_thread; ++h) {
         if (h >= heads) break;
-        const float* x = call.x + at + h * call.width;
+        const float* x = floats(call.x) + at + h * call.width;
         a[h] = load_whole(reinterpret_cast<const slot_t*>(x));
         b[h] = load_whole(reinterpret_cast<const slot_t*>(x + half));
       }
@@ -60,7 +65,7 @@ __global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call ca
           low[k] = a[h][k] * cos[k] - b[h][k] * sin[k];
           high[k] = b[h][k] * cos[k] + a[h][k] * sin[k];
         }
-        float* y = call.y + at + h * call.width;
+        float* y = floats(call.y) + at + h * call.width;
         store_whole(reinterpret_cast<slot_t*>(y), slot_t::of(low));
         store_whole(reinterpret_cast<slot_t*>(y + half), slot_t::of(high));
       }
