@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PYTORCH_FILE, pytorchOf } from '../src/activations/pytorch.js';
 import { activationRows } from '../src/activations/table.js';
+import { given } from '../src/common/objects.js';
 import { packageFolder } from '../src/common/package.js';
 import { isGated, packed } from '../src/op/gated.js';
 import type { Op, Parameter, Scalar } from '../src/op/types.js';
@@ -34,11 +35,12 @@ interface OpDescription
 
 /** The description of an activation's row, or of another op's. */
 export function describeOp(op: Op, kind: 'activation' | 'op'): OpDescription {
-  const { name, kernelName, label, source, storage } = op;
+  const { name, kernelName, label, source, storage, gpuStorage, f32 } = op;
   const { inputs, integers, outputs, differentiable, kept, gradients } = op;
   const gated = kind === 'activation' && isGated(op);
   return {
     ...{ name, kernelName, label, source, kind: gated ? 'gated' : kind, storage },
+    ...given({ gpuStorage, f32 }),
     ...{ inputs, integers, outputs, differentiable, kept, gradients },
     parameters: Object.entries(op.parameters).map(([of, parameter]) => ({ name: of, ...parameter })),
     scalars: Object.entries(op.scalars).map(([of, scalar]) => ({ name: of, ...scalar })),

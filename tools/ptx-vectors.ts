@@ -1,5 +1,3 @@
-import { transformerOps } from '../src/transformer-ops/table.js';
-
 /** What a kernel does 16 bytes at a time. */
 export type Access = 'loads' | 'stores';
 
@@ -32,10 +30,8 @@ export function narrowKernels(ptx: string, wide: (kernel: string) => readonly Ac
 
 const BOTH: readonly Access[] = ['loads', 'stores'];
 
-/** The ops beside the activations whose matrices may be of any dtype: their kernels read them in whole slots too. */
-const WIDE_OPS: readonly (string | undefined)[] = Object.values(transformerOps)
-  .filter(({ storage }) => storage === 'any')
-  .map(({ name }) => name);
+/** The ops beside the activations whose every kernel reads and writes rows, in whole slots. */
+const WIDE_OPS: readonly (string | undefined)[] = ['groupedpolynorm', 'groupedpolynormglu'];
 
 /**
  * What a kernel, by its demangled name, does in whole slots of 16 bytes: an activation's reads and writes them, save

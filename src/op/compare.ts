@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { rounded } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
 import { runOp } from './run.js';
-import { normal } from './sample.js';
+import { normal, stored } from './sample.js';
 import type { Sums } from './sums.js';
-import { type Op, type Sample, scalarsOf, type ValuesByName } from './types.js';
+import { dtypeOf, type Op, type Sample, scalarsOf, type ValuesByName } from './types.js';
 
 /** How close is close for f32 (design.md): the error's norm, in units of the norm of the summed absolute terms. */
 export const BOUND = 1e-6;
@@ -23,11 +23,11 @@ export interface Results<T> {
 /** The results that a sample should give. */
 export function expected(op: Op, sample: Sample): Results<Sums> {
   const [values, scalars] = [valuesOf(sample), scalarsOf(op, sample.scalars)];
-  const outputs = op.reference.forward(values, scalars);
+  const outputs = op.reference.forward(values, scalars, sample.dtype);
   const upstream = op.differentiable.map((_, i) =>
-    Float64Array.from(upstreamOf(sample, i, outputs[i]!.value.length)),
+    Float64Array.from(upstreamOf(op, sample, i, outputs[i]!.value.length)),
   );
-  return { outputs, gradients: op.reference.backward(values, upstream, scalars) };
+  return { outputs, gradients: op.reference.backward(values, upstream, scalars, sample.dtype) };
 }
 
 /** A sample's tensors as references take them. */
@@ -50,16 +50,16 @@ export function tensorsOf(op: Op, { tensors }: Sample): tf.Tensor[] {
   });
 }
 
-/** The gradient of the sample's differentiable output `i`. */
-export function upstreamOf({ upstream }: Sample, i: number, length: number): Float32Array {
-  return upstream?.[i] ?? normal(length, 90 + i);
+/** The gradient of the sample's differentiable output `i`, as its dtype holds it. */
+export function upstreamOf(op: Op, sample: Sample, i: number, length: number): Float32Array {
+  return sample.upstream?.[i] ?? stored(normal(length, 90 + i), dtypeOf(op, op.differentiable[i]!, sample));
 }
 
 /** The gradients of the sample's differentiable outputs as tf's. */
 export function upstreamTensors(op: Op, sample: Sample, outputs: readonly tf.Tensor[]): tf.Tensor[] {
   return op.differentiable.map((_, i) => {
     const { size, shape } = outputs[i]!;
-    return tf.tensor(upstreamOf(sample, i, size), shape);
+    return tf.tensor(upstreamOf(op, sample, i, size), shape);
   });
 }
 
@@ -76,11 +76,6 @@ export function functionOf(
       scalars,
     );
   return { f, given: op.gradients.map((name) => inputs[op.inputs.indexOf(name)]!) };
-}
-
-/** The dtype of an input and its gradient: f32 for a parameter, that of the sample for a matrix. */
-export function dtypeOf({ parameters }: Op, input: string, { dtype = 'f32' }: Sample): Dtype {
-  return parameters[input] === undefined ? dtype : 'f32';
 }
 
 /** Whether two numbers are both finite, both NaN, or the same infinity. */

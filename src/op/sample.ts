@@ -1,7 +1,15 @@
 import { normalGenerator, uniform } from '../common/random.js';
 import { rounded, sizeOf } from '../native/dtype.js';
 import type { Dtype } from '../native/types.js';
-import { type Op, type Parameter, type Sample, type Scalar, type Scalars, scalarsOf } from './types.js';
+import {
+  dtypeOf,
+  type Op,
+  type Parameter,
+  type Sample,
+  type Scalar,
+  type Scalars,
+  scalarsOf,
+} from './types.js';
 
 type Tensor = Sample['tensors'][string];
 
@@ -147,6 +155,30 @@ export function normal(length: number, seed: number, scale: number = 1): Float32
   const values = new Float32Array(length);
   normalGenerator(seed, 0)(values, scale);
   return values;
+}
+
+/** Samples in f32, and the same in f16 and bf16 where these hold their values. */
+export function inEveryStorage(
+  op: Pick<Op, 'inputs' | 'integers' | 'parameters' | 'f32'>,
+  samples: readonly Sample[],
+): Sample[] {
+  return [
+    samples,
+    ...(['f16', 'bf16'] as const).map((dtype) => samples.flatMap((sample) => storedAs(op, sample, dtype))),
+  ].flat();
+}
+
+/** A sample in 16 bits, or none where a value would become infinite. */
+function storedAs(op: Parameters<typeof inEveryStorage>[0], sample: Sample, dtype: Dtype): Sample[] {
+  const of = { ...sample, title: `${sample.title}, ${dtype}`, dtype };
+  const tensors = Object.entries(sample.tensors).map(([name, { shape, values }]): [string, Tensor] => {
+    const kept = op.integers.includes(name) || dtypeOf(op, name, of) === 'f32';
+    return [name, { shape, values: kept ? values : stored(values, dtype) }];
+  });
+  const fits = tensors.every(([name, { values }]) =>
+    values.every((value, i) => Number.isFinite(value) || !Number.isFinite(sample.tensors[name]!.values[i]!)),
+  );
+  return fits ? [{ ...of, tensors: Object.fromEntries(tensors) }] : [];
 }
 
 /** Values as a dtype holds them. */

@@ -1,3 +1,6 @@
+import { rounded } from '../native/dtype.js';
+import type { Dtype } from '../native/types.js';
+
 /** Values summed in f64, with the sum of the terms' absolute values beside each. */
 export class Sums {
   readonly value: Float64Array;
@@ -12,5 +15,10 @@ export class Sums {
   add(i: number, term: number, terms: number = Math.abs(term)): void {
     this.value[i]! += term;
     this.terms[i]! += terms;
+  }
+
+  /** The values as they are read back where 16 bits store them; in f32 as they are. */
+  readBack(dtype: Dtype): Float64Array {
+    return dtype === 'f32' ? this.value : this.value.map((value) => rounded(value, dtype));
   }
 }

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../common/errors.js';
 import { memoized } from '../common/objects.js';
-import type { Dtype } from '../native/types.js';
+import type { Device, Dtype } from '../native/types.js';
 import type { Sums } from './sums.js';
 
 /** The numbers that a call of an op carries beside its tensors, by name: `{ epsilon: 1e-6 }`. */
@@ -25,7 +25,7 @@ export interface Scalar {
 /** An axis of a parameter: a fixed length, or a length that the call decides. */
 export type Size = number | 'order' | 'cols' | 'rows' | 'groups';
 
-/** A learned input. Its dtype is f32, whatever that of the matrices. */
+/** A learned input. */
 export interface Parameter {
   readonly shape: readonly Size[];
   /** The value of every element when training begins; `random` where a model draws them. */
@@ -45,17 +45,17 @@ export type ValuesByName = Readonly<Record<string, Values>>;
 
 /** An op in plain f64 TypeScript: the specification, and the oracle of every test. */
 export interface Reference {
-  /** Every output. */
-  forward(tensors: ValuesByName, scalars: Scalars): Sums[];
+  /** Every output. `dtype`: of the matrices, for what is read back as it was stored; f32 by default. */
+  forward(tensors: ValuesByName, scalars: Scalars, dtype?: Dtype): Sums[];
   /** The gradients, from all inputs and the gradients of the `differentiable` outputs. */
-  backward(tensors: ValuesByName, upstream: readonly Float64Array[], scalars: Scalars): Sums[];
+  backward(tensors: ValuesByName, upstream: readonly Float64Array[], scalars: Scalars, dtype?: Dtype): Sums[];
 }
 
 /** A call worth testing. */
 export interface Sample {
   /** What is particular about it. */
   readonly title: string;
-  /** The dtype of the matrices, which hold values that it holds exactly; f32 by default. Parameters are f32. */
+  /** The dtype of the matrices, which hold values that it holds exactly; f32 by default. */
   readonly dtype?: Dtype;
   /** By the op's input names; int32 inputs hold whole numbers. */
   readonly tensors: Readonly<
@@ -105,8 +105,12 @@ export interface Op<Name extends string = string> {
   readonly scalars: Readonly<Record<string, Scalar>>;
   /** Values of several scalars at once worth testing; the others have their defaults. */
   readonly together?: readonly Scalars[];
-  /** The dtypes that the native kernels take for matrices. */
+  /** The dtypes that the native kernels take for matrices: all inputs and outputs but `integers` and `f32`. */
   readonly storage: 'any' | 'f32';
+  /** Of those the CUDA kernels' own, where they take fewer. */
+  readonly gpuStorage?: 'f32';
+  /** The inputs and outputs that are f32 whatever the matrices are, and their gradients so too; the parameters by default. */
+  readonly f32?: readonly string[];
   /**
    * Whether a GPU's kernels take a call, told by the op's first input, which backward is given first too; without, they
    * take all. Others are composed there.
@@ -191,6 +195,20 @@ export function scalarsOf({ scalars }: Pick<Op, 'scalars'>, given: Scalars = {})
   const all: Record<string, number> = {};
   for (const name in scalars) all[name] = given[name] ?? scalars[name]!.default;
   return all;
+}
+
+/** Whether the native kernels of a device take a sample's dtype. */
+export function takesStorage(
+  op: Pick<Op, 'storage' | 'gpuStorage'>,
+  device: Device,
+  { dtype = 'f32' }: Sample,
+): boolean {
+  return dtype === 'f32' || (device === 'cpu' ? op.storage : (op.gpuStorage ?? op.storage)) === 'any';
+}
+
+/** The dtype of an input or output that is no integer, and of its gradient: that of the sample for a matrix. */
+export function dtypeOf(op: Pick<Op, 'parameters' | 'f32'>, name: string, { dtype = 'f32' }: Sample): Dtype {
+  return (op.f32 ?? Object.keys(op.parameters)).includes(name) ? 'f32' : dtype;
 }
 
 /** The tensors that an op's backward pass takes, of its inputs and outputs in the op's order. */

@@ -1,3 +1,4 @@
+import type { Dtype } from '../native/types.js';
 import { Sums } from '../op/sums.js';
 import type { Values } from '../op/types.js';
 
@@ -66,10 +67,11 @@ export function forward(call: AttentionInputs): Sums[] {
 
 /**
  * dq, dk and dv. With dp_j = dy · v_j, delta = Σ p_j dp_j and ds = p (dp − delta):
- * dq = scale Σ ds_j k_j, dk_j = scale Σ ds q, dv_j = Σ p dy.
+ * dq = scale Σ ds_j k_j, dk_j = scale Σ ds q, dv_j = Σ p dy. In 16 bits, delta = dy · y, y as it was stored.
  */
-export function backward(call: AttentionInputs, dy: Float64Array): Sums[] {
+export function backward(call: AttentionInputs, dy: Float64Array, dtype: Dtype = 'f32'): Sums[] {
   const { q, k, v, scale } = call;
+  const y = dtype === 'f32' ? undefined : forward(call)[0]!.readBack(dtype);
   const width = q.shape[3]!;
   const [dq, dk, dv] = [q, k, v].map(({ values }) => new Sums(values.length)) as [Sums, Sums, Sums];
   eachRow(call, (row) => {
@@ -79,6 +81,7 @@ export function backward(call: AttentionInputs, dy: Float64Array): Sums[] {
       delta += p * dp[i]!.value;
       deltaTerms += p * dp[i]!.terms;
     }
+    if (y !== undefined) delta = dot(dy, row.q, y, row.q, width).value;
     let moved = 0; // delta, by the scores' errors
     for (const [i, p] of row.p.entries())
       moved += Math.min(MOST_TERMS, p * row.terms[i]!) * Math.abs(dp[i]!.value - delta);

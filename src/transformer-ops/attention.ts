@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { callOp } from '../op/call.js';
 import type { Input } from '../op/check.js';
+import { inEveryStorage } from '../op/sample.js';
 import type { Op, Scalars } from '../op/types.js';
 import { backward, forward } from './attention-reference.js';
 import { attentionSamples } from './attention-samples.js';
@@ -85,16 +86,18 @@ export const attentionOp: Op<'attention'> = {
   gradients: ['q', 'k', 'v'],
   parameters: {},
   scalars: { scale: { default: 0, also: [0.7] } },
-  storage: 'f32',
+  storage: 'any',
+  gpuStorage: 'f32',
+  f32: ['lse'],
   fitsGpu: (q) => q.shape[3]! <= MOST_GPU_WIDTH,
   reference: {
     forward: ({ q, k, v, start }, scalars) =>
       forward({ q: q!, k: k!, v: v!, start: start!, scale: scaleOf(scalars, q!.shape[3]!) }),
-    backward: ({ q, k, v, start }, [dy], scalars) =>
-      backward({ q: q!, k: k!, v: v!, start: start!, scale: scaleOf(scalars, q!.shape[3]!) }, dy!),
+    backward: ({ q, k, v, start }, [dy], scalars, dtype) =>
+      backward({ q: q!, k: k!, v: v!, start: start!, scale: scaleOf(scalars, q!.shape[3]!) }, dy!, dtype),
   },
   composed: (inputs, scalars) => composedAttention(inputs, scalars),
-  samples: attentionSamples,
+  samples: () => inEveryStorage(attentionOp, attentionSamples()),
 };
 
 /** What attention may be told. */

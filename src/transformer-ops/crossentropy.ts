@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { callOp } from '../op/call.js';
 import type { Input } from '../op/check.js';
-import { randomIntegers, randomTensor } from '../op/sample.js';
+import { inEveryStorage, randomIntegers, randomTensor } from '../op/sample.js';
 import { Sums } from '../op/sums.js';
 import type { Op, Sample, Values } from '../op/types.js';
 
@@ -130,14 +130,16 @@ export const crossentropyOp: Op<'crossentropy'> = {
   gradients: ['logits'],
   parameters: {},
   scalars: {},
-  storage: 'f32',
+  storage: 'any',
+  gpuStorage: 'f32',
+  f32: ['loss', 'lse'],
   reference: {
     forward: ({ logits, labels }) => forward(logits!, labels!),
     backward: ({ logits, labels }, [dloss]) => backward(logits!, labels!, dloss!),
   },
   composed,
   composedGradients,
-  samples,
+  samples: () => inEveryStorage(crossentropyOp, samples()),
 };
 
 /**

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { checkFields, type Fields, real } from '../common/fields.js';
 import { callOp } from '../op/call.js';
 import type { Input } from '../op/check.js';
-import { randomTensor } from '../op/sample.js';
+import { inEveryStorage, randomTensor } from '../op/sample.js';
 import { Sums } from '../op/sums.js';
 import type { Op, Sample, Scalars, Values } from '../op/types.js';
 import { dropoutMask } from './philox.js';
@@ -58,14 +58,15 @@ export const dropoutOp: Op<'dropout'> = {
   gradients: ['x'],
   parameters: {},
   scalars: { rate: { default: 0, also: [0.1] } },
-  storage: 'f32',
+  storage: 'any',
+  gpuStorage: 'f32',
   reference: {
     forward: ({ x, seed }, scalars) => [masked(x!.values, seed!, scalars)],
     backward: ({ seed }, [dy], scalars) => [masked(dy!, seed!, scalars)],
   },
   composed: ([x, seed], scalars) => [composed(x!, seed!, scalars)],
   composedGradients: ([seed], [dy], scalars) => [composed(dy!, seed!, scalars)],
-  samples,
+  samples: () => inEveryStorage(dropoutOp, samples()),
 };
 
 /** What dropout is told. */

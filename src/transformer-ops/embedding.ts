@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { callOp } from '../op/call.js';
 import type { Input } from '../op/check.js';
-import { randomIntegers, randomTensor } from '../op/sample.js';
+import { inEveryStorage, randomIntegers, randomTensor } from '../op/sample.js';
 import { Sums } from '../op/sums.js';
 import type { Op, Sample, Values } from '../op/types.js';
 
@@ -76,14 +76,16 @@ export const embeddingOp: Op<'embedding'> = {
   gradients: ['table'],
   parameters: { table: { shape: ['rows', 'cols'], first: 'random' } },
   scalars: {},
-  storage: 'f32',
+  storage: 'any',
+  gpuStorage: 'f32',
+  f32: [],
   reference: {
     forward: ({ table, ids }) => [forward(table!, ids!)],
     backward: ({ table, ids }, [dy]) => [backward(table!, ids!, dy!)],
   },
   composed,
   composedGradients,
-  samples,
+  samples: () => inEveryStorage(embeddingOp, samples()),
 };
 
 /**

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { callOp } from '../op/call.js';
 import type { Input } from '../op/check.js';
 import { nestedGradients } from '../op/nested.js';
-import { randomTensor } from '../op/sample.js';
+import { inEveryStorage, randomTensor } from '../op/sample.js';
 import { Sums } from '../op/sums.js';
 import type { Op, Sample, Scalars, Values } from '../op/types.js';
 
@@ -97,13 +97,14 @@ export const rmsnormOp: Op<'rmsnorm'> = {
   gradients: ['x', 'weight'],
   parameters: PARAMETERS,
   scalars: SCALARS,
-  storage: 'f32',
+  storage: 'any',
+  gpuStorage: 'f32',
   reference: {
     forward: ({ x, weight }, scalars) => [forward(x!, weight!, scalars)],
     backward: ({ x, weight }, [dy], scalars) => backward(x!, weight!, dy!, scalars),
   },
   composed: ([x, weight], scalars) => [composed(x!, weight!, scalars)],
-  samples: () => samples(['x', 'weight']),
+  samples: () => inEveryStorage(rmsnormOp, samples(['x', 'weight'])),
 };
 
 /** The row of RMSNorm of a sum, which it gives too: the residual stream's next value. Its `dx` is both terms'. */
@@ -120,14 +121,15 @@ export const addrmsnormOp: Op<'addrmsnorm'> = {
   gradients: ['x', 'weight'],
   parameters: PARAMETERS,
   scalars: SCALARS,
-  storage: 'f32',
+  storage: 'any',
+  gpuStorage: 'f32',
   reference: {
-    forward({ x, residual, weight }, scalars) {
+    forward({ x, residual, weight }, scalars, dtype = 'f32') {
       const sum = added(x!, residual!);
-      return [forward({ shape: x!.shape, values: sum.value }, weight!, scalars), sum];
+      return [forward({ shape: x!.shape, values: sum.readBack(dtype) }, weight!, scalars), sum];
     },
-    backward({ x, residual, weight }, [dy, dsum], scalars) {
-      const sum = { shape: x!.shape, values: added(x!, residual!).value };
+    backward({ x, residual, weight }, [dy, dsum], scalars, dtype = 'f32') {
+      const sum = { shape: x!.shape, values: added(x!, residual!).readBack(dtype) };
       const [dx, dweight] = backward(sum, weight!, dy!, scalars);
       for (const [i, g] of dsum!.entries()) dx!.add(i, g);
       return [dx!, dweight!];
@@ -141,7 +143,7 @@ export const addrmsnormOp: Op<'addrmsnorm'> = {
     const [dx, dweight] = nestedGradients((x, w) => [composed(x!, w!, scalars)], [sum!, weight!], [dy!]);
     return [tf.add(dx!, dsum!), dweight!];
   },
-  samples: () => samples(['x', 'residual', 'weight']),
+  samples: () => inEveryStorage(addrmsnormOp, samples(['x', 'residual', 'weight'])),
 };
 
 function added(x: Values, residual: Values): Sums {

@@ -4,7 +4,7 @@ import { checkFields, even, type Fields, real, whole } from '../common/fields.js
 import { given } from '../common/objects.js';
 import { callOp } from '../op/call.js';
 import type { Input } from '../op/check.js';
-import { randomIntegers, randomTensor } from '../op/sample.js';
+import { inEveryStorage, randomIntegers, randomTensor } from '../op/sample.js';
 import { Sums } from '../op/sums.js';
 import type { Op, Sample, Values } from '../op/types.js';
 
@@ -90,14 +90,16 @@ export const rotaryOp: Op<'rotary'> = {
   gradients: ['x'],
   parameters: {},
   scalars: {},
-  storage: 'f32',
+  storage: 'any',
+  gpuStorage: 'f32',
+  f32: ['table'],
   reference: {
     forward: ({ x, table, start }) => [rotation(x!.values, x!.shape, table!, start!, 1)],
     backward: ({ x, table, start }, [dy]) => [rotation(dy!, x!.shape, table!, start!, -1)],
   },
   composed: ([x, table, start]) => [composedRotation(x!, table!, start!, 1)],
   composedGradients: ([table, start], [dy]) => [composedRotation(dy!, table!, start!, -1)],
-  samples,
+  samples: () => inEveryStorage(rotaryOp, samples()),
 };
 
 /**

@@ -1,6 +1,6 @@
-import { boundOf, dtypeOf, errorOf, expected, sameBits, sameKind } from '../op/compare.js';
+import { boundOf, errorOf, expected, sameBits, sameKind } from '../op/compare.js';
 import type { Sums } from '../op/sums.js';
-import { gradientNames, type Op, type Sample } from '../op/types.js';
+import { dtypeOf, gradientNames, type Op, type Sample, takesStorage } from '../op/types.js';
 import type { CheckKind, CheckResult, Effort, Host, Runner } from './types.js';
 
 /** A few checks that one sample serves. */
@@ -20,7 +20,11 @@ export interface CheckFinding {
 
 /** Every check of an op on a host, in the order in which they are made. */
 export function stepsOf(op: Op, host: Host, runner: Runner, effort: Effort): Step[] {
-  const samples = op.samples().filter(({ dtype = 'f32' }) => runner.dtypes.includes(dtype));
+  const samples = op
+    .samples()
+    .filter(
+      (sample) => runner.dtypes.includes(sample.dtype ?? 'f32') && takesStorage(op, host.device, sample),
+    );
   const step = (sample: Sample, about: string, check: () => CheckFinding[]): Step => {
     const identity = {
       op: checkedName(op),
@@ -65,12 +69,11 @@ function judge(op: Op, sample: Sample, runner: Runner): CheckFinding[] {
   if (sample.special === 'odd') return [{ kind: 'special', message: spread(op, sample, runner) }];
   if (sample.special === 'huge') return [{ kind: 'special', message: overflow(op, sample, runner) }];
   const [got, wanted] = [runner.run(op, sample), expected(op, sample)];
-  const { dtype = 'f32' } = sample;
-  const compare = (name: string, values: Float32Array, sums: Sums, of = dtype) =>
-    measured(name, errorOf(values, sums), boundOf(sums, of));
-  const outputs = op.outputs.map((name, i) => compare(name, got.outputs[i]!, wanted.outputs[i]!));
+  const compare = (name: string, values: Float32Array, sums: Sums, of: string) =>
+    measured(name, errorOf(values, sums), boundOf(sums, dtypeOf(op, of, sample)));
+  const outputs = op.outputs.map((name, i) => compare(name, got.outputs[i]!, wanted.outputs[i]!, name));
   const gradients = op.gradients.map((name, i) =>
-    compare(`d${name}`, got.gradients[i]!, wanted.gradients[i]!, dtypeOf(op, name, sample)),
+    compare(`d${name}`, got.gradients[i]!, wanted.gradients[i]!, name),
   );
   const [forward, backward] = [worstOf(outputs), worstOf(gradients)];
   if (sample.special === 'zeros') return [{ kind: 'special', message: forward.message ?? backward.message }];

@@ -3,8 +3,8 @@ import { sizeOf } from '../native/dtype.js';
 import type { NativeLibrary } from '../native/library.js';
 import type { Queue } from '../native/queue.js';
 import type { Device, Dtype, IntegerTensor, NativeTensor } from '../native/types.js';
-import { dtypeOf, upstreamOf } from '../op/compare.js';
-import { keptOf, type Op, passesOf, type Sample, scalarsOf } from '../op/types.js';
+import { upstreamOf } from '../op/compare.js';
+import { dtypeOf, keptOf, type Op, passesOf, type Sample, scalarsOf } from '../op/types.js';
 import { opRows } from '../ops.js';
 import { deviceMemory, hostMemory, type TensorMemory } from './memory.js';
 import type { Absent, Outputs, Runner } from './types.js';
@@ -62,7 +62,7 @@ function runOn(queue: Queue, memory: TensorMemory, op: Op, sample: Sample): Outp
     const outputs = run(forward.native, inputs, op.outputs.length);
     const upstream = op.differentiable.map((_, i) => {
       const { dtype = 'f32', shape } = outputs[i]!;
-      return place(upstreamOf(sample, i, sizeOf(shape)), dtype, shape);
+      return place(upstreamOf(op, sample, i, sizeOf(shape)), dtype, shape);
     });
     const given = [...keptOf(op, inputs, outputs), ...upstream];
     const gradients = run(backward.native, given, op.gradients.length);

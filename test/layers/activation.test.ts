@@ -24,7 +24,7 @@ describe.each(backends)('a layer of any activation on the backend %s', (backend)
       const layer = activationLayer({ activation: row.name, weights, scalars });
       expectClose(values(layer.apply(x) as tf.Tensor), expected(op, sample).outputs[0]!);
       expect(layer.computeOutputShape([null, x.shape[1]!])).toEqual([null, 6]);
-      const dy = tf.tensor(upstreamOf(sample, 0, 24), [4, 6]);
+      const dy = tf.tensor(upstreamOf(op, sample, 0, 24), [4, 6]);
       const loss = () => tf.sum(tf.mul(layer.apply(x) as tf.Tensor, dy)).asScalar();
       const wanted = expected(op, sample).gradients.slice(1);
       if (wanted.length === 0) continue;

@@ -50,7 +50,7 @@ function run(name: ActivationName, sample: Sample, shift: number, outShift: numb
   const y = blank(matrix, outShift);
   const workspace = allocateAligned(1 << 22).fill(0xff);
   queue!.call(forward.native, { inputs, scalars, outputs: [y], workspace });
-  const upstream = encoded(upstreamOf(sample, 0, (y.data as Stored).length), dtype);
+  const upstream = encoded(upstreamOf(op, sample, 0, (y.data as Stored).length), dtype);
   const dy = shifted({ data: upstream, dtype, shape: matrix.shape }, shift);
   const gradients = op.gradients.map((input) => {
     const tensor = inputs[op.inputs.indexOf(input)]!;

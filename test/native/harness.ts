@@ -4,9 +4,9 @@ import { packageFolder } from '../../src/common/package.js';
 import { buildNative } from '../../src/native/build.js';
 import { findNative, type NativeLibrary, openLibrary } from '../../src/native/library.js';
 import type { Queue } from '../../src/native/queue.js';
-import { boundOf, dtypeOf, errorOf, expected, type Results, sameBits } from '../../src/op/compare.js';
+import { boundOf, errorOf, expected, type Results, sameBits } from '../../src/op/compare.js';
 import { Sums } from '../../src/op/sums.js';
-import type { Op, Sample } from '../../src/op/types.js';
+import { dtypeOf, type Op, type Sample } from '../../src/op/types.js';
 
 export { callNative, floats, type NativeInput, nativeTensor, runNative } from './run.js';
 
@@ -56,10 +56,11 @@ export async function queuePairs(threads: readonly [number, number]): Promise<Qu
 /** Expects results as near to the reference as their dtype lets them be, or as a bound says. */
 export function expectClose(got: Results<Float32Array>, op: Op, sample: Sample, bound?: number): void {
   const wanted = expected(op, sample);
-  const { dtype = 'f32' } = sample;
   for (const [i, name] of op.outputs.entries()) {
     const sums = wanted.outputs[i]!;
-    expect(errorOf(got.outputs[i]!, sums), name).toBeLessThanOrEqual(bound ?? boundOf(sums, dtype));
+    expect(errorOf(got.outputs[i]!, sums), name).toBeLessThanOrEqual(
+      bound ?? boundOf(sums, dtypeOf(op, name, sample)),
+    );
   }
   for (const [i, name] of op.gradients.entries()) {
     const sums = wanted.gradients[i]!;

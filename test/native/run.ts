@@ -3,8 +3,8 @@ import { decode, encoded, type Stored } from '../../src/native/dtype.js';
 import type { Queue } from '../../src/native/queue.js';
 import { DeviceTensor } from '../../src/native/tensor.js';
 import type { Dtype, IntegerTensor, NativeTensor } from '../../src/native/types.js';
-import { dtypeOf, type Results, upstreamOf } from '../../src/op/compare.js';
-import { keptOf, type Op, passesOf, type Sample, scalarsOf } from '../../src/op/types.js';
+import { type Results, upstreamOf } from '../../src/op/compare.js';
+import { dtypeOf, keptOf, type Op, passesOf, type Sample, scalarsOf } from '../../src/op/types.js';
 
 /** More than the workspace of any call in the tests. */
 const WORKSPACE_BYTES = 1 << 22;
@@ -64,7 +64,7 @@ export function runNative(
   const outputs = callNative(queue, forward.native, inputsOf(sample), scalars, op.outputs.length);
   const upstream = op.differentiable.map((_, i) => {
     const { shape, data, dtype = 'f32' } = outputs[i]!;
-    const values = upstreamOf(sample, i, (data as Stored).length);
+    const values = upstreamOf(op, sample, i, (data as Stored).length);
     return { shape, data: encoded(values, dtype), dtype };
   });
   const given = [...keptOf<NativeInput>(op, inputsOf(later), outputs), ...upstream];

@@ -2,9 +2,9 @@
 import { activationRows } from '../../src/activations/table.js';
 import { loadNative } from '../../src/native/library.js';
 import type { Dtype } from '../../src/native/types.js';
-import { boundOf, dtypeOf, errorOf, expected } from '../../src/op/compare.js';
+import { boundOf, errorOf, expected } from '../../src/op/compare.js';
 import { sampleOf } from '../../src/op/sample.js';
-import type { Op, Sample } from '../../src/op/types.js';
+import { dtypeOf, type Op, type Sample } from '../../src/op/types.js';
 import { transformerOps } from '../../src/transformer-ops/table.js';
 import { runNative } from './run.js';
 
@@ -16,18 +16,20 @@ let checked = 0;
 
 function check(op: Op, sample: Sample): void {
   const [got, wanted] = [runNative(queue, op, sample), expected(op, sample)];
-  const { dtype = 'f32' } = sample;
   const results = [
-    ...op.outputs.map((name, i) => ({ name, of: dtype, got: got.outputs[i]!, sums: wanted.outputs[i]! })),
-    ...op.gradients.map((name, i) => {
-      const of = dtypeOf(op, name, sample);
-      return { name: `d${name}`, of, got: got.gradients[i]!, sums: wanted.gradients[i]! };
-    }),
+    ...op.outputs.map((name, i) => ({ name, of: name, got: got.outputs[i]!, sums: wanted.outputs[i]! })),
+    ...op.gradients.map((of, i) => ({
+      name: `d${of}`,
+      of,
+      got: got.gradients[i]!,
+      sums: wanted.gradients[i]!,
+    })),
   ];
   for (const { name, of, got: values, sums } of results) {
     ++checked;
     const error = errorOf(values, sums);
-    if (!(error <= boundOf(sums, of))) wrong.push(`${op.name} ${sample.title}, ${name}: ${error}`);
+    if (!(error <= boundOf(sums, dtypeOf(op, of, sample))))
+      wrong.push(`${op.name} ${sample.title}, ${name}: ${error}`);
   }
 }
 

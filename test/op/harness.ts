@@ -13,7 +13,7 @@ export function runByTape(op: Op, sample: Sample, leading?: readonly number[]): 
     });
     const { f, given } = functionOf(op, inputs, sample);
     const y = f(...given);
-    const dy = tf.tensor(upstreamOf(sample, 0, y.size), y.shape);
+    const dy = tf.tensor(upstreamOf(op, sample, 0, y.size), y.shape);
     if (leading !== undefined) expect(y.shape.slice(0, -1)).toEqual(leading);
     return read([y], tf.grads(f)(given, dy), given);
   });

@@ -62,7 +62,7 @@ function expectDifferences(
   const [given, scalars] = [valuesOf(sample), scalarsOf(op, sample.scalars)];
   const outputs = op.reference.forward(given, scalars);
   const upstream = op.differentiable.map((_, i) =>
-    Float64Array.from(upstreamOf(sample, i, outputs[i]!.value.length)),
+    Float64Array.from(upstreamOf(op, sample, i, outputs[i]!.value.length)),
   );
   const gradients = op.reference.backward(given, upstream, scalars);
   const loss = (): number => {
@@ -94,7 +94,7 @@ function expectDifferences(
 describe.each(Object.values(transformerOps))('the reference of $name', (op) => {
   const small = op.samples().filter(({ title, tensors }) => {
     const size = Object.values(tensors).reduce((sum, { values: of }) => sum + of.length, 0);
-    return size > 0 && size < 3000 && !/values of|huge|NaN/.test(title);
+    return size > 0 && size < 3000 && !/values of|huge|NaN|f16/.test(title);
   });
 
   test.each(small)('has the gradients that differences give: $title', (sample) => {

@@ -58,7 +58,7 @@ describe.each(cases)('$name on $backend, fused: $fused', ({ op, backend, fused, 
       const inputs = tensorsOf(op, sample);
       const { f, given } = functionOf(op, inputs, sample);
       const { size, shape } = maybe(() => tf.tidy(() => f(...given)));
-      const dy = tf.tensor(upstreamOf(sample, 0, size), shape);
+      const dy = tf.tensor(upstreamOf(op, sample, 0, size), shape);
       const start = tf.memory().numTensors;
       const gradients = maybe(() => tf.grads(f)(given, dy));
       const { outputs } = maybe(() => runPasses(op, sample));

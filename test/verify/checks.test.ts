@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { activationRows, activations } from '../../src/activations/table.js';
 import { rounded } from '../../src/native/dtype.js';
-import { dtypeOf, expected } from '../../src/op/compare.js';
-import type { Op, Sample } from '../../src/op/types.js';
+import type { Dtype } from '../../src/native/types.js';
+import { expected } from '../../src/op/compare.js';
+import { dtypeOf, type Op, type Sample } from '../../src/op/types.js';
 import { opRows } from '../../src/ops.js';
 import { transformerOps } from '../../src/transformer-ops/table.js';
 import { stepsOf } from '../../src/verify/checks.js';
@@ -17,11 +18,10 @@ function runner(meddle: (outputs: Outputs, sample: Sample, call: number) => void
   let calls = 0;
   const run = (of: Op, sample: Sample): Outputs => {
     const { outputs, gradients } = expected(of, sample);
-    const { dtype = 'f32' } = sample;
-    const store = (values: Float64Array, as = dtype) =>
+    const store = (values: Float64Array, as: Dtype) =>
       Float32Array.from(values, (value) => rounded(value, as));
     const given = {
-      outputs: outputs.map(({ value }) => store(value)),
+      outputs: of.outputs.map((name, i) => store(outputs[i]!.value, dtypeOf(of, name, sample))),
       gradients: of.gradients.map((name, i) => store(gradients[i]!.value, dtypeOf(of, name, sample))),
     };
     meddle(given, sample, ++calls);

@@ -134,7 +134,7 @@ static constexpr pass<attention_call> attention_forward_pass = {
     read_forward,
     shape_forward,
     bind_forward,
-    {cpu::attention_forward, cpu::attention_forward_workspace, only_f32},
+    {cpu::attention_forward, cpu::attention_forward_workspace},
     {PC_CUDA(attention_forward), nullptr, only_f32}};
 static constexpr pass<attention_call> attention_backward_pass = {
     {"attention_backward",
@@ -144,7 +144,7 @@ static constexpr pass<attention_call> attention_backward_pass = {
     read_backward,
     shape_backward,
     bind_backward,
-    {cpu::attention_backward, cpu::attention_backward_workspace, only_f32},
+    {cpu::attention_backward, cpu::attention_backward_workspace},
     {PC_CUDA(attention_backward), PC_CUDA(attention_backward_workspace), only_f32}};
 
 }  // namespace polycom

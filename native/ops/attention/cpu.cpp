@@ -43,6 +43,7 @@ void add_to_softmax(strip& scores, const strip_counts& counts, softmax_state& st
 }
 
 // One item: the queries of a slab, of every head that shares a head of k and v.
+template <class T>
 class forward_item {
  public:
   forward_item(const attention_call& call, const attention_cut& cut, int64_t item, float* slot)
@@ -61,8 +62,8 @@ class forward_item {
 
   void run() {
     const int64_t seen = call_.seen(batch_, end_ - 1);
-    transpose_rows<lanes>(call_.k.row<float>(batch_, 0, kv_head_), call_.k.time, seen, call_.width, panels_);
-    pack_rows(call_.v, batch_, kv_head_, 0, seen, call_.width, width_, 1, values_);
+    transpose_heads<lanes, T>(call_.k, batch_, kv_head_, 0, seen, call_.width, queries_, panels_);
+    pack_rows<T>(call_.v, batch_, kv_head_, 0, seen, call_.width, width_, 1, values_);
     for (int64_t head = kv_head_ * call_.group(); head < (kv_head_ + 1) * call_.group(); ++head) {
       for (int64_t t = first_; t < end_; t += strip_rows) run_strip(head, t);
     }
@@ -71,7 +72,7 @@ class forward_item {
  private:
   void run_strip(int64_t head, int64_t t) {
     const int64_t rows = std::min<int64_t>(strip_rows, end_ - t);
-    pack_rows(call_.q, batch_, head, t, rows, call_.width, width_, call_.scale, queries_);
+    pack_rows<T>(call_.q, batch_, head, t, rows, call_.width, width_, call_.scale, queries_);
     transpose_rows<strip_rows>(queries_, width_, rows, call_.width, columns_);
     for (int64_t i = 0; i < strip_rows * width_; i += lanes) store(sums_ + i, vec{});
     const int64_t seen = call_.seen(batch_, t + rows - 1);
@@ -93,8 +94,7 @@ class forward_item {
 
   void write(int64_t head, int64_t t, const float* sums, float most, float sum) {
     const float inverse = 1 / sum;
-    float* const y = call_.y.row<float>(batch_, t, head);
-    map(output<float>{y}, call_.width, false,
+    map(output<T>{call_.y.row<T>(batch_, t, head)}, call_.width, false,
         [&](int64_t d, int64_t n) { return load_up_to(sums + d, n) * inverse; });
     call_.lse[(batch_ * call_.heads + head) * call_.time + t] = shift_of(most) + logf(sum);
   }
@@ -112,7 +112,8 @@ class forward_item {
 
 // --- decoding: one query ---
 
-PC_INLINE float dot(const float* padded, const float* row, int64_t width) {
+template <class T>
+PC_INLINE float dot(const float* padded, const T* row, int64_t width) {
   vec sum{};
   int64_t d = 0;
   for (; d + lanes <= width; d += lanes) sum += load(padded + d) * load(row + d);
@@ -127,6 +128,7 @@ inline float* partial(const attention_call& call, const attention_cut& cut, int6
 }
 
 // The partial results of a slab of keys, for every head that shares a head of k and v.
+template <class T>
 void decode_slab(const attention_call& call, const attention_cut& cut, int64_t item, float* queries) {
   const int64_t slab = item % cut.slabs, kv_head = item / cut.slabs % call.kv_heads;
   const int64_t b = item / cut.slabs / call.kv_heads, width = pad(call.width), group = call.group();
@@ -134,12 +136,12 @@ void decode_slab(const attention_call& call, const attention_cut& cut, int64_t i
   if (count <= 0) return;
   for (int64_t g = 0; g < group; ++g) {
     const int64_t head = kv_head * group + g;
-    pack_rows(call.q, b, head, 0, 1, call.width, width, call.scale, queries + g * width);
+    pack_rows<T>(call.q, b, head, 0, 1, call.width, width, call.scale, queries + g * width);
   }
   for (int64_t g = 0; g < group; ++g) {
     alignas(64) float scores[decoding_slab];
     for (int64_t j = 0; j < count; ++j) {
-      scores[j] = dot(queries + g * width, call.k.row<float>(b, first + j, kv_head), call.width);
+      scores[j] = dot(queries + g * width, call.k.row<const T>(b, first + j, kv_head), call.width);
     }
     float* const sums = partial(call, cut, b, kv_head * group + g, slab);
     const float most = largest(scores, count);
@@ -149,7 +151,7 @@ void decode_slab(const attention_call& call, const attention_cut& cut, int64_t i
       const int64_t n = std::min<int64_t>(lanes, call.width - d);
       vec sum{};
       for (int64_t j = 0; j < count; ++j) {
-        sum += scores[j] * load_up_to(call.v.row<float>(b, first + j, kv_head) + d, n);
+        sum += scores[j] * load_up_to(call.v.row<const T>(b, first + j, kv_head) + d, n);
       }
       store(sums + d, sum);
     }
@@ -157,6 +159,7 @@ void decode_slab(const attention_call& call, const attention_cut& cut, int64_t i
 }
 
 // The slabs' partial results together, in their order.
+template <class T>
 void finish_decoding(const attention_call& call, const attention_cut& cut, int64_t b, int64_t head) {
   const int64_t slabs = divide_up(call.seen(b, 0), cut.slab), width = pad(call.width);
   float most = -INFINITY, sum = 0;
@@ -168,7 +171,7 @@ void finish_decoding(const attention_call& call, const attention_cut& cut, int64
     sum += sums[width] * sums[width + 1];
   }
   const float inverse = 1 / sum;
-  map(output<float>{call.y.row<float>(b, 0, head)}, call.width, false, [&](int64_t d, int64_t n) {
+  map(output<T>{call.y.row<T>(b, 0, head)}, call.width, false, [&](int64_t d, int64_t n) {
     vec y{};
     for (int64_t i = 0; i < slabs; ++i) {
       const float* const sums = partial(call, cut, b, head, i);
@@ -179,11 +182,12 @@ void finish_decoding(const attention_call& call, const attention_cut& cut, int64
   call.lse[b * call.heads + head] = shift + logf(sum);
 }
 
+template <class T>
 pc_status decode(pc_queue& queue, const attention_call& call) {
   const attention_cut cut = cut_decoding(call);
-  for_each_item(queue, call, cut, [&](int64_t item, float* slot) { decode_slab(call, cut, item, slot); });
+  for_each_item(queue, call, cut, [&](int64_t item, float* slot) { decode_slab<T>(call, cut, item, slot); });
   for (int64_t b = 0; b < call.batch; ++b) {
-    for (int64_t head = 0; head < call.heads; ++head) finish_decoding(call, cut, b, head);
+    for (int64_t head = 0; head < call.heads; ++head) finish_decoding<T>(call, cut, b, head);
   }
   return PC_OK;
 }
@@ -191,11 +195,14 @@ pc_status decode(pc_queue& queue, const attention_call& call) {
 }  // namespace
 
 pc_status attention_forward(pc_queue& queue, const attention_call& call) {
-  if (is_decoding(call)) return decode(queue, call);
-  const attention_cut cut = cut_forward(call);
-  for_each_item(queue, call, cut,
-                [&](int64_t item, float* slot) { forward_item(call, cut, item, slot).run(); });
-  return PC_OK;
+  return with_storage(call.dtype, [&](auto storage) -> pc_status {
+    using T = typename decltype(storage)::type;
+    if (is_decoding(call)) return decode<T>(queue, call);
+    const attention_cut cut = cut_forward(call);
+    for_each_item(queue, call, cut,
+                  [&](int64_t item, float* slot) { forward_item<T>(call, cut, item, slot).run(); });
+    return PC_OK;
+  });
 }
 
 }  // namespace PC_ISA

@@ -27,6 +27,7 @@ void to_gradients(float* p, float* dp, int64_t n, float lse, float delta) {
 using block = score_rows<block_rows, 128>;
 
 // One item: a slab of keys of one head of k and v, and every query that sees them.
+template <class T>
 class backward_item {
  public:
   backward_item(const attention_call& call, const attention_cut& cut, int64_t item, float* slot)
@@ -49,11 +50,9 @@ class backward_item {
   }
 
   void run() {
-    transpose_rows<lanes>(call_.k.row<float>(batch_, first_, kv_head_), call_.k.time, count_, call_.width,
-                          k_panels_);
-    transpose_rows<lanes>(call_.v.row<float>(batch_, first_, kv_head_), call_.v.time, count_, call_.width,
-                          v_panels_);
-    pack_rows(call_.k, batch_, kv_head_, first_, count_, call_.width, width_, 1, k_);
+    transpose_heads<lanes, T>(call_.k, batch_, kv_head_, first_, count_, call_.width, q_, k_panels_);
+    transpose_heads<lanes, T>(call_.v, batch_, kv_head_, first_, count_, call_.width, q_, v_panels_);
+    pack_rows<T>(call_.k, batch_, kv_head_, first_, count_, call_.width, width_, 1, k_);
     for (int64_t i = 0; i < count_ * width_; i += lanes) {
       store(dk_ + i, vec{});
       store(dv_ + i, vec{});
@@ -63,16 +62,16 @@ class backward_item {
       for (int64_t t = from; t < call_.time; t += block_rows) run_block(head, t);
     }
     for (int64_t j = 0; j < count_; ++j) {
-      write(dk_ + j * width_, 1, call_.dk.row<float>(batch_, first_ + j, kv_head_));
-      write(dv_ + j * width_, 1, call_.dv.row<float>(batch_, first_ + j, kv_head_));
+      write(dk_ + j * width_, 1, call_.dk.row<T>(batch_, first_ + j, kv_head_));
+      write(dv_ + j * width_, 1, call_.dv.row<T>(batch_, first_ + j, kv_head_));
     }
   }
 
  private:
   void run_block(int64_t head, int64_t t) {
     const int64_t rows = std::min(block_rows, call_.time - t);
-    pack_rows(call_.q, batch_, head, t, rows, call_.width, width_, call_.scale, q_);
-    pack_rows(call_.dy, batch_, head, t, rows, call_.width, width_, 1, dy_);
+    pack_rows<T>(call_.q, batch_, head, t, rows, call_.width, width_, call_.scale, q_);
+    pack_rows<T>(call_.dy, batch_, head, t, rows, call_.width, width_, 1, dy_);
     transpose_rows<strip_rows>(q_, width_, rows, call_.width, q_columns_);
     transpose_rows<strip_rows>(dy_, width_, rows, call_.width, dy_columns_);
     for (int64_t i = 0; i < block_rows * width_; i += lanes) store(dq_ + i, vec{});
@@ -80,7 +79,7 @@ class backward_item {
     for (int64_t r = 0; r < block_rows; ++r) {
       // The rows that the last block lacks have no probability: exp(-infinity).
       lse[r] = r < rows ? call_.lse[(batch_ * call_.heads + head) * call_.time + t + r] : INFINITY;
-      delta[r] = r < rows ? delta_of(call_.y.row<float>(batch_, t + r, head), dy_ + r * width_) : 0;
+      delta[r] = r < rows ? delta_of(call_.y.row<const T>(batch_, t + r, head), dy_ + r * width_) : 0;
     }
     const int64_t seen = std::min(call_.seen(batch_, t + rows - 1) - first_, count_);
     for (int64_t j = 0; j < seen; j += block::columns) {
@@ -95,9 +94,12 @@ class backward_item {
       multiply_transposed_add<block::pitch>(ds_.at, counts, rows, q_, width_, dk_ + j * width_);
     }
     for (int64_t r = 0; r < rows; ++r) {
-      float* const to = cut_.slabs == 1 ? call_.dq.row<float>(batch_, t + r, head)
-                                        : dq_share(call_, cut_, slab_, batch_, t + r, head);
-      write(dq_ + r * width_, call_.scale, to);
+      const float* dq = dq_ + r * width_;
+      if (cut_.slabs == 1) {
+        write(dq, call_.scale, call_.dq.row<T>(batch_, t + r, head));
+      } else {
+        write(dq, call_.scale, dq_share(call_, cut_, slab_, batch_, t + r, head));
+      }
     }
   }
 
@@ -115,7 +117,7 @@ class backward_item {
     multiply_add<block::pitch>(ds_.row(r), counts, k_ + j * width_, width_, dq_ + r * width_);
   }
 
-  float delta_of(const float* y, const float* dy) const {
+  float delta_of(const T* y, const float* dy) const {
     vec sum{};
     for (int64_t d = 0; d < call_.width; d += lanes) {
       sum += load_up_to(y + d, std::min<int64_t>(lanes, call_.width - d)) * load(dy + d);
@@ -123,8 +125,9 @@ class backward_item {
     return sum_lanes(sum);
   }
 
-  void write(const float* from, float factor, float* to) const {
-    map(output<float>{to}, call_.width, false,
+  template <class U>
+  void write(const float* from, float factor, U* to) const {
+    map(output<U>{to}, call_.width, false,
         [&](int64_t d, int64_t n) { return load_up_to(from + d, n) * factor; });
   }
 
@@ -141,6 +144,7 @@ class backward_item {
 };
 
 // dq from the slabs' shares, in their order; those of keys that a query does not see were not written.
+template <class T>
 void sum_dq(const pc_queue& queue, const attention_call& call, const attention_cut& cut) {
   struct context_t {
     const attention_call& call;
@@ -155,7 +159,7 @@ void sum_dq(const pc_queue& queue, const attention_call& call, const attention_c
         const attention_cut& slabs = c.cut;
         const int64_t b = i / of.time, t = i % of.time, count = divide_up(of.seen(b, t), slabs.slab);
         for (int64_t head = 0; head < of.heads; ++head) {
-          map(output<float>{of.dq.row<float>(b, t, head)}, of.width, false, [&](int64_t d, int64_t n) {
+          map(output<T>{of.dq.row<T>(b, t, head)}, of.width, false, [&](int64_t d, int64_t n) {
             vec sum{};
             for (int64_t s = 0; s < count; ++s) sum += load_up_to(dq_share(of, slabs, s, b, t, head) + d, n);
             return sum;
@@ -169,10 +173,13 @@ void sum_dq(const pc_queue& queue, const attention_call& call, const attention_c
 
 pc_status attention_backward(pc_queue& queue, const attention_call& call) {
   const attention_cut cut = cut_backward(call);
-  for_each_item(queue, call, cut,
-                [&](int64_t item, float* slot) { backward_item(call, cut, item, slot).run(); });
-  if (cut.slabs > 1) sum_dq(queue, call, cut);
-  return PC_OK;
+  return with_storage(call.dtype, [&](auto storage) {
+    using T = typename decltype(storage)::type;
+    for_each_item(queue, call, cut,
+                  [&](int64_t item, float* slot) { backward_item<T>(call, cut, item, slot).run(); });
+    if (cut.slabs > 1) sum_dq<T>(queue, call, cut);
+    return PC_OK;
+  });
 }
 
 }  // namespace PC_ISA

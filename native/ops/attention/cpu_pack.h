@@ -1,17 +1,18 @@
 // The attention's operands as its products read them: rows padded to whole vectors, and transposes.
 #pragma once
 #include "cpu_cut.h"
-#include "runtime/cpu/simd.h"
+#include "runtime/cpu/storage.h"
 
 namespace polycom {
 namespace cpu {
 namespace {
 
 // Rows of `view` from `first`, times `factor`, padded with zeros to `width`.
+template <class T>
 inline void pack_rows(const heads_view& view, int64_t b, int64_t h, int64_t first, int64_t count,
                       int64_t depth, int64_t width, float factor, float* to) {
   for (int64_t i = 0; i < count; ++i, to += width) {
-    const float* from = view.row<float>(b, first + i, h);
+    const T* from = view.row<const T>(b, first + i, h);
     int64_t d = 0;
     for (; d + lanes <= depth; d += lanes) store(to + d, load(from + d) * factor);
     if (d < depth) {
@@ -56,6 +57,22 @@ inline void transpose_rows(const float* from, int64_t pitch, int64_t count, int6
       for (; d < depth; ++d) {
         for (int r = 0; r < 4; ++r) to[d * N + j + r] = rows[r][d];
       }
+    }
+  }
+}
+
+// The same of rows of `view` from `first`. `row_room`: for N rows as floats, padded to whole vectors.
+template <int N, class T>
+inline void transpose_heads(const heads_view& view, int64_t b, int64_t h, int64_t first, int64_t count,
+                            int64_t depth, float* row_room, float* to) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    transpose_rows<N>(view.row<const T>(b, first, h), view.time, count, depth, to);
+  } else {
+    const int64_t width = divide_up(depth, lanes) * lanes;
+    for (int64_t i = 0; i < count; i += N, to += depth * N) {
+      const int64_t rows = std::min<int64_t>(N, count - i);
+      pack_rows<T>(view, b, h, first + i, rows, depth, width, 1, row_room);
+      transpose_rows<N>(row_room, width, rows, depth, to);
     }
   }
 }
