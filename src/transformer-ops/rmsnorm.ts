@@ -65,6 +65,10 @@ function samples(inputs: readonly string[]): Sample[] {
     [0, 5],
     [4, 0],
     [300, 260],
+    [600, 8],
+    [40, 128],
+    [9, 1024],
+    [3, 8200],
   ];
   const sample = (shape: readonly number[], seed: number, scale = 1): Sample['tensors'] =>
     Object.fromEntries(

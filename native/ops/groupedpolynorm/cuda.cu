@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(block_row_threads, 2)
     const auto folded =
         formula::template fold_forward<float>(sums, call.epsilon, coefficients.weight, coefficients.bias);
     const slotted_row<T> out_row(y, call.cols);
-    for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E) {
+    for_each_slot<E>(group, call.cols, [&](int64_t at) {
       const auto x = row.x.load(at), up = row.load_up(at);
       float out[E];
 #pragma unroll
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(block_row_threads, 2)
         out[i] = Gated ? value * up[i] : value;
       }
       out_row.store(at, packed<T, E>::of(out));
-    }
+    });
   }
 }
 
@@ -123,7 +123,7 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
   for (int p = 0; p <= R; ++p) share[p] = double(parts[p]);
   const slotted_row<T> dx(call.out.row<T>(r), call.cols);
   const slotted_row<T> dup(Gated ? call.dup.row<T>(r) : nullptr, call.cols);
-  for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E) {
+  for_each_slot<E>(group, call.cols, [&](int64_t at) {
     const auto [x, up, dy] = row.load(at);
     float out[E], dup_out[E];
 #pragma unroll
@@ -137,7 +137,7 @@ __device__ __forceinline__ void backward_row(Group& group, const groupedpolynorm
     }
     dx.store(at, packed<T, E>::of(out));
     if constexpr (Gated) dup.store(at, packed<T, E>::of(dup_out));
-  }
+  });
 }
 
 // Each block takes every gridDim-th row. Its threads' sums of columns are read by others only after a

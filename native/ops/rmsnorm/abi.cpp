@@ -82,28 +82,28 @@ static constexpr pass<rmsnorm_call> rmsnorm_forward_pass = {
     shape_forward,
     bind_forward,
     {cpu::rmsnorm_forward},
-    {PC_CUDA(rmsnorm_forward), nullptr, only_f32}};
+    {PC_CUDA(rmsnorm_forward)}};
 static constexpr pass<rmsnorm_call> rmsnorm_backward_pass = {
     {"rmsnorm_backward", {"x", "weight", "dy"}, {"dx", "dweight"}, scalars::rmsnorm},
     read_backward,
     shape_backward,
     bind_backward,
     {cpu::rmsnorm_backward, cpu::rmsnorm_workspace},
-    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace), only_f32}};
+    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace)}};
 static constexpr pass<rmsnorm_call> addrmsnorm_forward_pass = {
     {"addrmsnorm_forward", {"x", "residual", "weight"}, {"y", "sum"}, scalars::addrmsnorm},
     read_add_forward,
     shape_add_forward,
     bind_add_forward,
     {cpu::addrmsnorm_forward},
-    {PC_CUDA(rmsnorm_forward), nullptr, only_f32}};
+    {PC_CUDA(rmsnorm_forward)}};
 static constexpr pass<rmsnorm_call> addrmsnorm_backward_pass = {
     {"addrmsnorm_backward", {"sum", "weight", "dy", "dsum"}, {"dx", "dweight"}, scalars::addrmsnorm},
     read_backward,
     shape_backward,
     bind_backward,
     {cpu::addrmsnorm_backward, cpu::rmsnorm_workspace},
-    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace), only_f32}};
+    {PC_CUDA(rmsnorm_backward), PC_CUDA(rmsnorm_workspace)}};
 
 }  // namespace polycom
 

@@ -252,6 +252,12 @@ V __shfl_xor_sync(unsigned mask, V value, int bits) {
   return __shfl_sync(mask, value, int(threadIdx.x % warpSize) ^ bits);
 }
 
+inline int __any_sync(unsigned mask, int of_thread) {
+  for (int distance = warpSize / 2; distance > 0; distance /= 2)
+    of_thread |= __shfl_xor_sync(mask, of_thread, distance);
+  return of_thread;
+}
+
 inline float __uint_as_float(unsigned word) {
   float value;
   memcpy(&value, &word, sizeof value);
