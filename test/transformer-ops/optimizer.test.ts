@@ -2,7 +2,11 @@ import '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { unfused } from '../../src/index.js';
-import { normal } from '../../src/op/sample.js';
+import { allocate } from '../../src/native/arguments.js';
+import { decode, encoded, type Stored } from '../../src/native/dtype.js';
+import type { Dtype } from '../../src/native/types.js';
+import { sameBits } from '../../src/op/compare.js';
+import { normal, stored } from '../../src/op/sample.js';
 import { tensorflowStatus } from '../../src/tensorflow/index.js';
 import { adamWStep, squareSum } from '../../src/transformer-ops/optimizer.js';
 import { emulatedCuda, native } from '../native/harness.js';
@@ -128,6 +132,56 @@ describe.each(queues)('the optimizer on $host', ({ queue }) => {
     expect(Math.abs(data[0]! / sum - 1)).toBeLessThan(1e-6);
     queue.call('squaresum', { inputs: [], outputs: [{ data, shape: [] }] });
     expect(data[0]).toBe(0);
+  });
+
+  test('steps by gradients of any storage, and writes copies of any', () => {
+    const storages = ['f32', 'f16', 'bf16'] as const;
+    const cases = SIZES.flatMap((size) =>
+      storages.flatMap((gradient) => storages.map((copy) => ({ size, gradient, copy }))),
+    );
+    const tensors = (size: number, gradient: Dtype) => {
+      const values = stored(gradientOf(size, 1), gradient);
+      const all = [normal(size, size), values, new Float32Array(size), new Float32Array(size)];
+      return all.map((data) => ({ data, shape: [size] }));
+    };
+    const hyper = { data: hyperOf(1), shape: [10] };
+    // Those of one list are taken together: some with copies, some without.
+    for (const name of ['adamw', 'mixedadamw']) {
+      const of = cases.filter(({ copy }) => (copy === 'f32') === (name === 'adamw'));
+      const plain = of.map(({ size, gradient }) => tensors(size, gradient));
+      queue.call('adamw', { inputs: [hyper, ...plain.flat()], outputs: [] });
+      const mixed = of.map(({ size, gradient, copy }) => {
+        const [p, g, m, v] = tensors(size, gradient);
+        const short = { data: encoded(g!.data, gradient), shape: [size], dtype: gradient };
+        return [p!, short, m!, v!, ...(copy === 'f32' ? [] : [allocate(copy, [size])])];
+      });
+      queue.call(name, { inputs: [hyper, ...mixed.flat()], outputs: [] });
+      for (const [i, { size, gradient, copy }] of of.entries()) {
+        for (const k of [0, 2, 3]) {
+          const same = sameBits(mixed[i]![k]!.data as Float32Array, plain[i]![k]!.data);
+          expect(same, `${name}: ${k} of ${size}, ${gradient}`).toBe(true);
+        }
+        if (copy === 'f32') continue;
+        const copied = decode(mixed[i]![4]!.data as Stored, copy);
+        expect(sameBits(copied, stored(plain[i]![0]!.data, copy)), `${size}, ${copy}`).toBe(true);
+      }
+    }
+  });
+
+  test('sums squares of every storage together', () => {
+    const storages = ['f16', 'f32', 'bf16'] as const;
+    const tensors = SIZES.flatMap((size) =>
+      storages.map((dtype) => ({ dtype, values: stored(normal(size, size + 1), dtype) })),
+    );
+    let sum = 0;
+    for (const { values } of tensors) for (const value of values) sum += value * value;
+    const inputs = tensors.map(({ dtype, values }) => ({
+      ...{ data: encoded(values, dtype), shape: [values.length] },
+      dtype,
+    }));
+    const data = new Float32Array(1);
+    queue.call('squaresum', { inputs, outputs: [{ data, shape: [] }] });
+    expect(Math.abs(data[0]! / sum - 1)).toBeLessThan(1e-6);
   });
 
   test('refuses what does not fit', () => {

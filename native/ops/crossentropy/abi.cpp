@@ -63,14 +63,14 @@ static constexpr pass<crossentropy_call> crossentropy_forward_pass = {
     shape_forward,
     bind_forward,
     {cpu::crossentropy_forward, nullptr, check_labels},
-    {PC_CUDA(crossentropy_forward), nullptr, only_f32}};
+    {PC_CUDA(crossentropy_forward)}};
 static constexpr pass<crossentropy_call> crossentropy_backward_pass = {
     {"crossentropy_backward", {"logits", i32("labels"), "lse", "dloss"}, {"dlogits"}},
     read_backward,
     shape_backward,
     bind_backward,
     {cpu::crossentropy_backward, nullptr, check_labels},
-    {PC_CUDA(crossentropy_backward), nullptr, only_f32}};
+    {PC_CUDA(crossentropy_backward)}};
 
 }  // namespace polycom
 

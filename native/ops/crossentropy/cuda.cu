@@ -4,25 +4,15 @@
 #include <math.h>
 
 #include "call.h"
-#include "math/portable.h"
 #include "runtime/cuda/row_slots.cuh"
 
 namespace polycom {
 namespace cuda {
 namespace {
 
-// Of f32 alone, so far.
-PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
-PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
-
-using group_of_row = row_group<false, 1>;
-using row_in = slotted_row<const float>;
-using row_out = slotted_row<float>;
-constexpr int E = row_in::E;
-
-// Sum over a thread's logits of exp(x - most).
+// Sum over a thread's logits of exp(x - most): of few in float, and of those before in double.
 struct running_sum {
-  float most = -INFINITY;
+  float most = -INFINITY, part = 0;
   double sum = 0;
 
   // exp(x - most), where most may be -infinity: then so is x.
@@ -31,31 +21,44 @@ struct running_sum {
   }
 
   // Those of a slot that lie before `count`.
-  __device__ __forceinline__ void add(const packed<float, E>& slot, int64_t count) {
+  template <class T, int E>
+  __device__ __forceinline__ void add(const packed<T, E>& slot, int64_t count) {
     float largest = most;
 #pragma unroll
     for (int i = 0; i < E; ++i) largest = i < count && slot[i] > largest ? slot[i] : largest;
     if (largest > most) {
-      sum *= double(share(most, largest));
+      const float shrunk = share(most, largest);
+      part *= shrunk;
+      sum *= double(shrunk);
       most = largest;
     }
-    float part = 0;
 #pragma unroll
     for (int i = 0; i < E; ++i) part += i < count ? share(slot[i], most) : 0.0f;
+  }
+  __device__ __forceinline__ void carry() {
     sum += double(part);
+    part = 0;
   }
 };
 
+template <class T>
 __global__ void __launch_bounds__(block_row_threads, 4)
     crossentropy_forward_kernel(const crossentropy_call call) {
+  constexpr int E = slot_elements<T, true>;
   __shared__ group_of_row::shared room;
   group_of_row group(room);
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
-    const row_in x(floats(call.logits) + r * call.cols, call.cols);
+    const slotted_row<const T> x(static_cast<const T*>(call.logits) + r * call.cols, call.cols);
     running_sum mine;
-#pragma unroll 2
-    for (int64_t at = int64_t(group.rank()) * E; at < call.cols; at += int64_t(group.size()) * E)
-      mine.add(x.load(at), call.cols - at);
+    const int64_t step = int64_t(group.size()) * E;
+    for (int64_t from = int64_t(group.rank()) * E; from < call.cols; from += step * slots_ahead) {
+      packed<T, E> held[slots_ahead];
+#pragma unroll
+      for (int s = 0; s < slots_ahead; ++s) held[s] = x.load(from + s * step);
+#pragma unroll
+      for (int s = 0; s < slots_ahead; ++s) mine.add(held[s], call.cols - from - s * step);
+      mine.carry();
+    }
     const float most = group.largest(mine.most);
     double sum[1] = {mine.sum * double(running_sum::share(mine.most, most))};
     group.sum(sum);
@@ -64,21 +67,26 @@ __global__ void __launch_bounds__(block_row_threads, 4)
     const int32_t label = call.labels[r];
     call.lse_out[2 * r] = most;
     call.lse_out[2 * r + 1] = float(log_sum);
-    call.loss[r] = label == -1                       ? 0.0f
-                   : label < 0 || label >= call.cols ? NAN
-                                                     : float(double(most) - double(x[label]) + log_sum);
+    call.loss[r] = label == -1 ? 0.0f
+                   : label < 0 || label >= call.cols
+                       ? NAN
+                       : float(double(most) - double(float(x[label])) + log_sum);
   }
 }
 
+template <class T>
 __global__ void __launch_bounds__(block_row_threads, 4)
     crossentropy_backward_kernel(const crossentropy_call call) {
+  constexpr int E = slot_elements<T, true>;
+  __shared__ group_of_row::shared room;
+  const group_of_row group(room);
   for (int64_t r = blockIdx.x; r < call.rows; r += gridDim.x) {
-    const row_in x(floats(call.logits) + r * call.cols, call.cols);
-    const row_out dx(floats(call.dlogits) + r * call.cols, call.cols);
+    const slotted_row<const T> x(static_cast<const T*>(call.logits) + r * call.cols, call.cols);
+    const slotted_row<T> dx(static_cast<T*>(call.dlogits) + r * call.cols, call.cols);
     const float most = call.lse[2 * r], log_sum = call.lse[2 * r + 1], dloss = call.dloss[r];
     const int32_t label = call.labels[r];
     const bool outside = label < -1 || label >= call.cols;
-    for (int64_t at = int64_t(threadIdx.x) * E; at < call.cols; at += int64_t(blockDim.x) * E) {
+    for_each_slot<E>(group, call.cols, [&](int64_t at) {
       float of[E] = {};
       if (label != -1) {
         const auto slot = x.load(at);
@@ -88,8 +96,8 @@ __global__ void __launch_bounds__(block_row_threads, 4)
           of[i] = outside ? NAN : (at + i == label ? expm1f(exponent) : expf(exponent)) * dloss;
         }
       }
-      dx.store(at, packed<float, E>::of(of));
-    }
+      dx.store(at, packed<T, E>::of(of));
+    });
   }
 }
 
@@ -97,13 +105,20 @@ __global__ void __launch_bounds__(block_row_threads, 4)
 
 pc_status crossentropy_forward(pc_queue& queue, const crossentropy_call& call) {
   if (call.rows == 0) return PC_OK;
-  return launch(queue, a_block_a_row(call.rows, call.cols, sizeof(float)), crossentropy_forward_kernel, call);
+  return with_storage(call.dtype, [&](auto storage) {
+    using T = typename decltype(storage)::type;
+    const launch_shape shape = a_block_a_row(call.rows, call.cols, sizeof(T));
+    return launch(queue, shape, crossentropy_forward_kernel<T>, call);
+  });
 }
 
 pc_status crossentropy_backward(pc_queue& queue, const crossentropy_call& call) {
   if (call.rows == 0) return PC_OK;
-  return launch(queue, a_block_a_row(call.rows, call.cols, sizeof(float)), crossentropy_backward_kernel,
-                call);
+  return with_storage(call.dtype, [&](auto storage) {
+    using T = typename decltype(storage)::type;
+    const launch_shape shape = a_block_a_row(call.rows, call.cols, sizeof(T));
+    return launch(queue, shape, crossentropy_backward_kernel<T>, call);
+  });
 }
 
 }  // namespace cuda

@@ -43,14 +43,14 @@ static constexpr pass<dropout_call> dropout_forward_pass = {
     shape_forward,
     bind,
     {cpu::dropout_forward},
-    {PC_CUDA(dropout_forward), nullptr, only_f32}};
+    {PC_CUDA(dropout_forward)}};
 static constexpr pass<dropout_call> dropout_backward_pass = {
     {"dropout_backward", {i32("seed"), "dy"}, {"dx"}, scalars::dropout},
     read_backward,
     shape_backward,
     bind,
     {cpu::dropout_backward},
-    {PC_CUDA(dropout_backward), nullptr, only_f32}};
+    {PC_CUDA(dropout_backward)}};
 
 }  // namespace polycom
 

@@ -71,14 +71,14 @@ static constexpr pass<embedding_call> embedding_forward_pass = {
     shape_forward,
     bind_forward,
     {cpu::embedding_forward, nullptr, check_ids},
-    {PC_CUDA(embedding_forward), nullptr, only_f32}};
+    {PC_CUDA(embedding_forward)}};
 static constexpr pass<embedding_call> embedding_backward_pass = {
     {"embedding_backward", {"table", i32("ids"), "dy"}, {"dtable"}},
     read_backward,
     shape_backward,
     bind_backward,
     {cpu::embedding_backward, cpu_workspace, check_ids},
-    {PC_CUDA(embedding_backward), PC_CUDA(embedding_workspace), only_f32}};
+    {PC_CUDA(embedding_backward), PC_CUDA(embedding_workspace)}};
 
 }  // namespace polycom
 

@@ -4,7 +4,6 @@
 
 #include "call.h"
 #include "cuda_sort.cuh"
-#include "math/portable.h"
 #include "runtime/cuda/packed.cuh"
 #include "runtime/cuda/reduce.cuh"
 
@@ -12,18 +11,16 @@ namespace polycom {
 namespace cuda {
 namespace {
 
-// Of f32 alone, so far.
-PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
-PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
-
 constexpr int threads = 256;
 
 // Rows in slots of E elements: a warp takes a row, or a part of a long one.
-template <int E>
+template <class T, int E>
 __global__ void __launch_bounds__(threads, 4)
     embedding_forward_kernel(const embedding_call call, int64_t parts, int64_t work) {
-  using slot_t = packed<float, E>;
+  using slot_t = packed<T, E>;
   constexpr int slots = 4;
+  const T* const table = static_cast<const T*>(call.table);
+  T* const y = static_cast<T*>(call.y);
   const int lane = int(threadIdx.x) % warp_size;
   for (int64_t unit = int64_t(blockIdx.x) * (threads / warp_size) + threadIdx.x / warp_size; unit < work;
        unit += int64_t(gridDim.x) * (threads / warp_size)) {
@@ -38,21 +35,20 @@ __global__ void __launch_bounds__(threads, 4)
       for (float& v : none) v = NAN;
       held[s] = slot_t::of(none);
       if (inside && at < call.cols)
-        held[s] = load_whole(reinterpret_cast<const slot_t*>(floats(call.table) + id * call.cols + at));
+        held[s] = load_whole(reinterpret_cast<const slot_t*>(table + id * call.cols + at));
     }
 #pragma unroll
     for (int s = 0; s < slots; ++s) {
       const int64_t at = first + s * warp_size * E;
-      if (at < call.cols)
-        store_whole(reinterpret_cast<slot_t*>(floats(call.y) + n * call.cols + at), held[s]);
+      if (at < call.cols) store_whole(reinterpret_cast<slot_t*>(y + n * call.cols + at), held[s]);
     }
   }
 }
 
-template <int E>
-pc_status forward_in_slots(pc_queue& queue, const embedding_call& call) {
+template <class T, int E>
+pc_status forward_in_slots(const pc_queue& queue, const embedding_call& call) {
   const int64_t parts = divide_up(call.cols, 4 * warp_size * E), work = call.count * parts;
-  return launch(queue, {divide_up(work, threads / warp_size), threads}, embedding_forward_kernel<E>, call,
+  return launch(queue, {divide_up(work, threads / warp_size), threads}, embedding_forward_kernel<T, E>, call,
                 parts, work);
 }
 
@@ -80,10 +76,12 @@ struct sorted_ids {
   }
 };
 
+template <class T>
 __global__ void __launch_bounds__(threads, 4)
     embedding_chunk_kernel(const embedding_call call, const sorted_ids sorted, const open_sums open,
                            int64_t tiles, int64_t work) {
   constexpr int ahead = 8;
+  const T* const dy = static_cast<const T*>(call.dy);
   for (int64_t unit = blockIdx.x; unit < work; unit += gridDim.x) {
     const int64_t c = unit / tiles, col = unit % tiles * threads + threadIdx.x;
     const int64_t first = c * chunk, past = sorted.end_of(first);
@@ -94,8 +92,7 @@ __global__ void __launch_bounds__(threads, 4)
       float values[ahead];
 #pragma unroll
       for (int k = 0; k < ahead; ++k)
-        values[k] =
-            from + k < past ? floats(call.dy)[place_of(sorted.keys[from + k]) * call.cols + col] : 0.0f;
+        values[k] = from + k < past ? float(dy[place_of(sorted.keys[from + k]) * call.cols + col]) : 0.0f;
 #pragma unroll
       for (int k = 0; k < ahead; ++k) {
         const int64_t at = from + k;
@@ -109,7 +106,7 @@ __global__ void __launch_bounds__(threads, 4)
         } else if (goes_on) {
           open.tail[c * call.cols + col] = sum;
         } else if (id < call.rows) {
-          floats(call.dtable)[id * call.cols + col] = float(sum);
+          static_cast<T*>(call.dtable)[id * call.cols + col] = T(float(sum));
         }
         sum = 0;
         began_before = false;
@@ -119,6 +116,7 @@ __global__ void __launch_bounds__(threads, 4)
 }
 
 // Adds up what was left open, in the order of the chunks: the chunk where an id begins takes the others' sums.
+template <class T>
 __global__ void __launch_bounds__(threads, 4)
     embedding_join_kernel(const embedding_call call, const sorted_ids sorted, const open_sums open,
                           int64_t tiles, int64_t work) {
@@ -132,7 +130,7 @@ __global__ void __launch_bounds__(threads, 4)
     do {
       sum += open.head[++c * call.cols + col];
     } while (sorted.continues(sorted.end_of(c * chunk)) && sorted.id(sorted.end_of(c * chunk)) == id);
-    floats(call.dtable)[id * call.cols + col] = float(sum);
+    static_cast<T*>(call.dtable)[id * call.cols + col] = T(float(sum));
   }
 }
 
@@ -142,15 +140,18 @@ int64_t chunks_of_ids(const embedding_call& call) { return divide_up(call.count,
 
 pc_status embedding_forward(pc_queue& queue, const embedding_call& call) {
   if (call.count == 0 || call.cols == 0) return PC_OK;
-  constexpr int E = slot_elements<float, true>;
-  const bool whole =
-      call.cols % E == 0 && uintptr_t(call.table) % slot_bytes == 0 && uintptr_t(call.y) % slot_bytes == 0;
-  return whole ? forward_in_slots<E>(queue, call) : forward_in_slots<1>(queue, call);
+  return with_storage(call.dtype, [&](auto storage) {
+    using T = typename decltype(storage)::type;
+    constexpr int E = slot_elements<T, true>;
+    const bool whole =
+        call.cols % E == 0 && uintptr_t(call.table) % slot_bytes == 0 && uintptr_t(call.y) % slot_bytes == 0;
+    return whole ? forward_in_slots<T, E>(queue, call) : forward_in_slots<T, 1>(queue, call);
+  });
 }
 
 pc_status embedding_backward(pc_queue& queue, const embedding_call& call) {
   if (call.rows == 0 || call.cols == 0) return PC_OK;
-  const size_t bytes = size_t(call.rows * call.cols) * sizeof(float);
+  const size_t bytes = size_t(call.rows * call.cols) * (call.dtype == PC_F32 ? 4 : 2);
   const device_scope device(queue.index);
   if (pc_status status = device.status("memset")) return status;
   const cudaError_t error = cudaMemsetAsync(call.dtable, 0, bytes, static_cast<cudaStream_t>(queue.stream));
@@ -163,9 +164,12 @@ pc_status embedding_backward(pc_queue& queue, const embedding_call& call) {
   const sorted_ids sorted{keys, call.count};
   const int64_t tiles = divide_up(call.cols, threads), work = chunks_of_ids(call) * tiles;
   const launch_shape shape{work, threads};
-  if (pc_status status = launch(queue, shape, embedding_chunk_kernel, call, sorted, open, tiles, work))
-    return status;
-  return launch(queue, shape, embedding_join_kernel, call, sorted, open, tiles, work);
+  return with_storage(call.dtype, [&](auto storage) {
+    using T = typename decltype(storage)::type;
+    if (pc_status status = launch(queue, shape, embedding_chunk_kernel<T>, call, sorted, open, tiles, work))
+      return status;
+    return launch(queue, shape, embedding_join_kernel<T>, call, sorted, open, tiles, work);
+  });
 }
 
 // The sorted ids, and two rows of sums for each chunk of them.

@@ -96,22 +96,6 @@ pc_status run_adamw(const signature& of, const device_pass<adamw_call>& cpu,
   return run_on(queue->device == PC_CPU ? cpu : cuda, of, *queue, call);
 }
 
-// Those of CUDA have f32 alone.
-pc_status only_f32_list(const signature& sign, const pc_tensor* tensors, int32_t count) {
-  for (int32_t i = 0; i < count; ++i) {
-    if (tensors[i].dtype == PC_F32) continue;
-    return fail(PC_UNSUPPORTED, "%s: a tensor has dtype %d; there are kernels for 0 (f32)", sign.op,
-                tensors[i].dtype);
-  }
-  return PC_OK;
-}
-pc_status only_f32_squares(const signature& sign, const squaresum_call& call) {
-  return only_f32_list(sign, call.tensors, call.count);
-}
-pc_status only_f32_adamw(const signature& sign, const adamw_call& call) {
-  return only_f32_list(sign, call.tensors, call.each * call.count);
-}
-
 }  // namespace
 }  // namespace polycom
 
@@ -128,19 +112,18 @@ pc_status pc_squaresum_plan(const pc_queue* queue, pc_args* args) {
 pc_status pc_squaresum(pc_queue* queue, const pc_args* args) {
   squaresum_call call;
   if (pc_status status = read_squaresum(queue, args, false, &call)) return status;
-  const device_pass<squaresum_call> cpu{cpu::squaresum}, cuda{PC_CUDA(squaresum), nullptr, only_f32_squares};
+  const device_pass<squaresum_call> cpu{cpu::squaresum}, cuda{PC_CUDA(squaresum)};
   return run_on(queue->device == PC_CPU ? cpu : cuda, squaresum_sign, *queue, call);
 }
 
 pc_status pc_adamw_plan(const pc_queue* queue, pc_args* args) { return plan_adamw(adamw_sign, queue, args); }
 pc_status pc_adamw(pc_queue* queue, const pc_args* args) {
-  return run_adamw(adamw_sign, {cpu::adamw}, {PC_CUDA(adamw), nullptr, only_f32_adamw}, queue, args);
+  return run_adamw(adamw_sign, {cpu::adamw}, {PC_CUDA(adamw)}, queue, args);
 }
 
 pc_status pc_mixedadamw_plan(const pc_queue* queue, pc_args* args) {
   return plan_adamw(mixedadamw_sign, queue, args);
 }
 pc_status pc_mixedadamw(pc_queue* queue, const pc_args* args) {
-  return run_adamw(mixedadamw_sign, {cpu::mixedadamw}, {PC_CUDA(mixedadamw), nullptr, only_f32_adamw}, queue,
-                   args);
+  return run_adamw(mixedadamw_sign, {cpu::mixedadamw}, {PC_CUDA(mixedadamw)}, queue, args);
 }

@@ -58,14 +58,14 @@ static constexpr pass<rotary_call> rotary_forward_pass = {
     shape_forward,
     bind,
     {cpu::rotary_forward, nullptr, check_start},
-    {PC_CUDA(rotary_forward), nullptr, only_f32}};
+    {PC_CUDA(rotary_forward)}};
 static constexpr pass<rotary_call> rotary_backward_pass = {
     {"rotary_backward", {"table", i32("start"), "dy"}, {"dx"}},
     read_backward,
     shape_backward,
     bind,
     {cpu::rotary_backward, nullptr, check_start},
-    {PC_CUDA(rotary_backward), nullptr, only_f32}};
+    {PC_CUDA(rotary_backward)}};
 
 }  // namespace polycom
 

@@ -3,17 +3,11 @@
 #include <math.h>
 
 #include "call.h"
-#include "math/portable.h"
-#include "runtime/cuda/launch.cuh"
-#include "runtime/cuda/packed.cuh"
+#include "runtime/cuda/row_slots.cuh"
 
 namespace polycom {
 namespace cuda {
 namespace {
-
-// Of f32 alone, so far.
-PC_MATH const float* floats(const void* data) { return static_cast<const float*>(data); }
-PC_MATH float* floats(void* data) { return static_cast<float*>(data); }
 
 constexpr int threads = 256;
 constexpr int heads_a_thread = 2;
@@ -25,9 +19,9 @@ struct rotary_cut {
   int64_t shares, count;  // of a token, and of all
 };
 
-template <bool Back, int E>
-__global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call call, const rotary_cut cut) {
-  using slot_t = packed<float, E>;
+template <class T, bool Back, int E>
+__global__ void __launch_bounds__(threads, 3) rotary_kernel(const rotary_call call, const rotary_cut cut) {
+  using slot_t = packed<T, E>;
   const int row = int(threadIdx.x) / cut.slots;
   if (row >= cut.rows) return;
   const int64_t half = call.width / 2;
@@ -40,10 +34,11 @@ __global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call ca
     for (int64_t i = int64_t(threadIdx.x) % cut.slots * E; i < half; i += int64_t(cut.slots) * E) {
       float cos[E], sin[E];
       const float* table = call.table + (inside ? position : 0) * call.width + i;
+      load_floats(table, cos);
+      load_floats(table + half, sin);
 #pragma unroll
       for (int k = 0; k < E; ++k) {
-        cos[k] = inside ? table[k] : NAN;
-        sin[k] = inside ? table[half + k] : NAN;
+        if (!inside) cos[k] = sin[k] = NAN;
         if (Back) sin[k] = -sin[k];
       }
       const int64_t at = (token * call.heads + first) * call.width + i;
@@ -52,7 +47,7 @@ __global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call ca
 #pragma unroll
       for (int h = 0; h < heads_a_thread; ++h) {
         if (h >= heads) break;
-        const float* x = floats(call.x) + at + h * call.width;
+        const T* x = static_cast<const T*>(call.x) + at + h * call.width;
         a[h] = load_whole(reinterpret_cast<const slot_t*>(x));
         b[h] = load_whole(reinterpret_cast<const slot_t*>(x + half));
       }
@@ -65,7 +60,7 @@ __global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call ca
           low[k] = a[h][k] * cos[k] - b[h][k] * sin[k];
           high[k] = b[h][k] * cos[k] + a[h][k] * sin[k];
         }
-        float* y = floats(call.y) + at + h * call.width;
+        T* y = static_cast<T*>(call.y) + at + h * call.width;
         store_whole(reinterpret_cast<slot_t*>(y), slot_t::of(low));
         store_whole(reinterpret_cast<slot_t*>(y + half), slot_t::of(high));
       }
@@ -73,22 +68,25 @@ __global__ void __launch_bounds__(threads, 4) rotary_kernel(const rotary_call ca
   }
 }
 
-template <bool Back, int E>
-pc_status rotate_slots(pc_queue& queue, const rotary_call& call) {
+template <class T, bool Back, int E>
+pc_status rotate_slots(const pc_queue& queue, const rotary_call& call) {
   const int64_t slots = divide_up(call.width / 2, E), tokens = call.batch * call.time;
   const int width = slots < threads ? int(slots) : threads;
   const int64_t shares = divide_up(call.heads, heads_a_thread);
   const rotary_cut cut{width, threads / width, shares, tokens * shares};
-  return launch(queue, {divide_up(cut.count, cut.rows), threads}, rotary_kernel<Back, E>, call, cut);
+  return launch(queue, {divide_up(cut.count, cut.rows), threads}, rotary_kernel<T, Back, E>, call, cut);
 }
 
 template <bool Back>
-pc_status rotate(pc_queue& queue, const rotary_call& call) {
+pc_status rotate(const pc_queue& queue, const rotary_call& call) {
   if (call.batch * call.time * call.heads * (call.width / 2) == 0) return PC_OK;
-  constexpr int E = slot_elements<float, true>;
-  const bool whole = call.width % (2 * E) == 0 && uintptr_t(call.x) % slot_bytes == 0 &&
-                     uintptr_t(call.y) % slot_bytes == 0 && uintptr_t(call.table) % slot_bytes == 0;
-  return whole ? rotate_slots<Back, E>(queue, call) : rotate_slots<Back, 1>(queue, call);
+  return with_storage(call.dtype, [&](auto storage) {
+    using T = typename decltype(storage)::type;
+    constexpr int E = slot_elements<T, true>;
+    const bool whole = call.width % (2 * E) == 0 && uintptr_t(call.x) % slot_bytes == 0 &&
+                       uintptr_t(call.y) % slot_bytes == 0 && uintptr_t(call.table) % slot_bytes == 0;
+    return whole ? rotate_slots<T, Back, E>(queue, call) : rotate_slots<T, Back, 1>(queue, call);
+  });
 }
 
 }  // namespace
