@@ -13,21 +13,12 @@
 #elif defined(__aarch64__)
 #include "simd_neon.h"
 #else
-#include "f16_words.h"
+#include "simd_any.h"
 #endif
 
 namespace polycom {
 namespace cpu {
 namespace {
-
-#if !defined(__x86_64__)
-// Arm's processors notice by themselves that whole lines are written, and then read none of them.
-template <class V>
-PC_INLINE void stream(void* p, V v) {
-  memcpy(p, &v, sizeof v);
-}
-PC_INLINE void fence_streaming() {}
-#endif
 
 // --- storage: f32, f16 and bf16 in memory, f32 in a register ---
 
@@ -51,7 +42,7 @@ struct storage<float> {
 template <>
 struct storage<bfloat> {
   using raw = short_vec;
-  static PC_INLINE vec widen(raw v) { return (vec)(__builtin_convertvector(v, word_vec) << 16); }
+  static PC_INLINE vec widen(raw v) { return (vec)upper_halves(v); }
   // To nearest, ties to even; a NaN stays one.
   static PC_INLINE raw narrow(vec v) {
     const word_vec bits = (word_vec)v;
@@ -121,11 +112,6 @@ PC_INLINE void store_streaming(T* p, vec v) {
 
 // Whether an output of so many bytes should go past the caches: it would not be found there anyway.
 inline bool too_large_to_cache(int64_t bytes) { return bytes >= (8 << 20); }
-
-// --- double, where float would lose digits ---
-
-PC_INLINE wide_vec widened(vec v) { return __builtin_convertvector(v, wide_vec); }
-PC_INLINE vec narrowed(wide_vec v) { return __builtin_convertvector(v, vec); }
 
 // --- loops ---
 
@@ -213,7 +199,6 @@ PC_INLINE Result pick(V a, V b) {
 typedef double two_doubles __attribute__((vector_size(16)));
 typedef double four_doubles __attribute__((vector_size(32)));
 typedef double eight_doubles __attribute__((vector_size(64)));
-typedef double sixteen_doubles __attribute__((vector_size(128)));
 PC_INLINE double sum_of_lanes(two_doubles v) { return v[0] + v[1]; }
 PC_INLINE double sum_of_lanes(four_doubles v) {
   return sum_of_lanes(pick<two_doubles, 0, 1>(v, v) + pick<two_doubles, 2, 3>(v, v));
@@ -221,10 +206,7 @@ PC_INLINE double sum_of_lanes(four_doubles v) {
 PC_INLINE double sum_of_lanes(eight_doubles v) {
   return sum_of_lanes(pick<four_doubles, 0, 1, 2, 3>(v, v) + pick<four_doubles, 4, 5, 6, 7>(v, v));
 }
-PC_INLINE double sum_of_lanes(sixteen_doubles v) {
-  return sum_of_lanes(pick<eight_doubles, 0, 1, 2, 3, 4, 5, 6, 7>(v, v) +
-                      pick<eight_doubles, 8, 9, 10, 11, 12, 13, 14, 15>(v, v));
-}
+PC_INLINE double sum_of_lanes(wide_vec v) { return sum_of_lanes(v.low + v.high); }
 
 // A block's worth of float sums, carried over into double: long rows keep their accuracy.
 constexpr int64_t block = 1024;
@@ -234,7 +216,7 @@ struct lane_sums {
   wide_vec lane[N] = {};
 
   PC_INLINE void carry(const vec* even, const vec* odd) {
-    for (int k = 0; k < N; ++k) lane[k] += __builtin_convertvector(even[k] + odd[k], wide_vec);
+    for (int k = 0; k < N; ++k) lane[k] += widened(even[k] + odd[k]);
   }
 
   PC_INLINE void total(double* sums) {

@@ -11,6 +11,15 @@ namespace polycom {
 namespace cpu {
 namespace {
 
+// Words whose upper halves these are, over zeros.
+PC_INLINE word_vec upper_halves(short_vec v) {
+#if defined(__AVX__)
+  return __builtin_convertvector(v, word_vec) << 16;
+#else
+  return (word_vec)_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_cvtsi64_si128((long long)v));
+#endif
+}
+
 // Streaming stores are weakly ordered: before another thread may read them, a fence.
 PC_INLINE void fence_streaming() { _mm_sfence(); }
 
@@ -18,6 +27,14 @@ PC_INLINE void fence_streaming() { _mm_sfence(); }
 PC_INLINE vec widen_f16(short_vec v) { return (vec)_mm512_cvtph_ps((__m256i)v); }
 PC_INLINE short_vec narrow_f16(vec v) {
   return (short_vec)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+PC_INLINE wide_vec widened(vec v) {
+  return {(double_vec)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v)),
+          (double_vec)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1))};
+}
+PC_INLINE vec narrowed(wide_vec v) {
+  const __m512 low = _mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)v.low));
+  return (vec)_mm512_insertf32x8(low, _mm512_cvtpd_ps((__m512d)v.high), 1);
 }
 PC_INLINE void stream(void* p, vec v) { _mm512_stream_ps(static_cast<float*>(p), (__m512)v); }
 PC_INLINE void stream(void* p, short_vec v) { _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)v); }
@@ -27,10 +44,23 @@ PC_INLINE vec widen_f16(short_vec v) { return (vec)_mm256_cvtph_ps((__m128i)v); 
 PC_INLINE short_vec narrow_f16(vec v) {
   return (short_vec)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT);
 }
+PC_INLINE wide_vec widened(vec v) {
+  return {(double_vec)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)v)),
+          (double_vec)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)v, 1))};
+}
+PC_INLINE vec narrowed(wide_vec v) {
+  return (vec)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)v.high), _mm256_cvtpd_ps((__m256d)v.low));
+}
 PC_INLINE void stream(void* p, vec v) { _mm256_stream_ps(static_cast<float*>(p), (__m256)v); }
 PC_INLINE void stream(void* p, short_vec v) { _mm_stream_si128(static_cast<__m128i*>(p), (__m128i)v); }
 
 #else
+PC_INLINE wide_vec widened(vec v) {
+  return {(double_vec)_mm_cvtps_pd((__m128)v), (double_vec)_mm_cvtps_pd(_mm_movehl_ps((__m128)v, (__m128)v))};
+}
+PC_INLINE vec narrowed(wide_vec v) {
+  return (vec)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)v.low), _mm_cvtpd_ps((__m128d)v.high));
+}
 PC_INLINE void stream(void* p, vec v) { _mm_stream_ps(static_cast<float*>(p), (__m128)v); }
 PC_INLINE void stream(void* p, short_vec v) { _mm_stream_si64(static_cast<long long*>(p), (long long)v); }
 #endif
