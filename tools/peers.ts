@@ -1,8 +1,8 @@
 /**
- * Measures PyTorch on the CPU beside this package's kernels: bench/peers/pytorch_cpu.py, with the library and a Python
+ * Measures PyTorch and oneDNN on the CPU beside this package's kernels: bench/peers/pytorch_cpu.py, with the library and a Python
  * found for it. What is missing is said in a line, and is no error.
  *
- *   --install   first put PyTorch into a virtual environment in the user's cache, where it is not there yet
+ *   --install   first put them into a virtual environment in the user's cache, where it is not there yet
  *   --help      the script's options, which it is handed
  */
 import { spawn } from 'node:child_process';

@@ -5,8 +5,15 @@ import { PolycomError } from '../src/common/errors.js';
 import { holdingLock } from '../src/common/lock.js';
 import { cacheDirectory } from '../src/common/user-cache.js';
 
-/** The wheels that {@link installPeers} installs, and what they need. */
-const WHEELS = ['torch==2.13.0', 'transformers==5.24.0'];
+/**
+ * The wheels that {@link installPeers} installs, and what they need. oneDNN is the last that runs on the compiler's own
+ * threads, without a runtime of several hundred megabytes.
+ */
+const WHEELS = [
+  'torch==2.13.0',
+  'transformers==5.24.0',
+  ...(process.platform === 'linux' && process.arch === 'x64' ? ['onednn-cpu-gomp==2023.2.0'] : []),
+];
 
 /**
  * The Python that runs the peers: the one on PATH if it has these modules, else the one of {@link installPeers} if that
@@ -20,8 +27,8 @@ export async function peersPython(...modules: string[]): Promise<string> {
 }
 
 /**
- * Makes a virtual environment with PyTorch and transformers in the user's cache, unless it is there: 1.2 GB with wheels
- * of PyTorch for the CPU alone. Nothing is compiled. pip takes wheels from where it is told to, such as by
+ * Makes a virtual environment with PyTorch, transformers and oneDNN in the user's cache, unless it is there: 1.4 GB with
+ * wheels of PyTorch for the CPU alone. Nothing is compiled. pip takes wheels from where it is told to, such as by
  * `PIP_INDEX_URL` or `PIP_FIND_LINKS`.
  *
  * @returns its Python

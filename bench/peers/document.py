@@ -133,7 +133,7 @@ def first_match(file: str, pattern: str) -> str | None:
 
 def peer_name(variant: str) -> str:
     """`peer:pytorch-eager` for people."""
-    return variant.removeprefix("peer:").replace("pytorch", "PyTorch").replace("liger", "Liger").replace("-", " ")
+    return variant.removeprefix("peer:").replace("pytorch", "PyTorch").replace("liger", "Liger").replace("onednn", "oneDNN").replace("cub", "CUB").replace("-", " ")
 
 
 def format_table(results: Sequence[Row]) -> str:

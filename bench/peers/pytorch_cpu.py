@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures PyTorch on the CPU, eager and compiled, beside this package's kernels and a copy, in one process.
+"""Measures PyTorch on the CPU, eager and compiled, and oneDNN's element-wise primitives, where its wheel is installed,
+beside this package's kernels and a copy, in one process.
 
 Every contender is checked against f64 first: a wrong one is reported as failed, never timed, and makes the exit
 status 1. Without PyTorch it says so, and ends with status 0.
@@ -11,7 +12,7 @@ import argparse
 import platform
 import re
 import sys
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from skip import skip_without_torch
 
@@ -19,6 +20,7 @@ skip_without_torch("peers")
 
 import torch
 
+import onednn
 import polycom
 from activations import ACTIVATIONS, Activation
 from cases import FUSED_BOUND, PEER_BOUNDS, Case, Data, Shape, disagreement
@@ -51,12 +53,21 @@ def main() -> int:
         variants.remove(COMPILED)
         notes.append(f"left out: PyTorch compiled, as torch.compile does not work here: {problem}")
     chosen = [activation for activation in ACTIVATIONS if activation.name in options.ops]
+    versions = {"polycom": info["version"], "python": platform.python_version(), "pytorch": torch.__version__}
+    try:
+        eltwise = onednn.OneDnn(threads)
+        versions["onednn"] = eltwise.version()
+    except onednn.Missing as error:
+        eltwise = None
+        notes.append(f"left out: oneDNN: {error}")
     rows: list[Row] = []
     with queue:
         for dtype in options.dtype:
+            beside = eltwise if eltwise is not None and eltwise.stores(dtype) else None
+            if eltwise is not beside:
+                notes.append(f"left out: oneDNN in {dtype}, which it does not compute in on this CPU")
             for shape in options.shapes:
-                rows += measure_shape(queue, chosen, variants, Data(shape, dtype), options.seconds)
-    versions = {"polycom": info["version"], "python": platform.python_version(), "pytorch": torch.__version__}
+                rows += measure_shape(queue, beside, chosen, variants, Data(shape, dtype), options.seconds)
     result = document(rows, command_of(options), info["simd"], versions, notes)
     print(f"{result['machine']['cpu']}, PyTorch {torch.__version__}; behind a peer's time, how many times ours it is")
     print(format_table(rows))
@@ -124,7 +135,12 @@ def compiler_problem() -> str | None:
 
 
 def measure_shape(
-    queue: polycom.Queue, chosen: Sequence[Activation], variants: Sequence[str], data: Data, seconds: float
+    queue: polycom.Queue,
+    eltwise: onednn.OneDnn | None,
+    chosen: Sequence[Activation],
+    variants: Sequence[str],
+    data: Data,
+    seconds: float,
 ) -> list[Row]:
     """All contenders of a shape and dtype, in turns."""
     torch.compiler.reset()
@@ -134,6 +150,8 @@ def measure_shape(
         for direction in ("forward", "forward_backward"):
             contenders.append(own_contender(queue, case, direction))
             contenders += [peer_contender(case, direction, variant) for variant in variants]
+            if eltwise is not None and activation.name in onednn.ALGORITHMS:
+                contenders.append(onednn_contender(eltwise, case, direction))
     group = f"{data.shape} {data.dtype}"
     print(f"peers: measuring {group}", file=sys.stderr)
     rows = measure(contenders, Effort(5, 80, seconds), lambda step: show_step(f"{group}: {step}"))
@@ -168,6 +186,28 @@ def peer_contender(case: Case, direction: str, variant: str) -> Contender:
         return disagreement(run(), expected, PEER_BOUNDS[case.data.dtype])
 
     return Contender(identity(case, direction, "pytorch", variant), case.bytes(direction), check, run)
+
+
+def onednn_contender(eltwise: onednn.OneDnn, case: Case, direction: str) -> Contender:
+    """oneDNN's primitives, into the outputs that ours writes: forward, or forward and then backward."""
+    name, data = case.activation.name, case.data
+    runs: list[Callable[[], None]] = []
+
+    def run() -> None:
+        for each in runs:
+            each()
+
+    def check() -> str | None:
+        expected = [case.y] if direction == "forward" else [case.y, *case.gradients]
+        outputs = [data.output(i, wanted).fill_(float("nan")) for i, wanted in enumerate(expected)]
+        x, y = view(case.inputs[0]), view(outputs[0])
+        runs.append(eltwise.forward(name, x, y))
+        if direction != "forward":
+            runs.append(eltwise.backward(name, x, view(case.dy), view(outputs[1])))
+        run()
+        return disagreement(outputs, expected, PEER_BOUNDS[data.dtype])
+
+    return Contender(identity(case, direction, "native", onednn.VARIANT), case.bytes(direction), check, run)
 
 
 def own_contender(queue: polycom.Queue, case: Case, direction: str) -> Contender:

@@ -66,7 +66,8 @@ export function wrongWithin(
 /** The fields of a result or a machine that are texts, where it has them: all others are numbers. */
 const TEXT_FIELDS: ReadonlySet<string> = new Set([
   ...TEXTS,
-  ...['allocator', 'method', 'traffic', 'timing', 'failure', 'preset', 'activation', 'peak_named', 'phase'],
+  ...['allocator', 'method', 'traffic', 'timing', 'failure', 'bound'],
+  ...['preset', 'activation', 'peak_named', 'phase'],
   ...['cpu', 'os', 'simd', 'gpu', 'gpu_driver', 'tf_allocator', 'tf_onednn'],
 ]);
 
@@ -124,6 +125,8 @@ export function peerName(variant: PeerVariant): string {
     .slice('peer:'.length)
     .replace('pytorch', 'PyTorch')
     .replace('liger', 'Liger')
+    .replace('onednn', 'oneDNN')
+    .replace('cub', 'CUB')
     .replaceAll('-', ' ');
 }
 

@@ -42,7 +42,11 @@ export function figuresOf(document: BenchDocument, charts: Charts): Figure[] {
     const called = (figure: Figure): Figure =>
       device === 'cpu' ? figure : { ...figure, title: `${figure.title}, ${device}` };
     const roofline = rooflineFigures(part, charts);
-    if (roofline.length > 0) return device === 'cuda' ? roofline : roofline.map(called);
+    if (roofline.length > 0) {
+      const width = widthFigure(part, charts);
+      const figures = width === undefined ? roofline : [...roofline, width];
+      return device === 'cuda' ? figures : figures.map(called);
+    }
     return FIGURES.flatMap((figure) => figure(part, charts) ?? []).map(called);
   });
 }
@@ -156,10 +160,12 @@ const SWEPT: ReadonlyMap<string, string> = new Map([
 ]);
 
 function widthFigure(document: BenchDocument, charts: Charts): Figure | undefined {
-  const rows = copyRows(document).filter(
-    ({ op, dtype, of_stream }) => SWEPT.has(op) && dtype === 'f32' && of_stream !== undefined,
+  const swept = copyRows(document).filter(({ op, of_stream }) => SWEPT.has(op) && of_stream !== undefined);
+  const dtypes = [...new Set(swept.map(({ dtype }) => dtype))].filter(
+    (dtype) => new Set(swept.filter((row) => row.dtype === dtype).map(({ cols }) => cols)).size >= 4,
   );
-  if (new Set(rows.map(({ cols }) => cols)).size < 4) return undefined;
+  const rows = swept.filter(({ dtype }) => dtypes.includes(dtype));
+  if (rows.length === 0) return undefined;
   const shown = [...SWEPT].filter(([name]) => rows.some(({ op }) => op === name));
   return {
     title: 'What a width costs',
@@ -167,12 +173,15 @@ function widthFigure(document: BenchDocument, charts: Charts): Figure | undefine
       'As above, beside the fastest stream with the same reads and writes. A narrow row has few elements to share ' +
       'what it costs by itself; a wide one is read a second time from a farther cache.',
     legend: shown.map(([name, color]) => ({ name: opName(rows.find(({ op }) => op === name)!), color })),
-    panels: measuredPasses(rows).map((pass) => {
-      const points = rows
-        .filter((row) => row.pass === pass)
-        .map(({ op, cols, of_stream }) => ({ cols, share: of_stream!, line: op, color: SWEPT.get(op)! }));
-      return { title: passName(pass), draw: (width: number) => drawLines(charts, points, { width }) };
-    }),
+    panels: dtypes.flatMap((dtype) =>
+      measuredPasses(rows).map((pass) => {
+        const points = rows
+          .filter((row) => row.pass === pass && row.dtype === dtype)
+          .map(({ op, cols, of_stream }) => ({ cols, share: of_stream!, line: op, color: SWEPT.get(op)! }));
+        const title = dtypes.length > 1 ? `${passName(pass)}, ${dtype}` : passName(pass);
+        return { title, draw: (width: number) => drawLines(charts, points, { width }) };
+      }),
+    ),
   };
 }
 

@@ -43,7 +43,7 @@ function peerTiles(document: BenchDocument): HeadlineTile[] {
     );
     return {
       value: range(speeds, times),
-      text: `the speed of PyTorch's fastest, ${passName(pass)}, ${shapeName(shape)}`,
+      text: `the speed of the fastest peer, ${passName(pass)}, ${shapeName(shape)}`,
     };
   });
 }

@@ -27,8 +27,8 @@ export function peerFigures(document: BenchDocument, charts: Charts): Figure[] {
     return {
       title,
       caption:
-        "Median time of a call. The figure behind a line: how many times as fast ours is as PyTorch's fastest. " +
-        'Ours is driven directly, into outputs that exist; PyTorch allocates its own, as noted below.',
+        'Median time of a call. The figure behind a line: how many times as fast ours is as the fastest of the others. ' +
+        'Ours is driven directly, into outputs that exist, as oneDNN and CUB are; PyTorch allocates its own.',
       legend,
       panels: measuredPasses(members.map(({ own }) => own)).map((pass) => ({
         title: passName(pass),
@@ -45,7 +45,7 @@ export function peerFigures(document: BenchDocument, charts: Charts): Figure[] {
 }
 
 function titleOf({ own }: PeerGroup): string {
-  return `Against PyTorch: ${shapeName(own)} ${own.dtype}`;
+  return `Against other libraries: ${shapeName(own)} ${own.dtype}`;
 }
 
 function drawPass(

@@ -227,7 +227,16 @@ print(json.dumps(format_table(rows)))`,
 describe.skipIf(!hasTorch || native === undefined)('PyTorch', () => {
   test('is measured beside ours', async () => {
     const json = join(temporaryFolder(), 'peers.json');
-    const args = ['--shapes', '24x64', '--dtype', 'f32,bf16', '--ops', 'polynorm,swiglu', '--seconds', '0'];
+    const args = [
+      '--shapes',
+      '24x64',
+      '--dtype',
+      'f32,bf16',
+      '--ops',
+      'polynorm,swiglu,silu',
+      '--seconds',
+      '0',
+    ];
     const { status, stdout, stderr } = await run('tools/peers.ts', [...args, '--json', json]);
     expect(status, stderr).toBe(0);
     const { command, notes, results, versions } = readDocument(json);
@@ -239,11 +248,13 @@ describe.skipIf(!hasTorch || native === undefined)('PyTorch', () => {
       ? []
       : ['peer:pytorch-compiled'];
     const variants = [...compiled, 'peer:pytorch-eager', 'fused'];
-    for (const op of ['polynorm', 'swiglu']) {
+    const onednn = notes.some((note) => note.startsWith('left out: oneDNN')) ? [] : ['peer:onednn'];
+    for (const op of ['polynorm', 'swiglu', 'silu']) {
       for (const pass of ['forward', 'forward_backward']) {
         for (const dtype of ['f32', 'bf16']) {
           const found = results.filter((row) => row.op === op && row.pass === pass && row.dtype === dtype);
-          expect(found.map(({ variant }) => variant).sort()).toEqual([...variants].sort());
+          const wanted = [...variants, ...(op === 'silu' ? onednn : [])].sort();
+          expect(found.map(({ variant }) => variant).sort()).toEqual(wanted);
         }
       }
     }
@@ -290,7 +301,7 @@ async function expectReport(json: string): Promise<void> {
   const page = join(temporaryFolder(), 'peers.html');
   const { status, stderr } = await run('src/cli/main.ts', ['bench', 'report', json, page]);
   expect(status, stderr).toBe(0);
-  expect(readFileSync(page, 'utf8')).toContain('>Against PyTorch: ');
+  expect(readFileSync(page, 'utf8')).toContain('>Against other libraries: ');
   const same = await run('src/cli/main.ts', ['bench', 'compare', json, json]);
   expect(same.status, same.stderr).toBe(0);
   expect(same.stdout).toContain('0 changed beyond');

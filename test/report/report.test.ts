@@ -80,6 +80,10 @@ describe('the report', () => {
     const figure = figuresOf(documentOf(rows), charts).find(({ title }) => title === 'What a width costs')!;
     expect(figure.legend.map(({ name }) => name)).toEqual(['PolyNorm', 'PolyReLU']);
     expect(figure.panels[0]!.draw(520).match(/<circle /g)).toHaveLength(8);
+    const both = documentOf([...rows, ...rows.map((one) => ({ ...one, dtype: 'bf16' as const }))]);
+    const panels = figuresOf(both, charts).find(({ title }) => title === 'What a width costs')!.panels;
+    expect(panels.map(({ title }) => title)).toEqual(['forward, f32', 'forward, bf16']);
+    expect(panels[1]!.draw(520).match(/<circle /g)).toHaveLength(8);
     const fewer = figuresOf(documentOf(rows.filter(({ cols }) => cols > 8)), charts);
     expect(fewer.map(({ title }) => title)).not.toContain('What a width costs');
   });
@@ -93,8 +97,8 @@ describe('the report', () => {
     ];
     const figures = figuresOf(documentOf(rows), charts);
     expect(figures.map(({ title, panels }) => [title, panels.map((panel) => panel.title)])).toEqual([
-      ['Against PyTorch: 4096×8256 f32', ['forward', 'forward + backward']],
-      ['Against PyTorch: 4096×8256 bf16', ['forward']],
+      ['Against other libraries: 4096×8256 f32', ['forward', 'forward + backward']],
+      ['Against other libraries: 4096×8256 bf16', ['forward']],
     ]);
     const [forward] = figures[0]!.panels;
     for (const text of ['PolyNorm', 'SiLU', '5.2×', '0.80×'])
