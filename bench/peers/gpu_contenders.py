@@ -8,6 +8,7 @@ from typing import Any, Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch._inductor import config as inductor_config
 
 import polycom
 from cases import FUSED_BOUND, PEER_BOUNDS, TORCH_DTYPES, Case, Expected, disagreement
@@ -17,7 +18,14 @@ from liger import Kernels
 from tensors import view
 from sampling import Row
 
-MODES = {COMPILED: None, AUTOTUNED: "max-autotune-no-cudagraphs"}
+COMPILERS: dict[str, dict[str, bool]] = {
+    COMPILED: {},
+    AUTOTUNED: {"max_autotune": True, "coordinate_descent_tuning": True},
+}
+"""torch.compile's options by the peer; those of the second are what mode max-autotune-no-cudagraphs sets."""
+MIXED_ORDER = ("triton.mix_order_reduction", "triton.mix_order_reduction_autotune_split_size")
+"""What else the second has, where this PyTorch knows it: a backward pass whose sums go over the rows and over the
+columns reads its inputs once."""
 Outputs = Sequence[Tensor]
 
 
@@ -33,6 +41,19 @@ class Contender:
     """Does its work on a set of buffers, and returns what it has allocated for that."""
     restore: Callable[[], None] = lambda: None
     """Puts back what the launches overwrite."""
+
+
+def compiler_options(name: str) -> dict[str, bool]:
+    mixed = MIXED_ORDER if name == AUTOTUNED else ()
+    return {**COMPILERS[name], **{option: True for option in mixed if is_option(option)}}
+
+
+def is_option(name: str) -> bool:
+    """Whether this PyTorch's compiler has it."""
+    place: Any = inductor_config
+    for part in name.split("."):
+        place = getattr(place, part, None)
+    return place is not None
 
 
 class Buffers:
@@ -190,8 +211,8 @@ class Contenders:
 
     def formula(self, name: str) -> Callable[..., Tensor]:
         formula = self.case.activation.formula
-        if name in MODES:
-            return torch.compile(formula, dynamic=False, fullgraph=True, mode=MODES[name])
+        if name in COMPILERS:
+            return torch.compile(formula, dynamic=False, fullgraph=True, options=compiler_options(name))
         if name == EAGER_F32:
             return lambda *inputs: formula(*(tensor.float() for tensor in inputs)).to(inputs[0].dtype)
         return formula

@@ -31,7 +31,7 @@ import polycom
 from activations import ACTIVATIONS, Activation
 from cases import TORCH_DTYPES, Case, Data, Shape
 from document import document, relate, write_json
-from gpu_contenders import MODES, Contender, Contenders
+from gpu_contenders import COMPILERS, MIXED_ORDER, Contender, Contenders, is_option
 from gpu_device import Device, Replay, device_problem, open_device
 from gpu_grid import AUTOTUNED, GRIDS, LIGER, LIGER_IN_PLACE, PEERS, Work, slice_of
 from gpu_summary import means, misses, table, with_target
@@ -129,6 +129,9 @@ class Session:
             earlier = json.loads(Path(options.json).read_text(encoding="utf-8"))
             self.rows = list(earlier["results"])
             self.notes = [note for note in earlier["notes"] if not note.startswith(SUMMARY)]
+        lacking = [option for option in MIXED_ORDER if not is_option(option)]
+        if lacking:
+            self.notes.append(f"PyTorch autotuned without {', '.join(lacking)}: this one has no such option")
         # autograd.grad keeps its graph here, which compiled backward passes refuse where they may reuse its memory.
         if hasattr(compiler_config, "donated_buffer"):
             compiler_config.donated_buffer = False
@@ -197,7 +200,7 @@ class Session:
             self.notes.append(f"left out: {work}: {first_line(error)}")
             return []
         finally:
-            if any(peer in MODES for peer in peers):
+            if any(peer in COMPILERS for peer in peers):
                 torch.compiler.reset()
             gc.collect()
             if torch.cuda.is_available():

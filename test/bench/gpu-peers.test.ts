@@ -173,6 +173,27 @@ print(json.dumps([any(row["ok"] for row in own), own[0]["failure"]]))`,
     expect(found).toEqual([false, expect.stringMatching(/^y is off by/)]);
   });
 
+  test('compiles the autotuned peer with all that backward passes gain from, where PyTorch has it', async () => {
+    const options = await evaluate<Record<string, Record<string, boolean>>>(
+      `
+import json, torch
+from gpu_contenders import COMPILERS, compiler_options, is_option
+options = {name: compiler_options(name) for name in COMPILERS}
+for given in options.values():
+    torch.compile(torch.relu, options=given)  # which refuses what it does not know
+assert not is_option("triton.no_such_option") and not is_option("nothing.at_all")
+print(json.dumps(options))`,
+      [],
+      python,
+    );
+    expect(options['pytorch-compiled']).toEqual({});
+    expect(options['pytorch-autotuned']).toMatchObject({
+      max_autotune: true,
+      coordinate_descent_tuning: true,
+      'triton.mix_order_reduction': true,
+    });
+  });
+
   test('without a GPU says so, and succeeds', async (context) => {
     const gpu = await runCommand(python, ['-c', 'import torch; print(torch.cuda.is_available())']);
     if (gpu.stdout.trim() === 'True') context.skip('there is a GPU');
