@@ -64,12 +64,16 @@ def main() -> int:
     parser.add_argument("--how", choices=["auto", "cmake", "plain"], default="auto")
     parser.add_argument("--architecture", help="such as 90; by default that of the first GPU, or Hopper's")
     parser.add_argument("--list", action="store_true", help="print the commands of a build without CMake, run none")
+    parser.add_argument("--transform", action="store_true", help="build transform.cu alone, which roofs.py calls")
     options = parser.parse_args()
     try:
         tools = find_tools(options.architecture)
         if options.list:
             for command in plain_commands(tools, options.folder):
                 print(shlex.join(command.arguments))
+            return 0
+        if options.transform:
+            print(build_transform(tools, options.folder))
             return 0
         print(build(tools, options.folder, options.how))
     except BuildError as error:
@@ -165,6 +169,24 @@ def plain_commands(tools: Tools, folder: Path) -> list[Command]:
     link += [f"-Xlinker={option}" for option in LINK]
     link += ["-Xcompiler=-static-libstdc++,-static-libgcc,-pthread", "-ldl"]
     return [*commands, Command(tuple(link), library)]
+
+
+def build_transform(tools: Tools, folder: Path) -> Path:
+    """Compiles transform.cu, where it is missing or stale, into a library of its own.
+
+    :raises BuildError: such as where the toolkit's CUB is too old
+    """
+    native, library = ROOT / "native", folder / "libtransform.so"
+    source = ROOT / "bench" / "gpu" / "transform.cu"
+    target = f"arch=compute_{tools.architecture},code=sm_{tools.architecture}"
+    options = ["-std=c++17", "-O3", "-DNDEBUG", "-gencode", target, "-ccbin", tools.compiler]
+    options += ["-shared", "-cudart", "static", "-Xcompiler=-fPIC,-fvisibility=hidden", f"-I{native}", f"-I{native / 'include'}"]
+    command = Command((tools.nvcc, *options, "-o", str(library), str(source)), library, source)
+    newest = max(path.stat().st_mtime for path in (source, *(native / "math").iterdir()))
+    if not up_to_date(command, newest):
+        folder.mkdir(parents=True, exist_ok=True)
+        compile_one(command)
+    return library
 
 
 def sources(*patterns: str) -> list[Path]:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Everything that a machine with a GPU can say of this package, in one command: builds the library, checks it, runs the
-sanitizers, times it beside PyTorch; and where Node and the package's modules were brought along, measures the package
-and tests its ops inside TensorFlow on this GPU. It says beforehand what it will do, and how long that takes at most. A
-part that fails does not keep the next from running; the last lines sum up.
+sanitizers, times it beside streams, CUB and PyTorch; and where Node and the package's modules were brought along,
+measures the package and tests its ops inside TensorFlow on this GPU. It says beforehand what it will do, and how long
+that takes at most. A part that fails does not keep the next from running; the last lines sum up.
 
     python3 bench/gpu/main.py --out results
 """
@@ -52,6 +52,16 @@ def check_command(options: argparse.Namespace, seconds: float) -> Sequence[str]:
 
 def sanitize_command(options: argparse.Namespace, seconds: float) -> Sequence[str]:
     return script(TESTS / "sanitize.py", options, ["--seconds", f"{0.95 * seconds:.0f}"])
+
+
+def roofs_command(options: argparse.Namespace, seconds: float) -> Sequence[str]:
+    limits = ["--seconds", f"{0.7 * seconds:.0f}", "--json", str(options.out / "roofs.json")]
+    rest = ["--device", options.device, *limits, *commit_of(options), *options.roofs]
+    return script(HERE / "roofs.py", options, rest)
+
+
+def no_gpu_kernels(options: argparse.Namespace) -> str | None:
+    return "there are no kernels for a GPU to time" if options.device == "cpu" else None
 
 
 def timings_command(options: argparse.Namespace, seconds: float) -> Sequence[str]:
@@ -105,7 +115,8 @@ PARTS: dict[str, Part] = {
     "build": Part(400, "the library for this GPU", build_command),
     "check": Part(180, "every kernel against the CPU's", check_command),
     "sanitize": Part(110, "a few of them under compute-sanitizer", sanitize_command),
-    "timings": Part(150, "beside PyTorch, where that is installed", timings_command),
+    "roofs": Part(150, "beside streams, CUB and the budget, width by width", roofs_command, no_gpu_kernels),
+    "timings": Part(240, "beside PyTorch, where that is installed", timings_command),
     "activations": Part(300, "the package's benchmark on this GPU", activations_command, no_package),
     "tensorflow": Part(420, "the ops inside TensorFlow on this GPU", tensorflow_command, no_tensorflow),
 }
@@ -127,7 +138,7 @@ def main() -> int:
     write_json(str(options.out / "summary.json"), {"date": timestamp(), "parts": outcomes})
     for name, outcome in outcomes.items():
         print(f"gpu: {name}: {outcome['outcome']} in {outcome['seconds']} s")
-    documents = [name for name in ("timings.json", "activations.json") if (options.out / name).exists()]
+    documents = [name for name in ("roofs.json", "timings.json", "activations.json") if (options.out / name).exists()]
     if documents:
         print(f"gpu: a report of it: npx polycom bench report {options.out} report.html")
     return 0 if all(str(outcome["outcome"]).startswith(DONE) for outcome in outcomes.values()) else 1
@@ -151,6 +162,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--device", choices=["cuda", "emulated", "cpu"], default="cuda")
     parser.add_argument("--seconds", type=json.loads, default={}, help='limits: {"check": 60}')
     parser.add_argument("--check", type=str.split, default=[], help="more options of check.py, as one text")
+    parser.add_argument("--roofs", type=str.split, default=[], help="those of roofs.py, such as --grid widths")
     parser.add_argument("--timings", type=str.split, default=[], help="those of pytorch_gpu.py; --grid quick")
     parser.add_argument("--activations", type=str.split, default=[], help="those of polycom bench activations")
     parser.add_argument("--commit", help="of these sources, where git cannot say")

@@ -12,7 +12,6 @@ import ctypes
 import os
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
@@ -21,8 +20,9 @@ sys.path[1:1] = [str(HERE.parent / "peers"), str(HERE.parents[1] / "test" / "gpu
 
 import mappings
 import polycom
+from devices import Device, open_device
 from document import current_commit, timestamp, write_json
-from driver import Driver, gpu_problem
+from driver import gpu_problem
 from mappings import PASSES, SLOT_BYTES, Mapping
 from mapping_table import rewrite
 
@@ -43,52 +43,25 @@ class Times(NamedTuple):
     bytes: int
 
 
-class Gpu:
-    """The first CUDA device, on a stream of its own, timed by its own clock over graphs."""
+class Size(NamedTuple):
+    """How much is measured at once: bytes of a tensor, sets of tensors, and launches of a graph."""
 
-    tensor_bytes, sets, launches = 32 << 20, 3, 6
-
-    def __init__(self, library: polycom.Library) -> None:
-        self.driver = Driver()
-        self.driver.use(0)
-        self.stream = self.driver.stream()
-        self.queue = library.adopt(self.stream)
-        self.architecture, self.name = self.driver.architecture(0), self.driver.name(0)
-        self._events = self.driver.event(), self.driver.event()
-
-    def prepared(self, work: Callable[[], None]) -> Callable[[], float]:
-        """Milliseconds of `work`, which is captured now, whenever it is called."""
-        work()
-        self.queue.synchronize()
-        graph = self.driver.capture(self.stream, work)
-        return lambda: self.driver.milliseconds(self.stream, *self._events, lambda: graph.launch(self.stream))
+    tensor_bytes: int
+    sets: int
+    launches: int
 
 
-class Emulated:
-    """The CUDA kernels on the tests' emulator: times that say nothing, but everything runs."""
-
-    tensor_bytes, sets, launches = 4096, 1, 1
-    architecture, name = 90, "emulated on the CPU"
-
-    def __init__(self, library: polycom.Library) -> None:
-        self.queue = library.queue("cuda")
-
-    def prepared(self, work: Callable[[], None]) -> Callable[[], float]:
-        def run() -> float:
-            began = time.perf_counter()
-            work()
-            return (time.perf_counter() - began) * 1e3
-
-        return run
+SIZES = {"cuda": Size(32 << 20, 3, 6), "emulated": Size(4096, 1, 1)}
 
 
 class Rows:
     """Sets of tensors of one pass and width, and a call of the op on each."""
 
-    def __init__(self, gpu: Gpu | Emulated, pass_: str, item: int, slots: int) -> None:
+    def __init__(self, gpu: Device, pass_: str, item: int, slots: int) -> None:
         self.queue, self._addresses = gpu.queue, list[int]()
+        size = SIZES[gpu.kind]
         cols = slots * SLOT_BYTES // item
-        rows = max(1, gpu.tensor_bytes // (slots * SLOT_BYTES))
+        rows = max(1, size.tensor_bytes // (slots * SLOT_BYTES))
         dtype = "f32" if item == 4 else "bf16"
         gated, backward = pass_.startswith("gated"), pass_.endswith("backward")
         matrix = lambda fill: self._tensor(dtype, (rows, cols), rows * cols * item, fill)  # noqa: E731
@@ -97,7 +70,7 @@ class Rows:
         inputs, outputs = 1 + gated + backward, 1 + (gated and backward)
         self.bytes = (inputs + outputs) * rows * cols * item
         self.calls = []
-        for _ in range(gpu.sets):
+        for _ in range(size.sets):
             given = [matrix(True) for _ in range(1 + gated)] + [small((3,)), small(())]
             given += [matrix(True)] if backward else []
             made = [matrix(False) for _ in range(outputs)]
@@ -123,13 +96,14 @@ class Rows:
         self.queue.synchronize()
 
 
-def measure(library: polycom.Library, gpu: Gpu | Emulated, pass_: str, item: int, slots: int) -> Times:
+def measure(library: polycom.Library, gpu: Device, pass_: str, item: int, slots: int) -> Times:
     """Times the table's mapping, and every other that can be launched, in turns."""
     rows = Rows(gpu, pass_, item, slots)
+    _, sets, launches = SIZES[gpu.kind]
 
     def work() -> None:
-        for i in range(gpu.launches):
-            rows.calls[i % gpu.sets].run()
+        for i in range(launches):
+            rows.calls[i % sets].run()
 
     try:
         mappings.put_before(library, [])
@@ -143,7 +117,7 @@ def measure(library: polycom.Library, gpu: Gpu | Emulated, pass_: str, item: int
         times: dict[Mapping, list[float]] = {mapping: [] for mapping in tried}
         for _ in range(ROUNDS):
             for mapping, run in tried.items():
-                times[mapping].append(run() / gpu.launches)
+                times[mapping].append(run() / launches)
     finally:
         mappings.put_before(library, [])
         rows.free()
@@ -154,7 +128,7 @@ def measure(library: polycom.Library, gpu: Gpu | Emulated, pass_: str, item: int
     return Times(table, medians[table], best, medians[best], rows.bytes)
 
 
-def tune(library: polycom.Library, gpu: Gpu | Emulated, ladder: Sequence[int]) -> tuple[list[Mapping], list[dict[str, Any]]]:
+def tune(library: polycom.Library, gpu: Device, ladder: Sequence[int]) -> tuple[list[Mapping], list[dict[str, Any]]]:
     """The lines of the best mappings, and what was measured of each."""
     lines: list[Mapping] = []
     measured = []
@@ -209,7 +183,7 @@ def main() -> int:
         print(f"tune: skipped: {problem}")
         return 0
     library = polycom.Library(options.library)
-    gpu = Gpu(library) if options.device == "cuda" else Emulated(library)
+    gpu = open_device(library, options.device)
     ladder = LADDER if options.ladder is None else tuple(map(int, options.ladder.split(",")))
     lines, measured = tune(library, gpu, ladder)
     out = options.out or cache_folder() / "mappings" / f"sm_{gpu.architecture}.json"

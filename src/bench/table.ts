@@ -27,6 +27,8 @@ export const allColumns: readonly Column[] = [
   { title: 'a call', align: 'right', cell: ({ ms_call }) => when(ms_call, duration) },
   { title: 'of copy', align: 'right', cell: ({ of_copy }) => when(of_copy, percent) },
   { title: 'of stream', align: 'right', cell: ({ of_stream }) => when(of_stream, percent) },
+  { title: 'predicted', align: 'right', cell: ({ predicted }) => when(predicted, percent) },
+  { title: 'bound by', align: 'left', cell: ({ bound = '' }) => bound },
   { title: 'vs composed', align: 'right', cell: ({ vs_reference }) => when(vs_reference, times) },
   { title: 'vs tf.relu', align: 'right', cell: ({ vs_stock }) => when(vs_stock, times) },
 ];

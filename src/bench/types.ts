@@ -71,6 +71,9 @@ export interface Row extends RowIdentity, Partial<Timing> {
   readonly of_copy?: number;
   /** The time of the fastest stream with the same reads and writes, over this one's. Where of_copy may be. */
   readonly of_stream?: number;
+  /** The share of that stream's rate which its counted instructions leave it on this GPU, and what bounds it there. */
+  readonly predicted?: number;
+  readonly bound?: string;
   /** The share of the copy's rate that it should reach. */
   readonly target?: number;
   /** Whose clock: the device's, or that of the host that calls. Absent where there is only the host. */

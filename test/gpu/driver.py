@@ -68,6 +68,12 @@ class Driver:
         major, minor = (self._attribute(index, attribute) for attribute in (75, 76))
         return 10 * major + minor
 
+    def multiprocessors(self, index: int) -> int:
+        return self._attribute(index, 16)
+
+    def l2_bytes(self, index: int) -> int:
+        return self._attribute(index, 38)
+
     def name(self, index: int) -> str:
         device, text = c_int(), ctypes.create_string_buffer(256)
         self.call("cuDeviceGet", byref(device), index)
