@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(held_threads, 1)
   constexpr int E = slot_elements<T, true>;
   using slot = packed<T, E>;
   __shared__ row_lanes<1>::shared room;
-  row_lanes<1> group(room, plan.lanes);
+  row_lanes<1> group(room, plan);
   const int first = group.rank() * E, stride = group.size() * E;
   const float inverse_cols = reciprocal(float(call.cols));
   const int64_t step = int64_t(gridDim.x) * group.count();
@@ -107,11 +107,13 @@ __global__ void __launch_bounds__(block_row_threads, 4)
 template <class T, bool Adds>
 pc_status forward_of(const pc_queue& queue, const rmsnorm_call& call) {
   const held_plan plan = plan_of<T>(call);
-  if (!plan.holds()) {
+  if (plan.rows == 0) {
     const launch_shape shape = a_block_a_row(call.rows, call.cols, sizeof(T));
     return launch(queue, shape, rmsnorm_forward_twice_kernel<T, Adds>, call);
   }
-  const launch_shape shape{divide_up(call.rows, plan.rows_a_block()), plan.threads};
+  // Threads of narrow rows take several: where these lie costs as much as the rows.
+  const int64_t rounds = plan.rows > 1 ? 4 : 1;
+  const launch_shape shape{divide_up(call.rows, plan.rows * rounds), plan.threads};
   return launch(queue, shape, rmsnorm_forward_kernel<T, Adds>, call, plan);
 }
 

@@ -135,7 +135,7 @@ held_plan plan_of(const rmsnorm_call& call) {
                            static_cast<const void*>(call.dx), static_cast<const void*>(call.weight)})
     bits |= uintptr_t(data);
   constexpr int E = slot_elements<T, true>;
-  if (bits % slot_bytes != 0 || call.cols % E != 0) return {0, 0, 0};
+  if (bits % slot_bytes != 0 || call.cols % E != 0) return {0, 0, 0, 0};
   return hold_rows<E>(call.cols);
 }
 

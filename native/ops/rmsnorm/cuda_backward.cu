@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(held_threads, 1)
   constexpr int E = slot_elements<T, true>;
   using slot = packed<T, E>;
   __shared__ row_lanes<2>::shared room;
-  row_lanes<2> group(room, plan.lanes);
+  row_lanes<2> group(room, plan);
   float* const shares = static_cast<float*>(dynamic_shared());
   const int first = group.rank() * E, stride = group.size() * E;
   const float inverse_cols = reciprocal(float(call.cols));
@@ -248,8 +248,8 @@ template <class T>
 pc_status rows_backward(const pc_queue& queue, const rmsnorm_call& call, const held_plan& plan,
                         const row_chunks& chunks, row_scale* scales, double* partials) {
   constexpr int E = slot_elements<T, true>;
-  if (plan.holds()) {
-    const int64_t shares = plan.rows_a_block() * call.cols * int64_t(sizeof(float));
+  if (plan.rows > 0) {
+    const int64_t shares = plan.rows * call.cols * int64_t(sizeof(float));
     return launch(queue, {chunks.count, plan.threads, shares}, rmsnorm_backward_kernel<T>, call, plan, chunks,
                   scales, partials);
   }
@@ -273,7 +273,7 @@ pc_status rmsnorm_backward(pc_queue& queue, const rmsnorm_call& call) {
     const pc_status status = with_storage(call.dtype, [&](auto storage) {
       using T = typename decltype(storage)::type;
       const held_plan plan = plan_of<T>(call);
-      chunks = chunks_of(call, plan.holds() ? plan.rows_a_block() : shares_of_rows);
+      chunks = chunks_of(call, plan.rows > 0 ? plan.rows : shares_of_rows);
       return rows_backward<T>(queue, call, plan, chunks, scales, partials);
     });
     if (status != PC_OK) return status;
