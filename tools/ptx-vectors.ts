@@ -30,8 +30,10 @@ export function narrowKernels(ptx: string, wide: (kernel: string) => readonly Ac
 
 const BOTH: readonly Access[] = ['loads', 'stores'];
 
-/** The ops beside the activations whose every kernel reads and writes rows, in whole slots. */
-const WIDE_OPS: readonly (string | undefined)[] = ['groupedpolynorm', 'groupedpolynormglu'];
+/** The other ops' kernels that read and write whole slots, and those that read them. */
+const OTHERS =
+  /^(groupedpolynorm_(for|back)ward|rmsnorm_(for|back)ward(_twice)?|crossentropy_backward|embedding_forward|rotary|dropout|adamw)_kernel$/;
+const READERS = /^(crossentropy_forward|rmsnorm_dweight|squaresum)_kernel$/;
 
 /**
  * What a kernel, by its demangled name, does in whole slots of 16 bytes: an activation's reads and writes them, save
@@ -45,8 +47,9 @@ export function wideAccesses(name: string): readonly Access[] {
     return kernel.includes('_run_') || given.at(-1) === 'true' ? BOTH : [];
   if (kernel.startsWith('polynorm_')) return kernel.includes('_wide_') && given.at(-1) !== 'true' ? [] : BOTH;
   if (kernel === 'stream_kernel') return given.includes('uint4') ? BOTH : [];
-  const [, op] = /^(\w+)_(?:forward|backward)_/.exec(kernel) ?? [];
-  return WIDE_OPS.includes(op) ? BOTH : [];
+  // Slots of one element are for what is not aligned.
+  if (given.at(-1) === '1') return [];
+  return OTHERS.test(kernel) ? BOTH : READERS.test(kernel) ? ['loads'] : [];
 }
 
 /**

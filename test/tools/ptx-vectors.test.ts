@@ -40,7 +40,11 @@ test('knows the kernels of whole slots by their names', () => {
     'groupedpolynorm_backward_kernel<3, __half, false>': ['loads', 'stores'],
     'stream_kernel<polycom::stream_counts<2, 1>, uint4, true>': ['loads', 'stores'],
     'stream_kernel<polycom::stream_counts<2, 1>, unsigned short, true>': [],
-    'rmsnorm_forward_kernel<true>': [],
+    'rmsnorm_forward_kernel<float, true>': ['loads', 'stores'],
+    'crossentropy_forward_kernel<__half>': ['loads'],
+    'embedding_forward_kernel<__nv_bfloat16, 8>': ['loads', 'stores'],
+    'embedding_forward_kernel<__nv_bfloat16, 1>': [],
+    'embedding_join_kernel<float>': [],
     groupedpolynorm_groups_kernel: [],
   };
   for (const [name, accesses] of Object.entries(names)) expect(wideAccesses(name), name).toEqual(accesses);
