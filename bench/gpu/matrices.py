@@ -6,6 +6,7 @@ import ctypes
 from functools import lru_cache
 
 import polycom
+from checks import MEAN
 from vectors import ITEM_BYTES, decode, encode, normal
 
 INPUTS, OUTPUTS = ("x", "up", "dy"), ("y", "z")
@@ -110,7 +111,7 @@ class Matrices:
 
 @lru_cache(maxsize=8)
 def pool(role: str, dtype: str) -> bytes:
-    return encode(normal(POOL, seed=sum(role.encode())), dtype)
+    return encode(normal(POOL, seed=sum(role.encode())) + MEAN, dtype)
 
 
 def tensor(address: int, dtype: str, shape: tuple[int, ...]) -> polycom.Tensor:

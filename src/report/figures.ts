@@ -8,7 +8,7 @@ import { drawDots } from './dots.js';
 import type { Figure } from './figure.js';
 import { drawLines } from './lines.js';
 import { peerFigures } from './peers.js';
-import { rooflineFigures } from './roofline.js';
+import { rooflineFigures, rooflineRows } from './roofline.js';
 import {
   allocatorRows,
   atShape,
@@ -43,8 +43,11 @@ export function figuresOf(document: BenchDocument, charts: Charts): Figure[] {
       device === 'cpu' ? figure : { ...figure, title: `${figure.title}, ${device}` };
     const roofline = rooflineFigures(part, charts);
     if (roofline.length > 0) {
+      // Of what was measured at one width alone, a figure a shape.
+      const drawn = new Set(rooflineRows(part).map(({ op }) => op));
+      const rest = { ...part, results: part.results.filter(({ op }) => !drawn.has(op)) };
       const width = widthFigure(part, charts);
-      const figures = width === undefined ? roofline : [...roofline, width];
+      const figures = [...roofline, ...(width === undefined ? [] : [width]), ...peerFigures(rest, charts)];
       return device === 'cuda' ? figures : figures.map(called);
     }
     return FIGURES.flatMap((figure) => figure(part, charts) ?? []).map(called);

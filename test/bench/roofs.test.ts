@@ -58,7 +58,8 @@ test.skipIf(emulated === undefined)(
     expect(new Set(streams)).toEqual(new Set(['stream 1:1', 'stream 2:1', 'stream 3:2']));
     expect(stdout).toMatch(/PolyNorm +backward +16x64 bf16 +\S+ .s +\S+% +\S+%/);
     const page = formatReport(document, await loadCharts());
-    expect(page).toContain('What a width costs');
+    for (const title of ['What a width costs', 'Against other libraries: 16×4096 bf16'])
+      expect(page).toContain(`>${title}, emulated<`);
   },
   120_000,
 );
