@@ -62,20 +62,6 @@ export const ELEMENTWISE_THREADS = 256;
 
 type Why = Pick<Miss, 'reason' | 'tried'>;
 
-const oneRow: Why = {
-  reason:
-    'a block takes one row: its pointers, its sums over the block and its coefficients are a third of the instructions',
-  tried:
-    'rows of whole slots alone, sums spread over the lanes of a warp, powers that are squared and added in one instruction',
-};
-const staging: Why = {
-  reason: "the copies and the loops over what they brought work out each slot's place",
-  tried: 'one comparison for the copies of all tensors, rows of whole slots alone',
-};
-const totals: Why = {
-  reason: "one thread adds a row's share of the gradients to totals in double",
-  tried: 'the reciprocal of the columns as a float, rounded once a call',
-};
 const carry: Why = {
   reason: 'the sums of a tile are carried into double, and checked for infinities before',
   tried:
@@ -86,22 +72,6 @@ const exactExponential: Why = {
     'exp is right to its last digits, of an argument with twice the digits of a float: the tail needs both',
   tried: 'a reciprocal of one instruction; the shorter exp of 16-bit storage is too far off for f32',
 };
-const clusterBarrier: Why = {
-  reason: 'the barrier of a cluster fences the whole GPU; clusters of one block, as here, pass it by',
-  tried: 'nothing yet',
-};
-
-/** Instructions beyond the budget, and at most so many in either storage. */
-function over(bf16: number, f32: number, why: Why, whyF32: Why = why): Miss[] {
-  return [
-    { check: 'instructions', dtype: 'bf16', most: bf16, ...why },
-    { check: 'instructions', dtype: 'f32', most: f32, ...whyF32 },
-  ];
-}
-
-const doubles: Miss = { check: 'double', ...totals };
-const fenced: Miss = { check: 'fence', ...clusterBarrier };
-
 /** THE table of budgets. */
 export const budgets: readonly Budget[] = [
   { op: 'polyrelu', pass: 'forward', formula: 'polyrelu_of<3>', most: 9 },
@@ -127,22 +97,10 @@ export const budgets: readonly Budget[] = [
     ...{ op: 'swiglu', pass: 'backward', formula: 'gated<silu>', short: 'gated<short_silu>' },
     ...{ rounds: true, most: 34 },
   },
-  {
-    ...{ op: 'polynorm', pass: 'forward', mapped: 'forward', most: 15 },
-    misses: over(20.5, 26, oneRow),
-  },
-  {
-    ...{ op: 'polynorm', pass: 'backward', mapped: 'backward', most: 29 },
-    misses: [...over(34, 50.5, oneRow, staging), doubles, fenced],
-  },
-  {
-    ...{ op: 'polynormglu', pass: 'forward', mapped: 'gated_forward', most: 18 },
-    misses: over(24, 30.5, oneRow),
-  },
-  {
-    ...{ op: 'polynormglu', pass: 'backward', mapped: 'gated_backward', most: 38 },
-    misses: [...over(51, 65, staging), fenced],
-  },
+  { op: 'polynorm', pass: 'forward', mapped: 'forward', most: 15 },
+  { op: 'polynorm', pass: 'backward', mapped: 'backward', most: 29 },
+  { op: 'polynormglu', pass: 'forward', mapped: 'gated_forward', most: 18 },
+  { op: 'polynormglu', pass: 'backward', mapped: 'gated_backward', most: 38 },
 ];
 
 /** What the table of mappings assumes (native/activations/cuda/mappings.h), on each multiprocessor. */

@@ -68,7 +68,7 @@ export function targets(
         const inRegisters = path === 'warp' || path === 'block';
         const walk: Walk = {
           ...matrices,
-          rounds: path === 'staged' || budget.pass === 'backward',
+          rounds: true,
           ...(path === 'staged' ? { slots: launch.slots } : {}),
         };
         const resident = { blocks, warps, in_flight: bytes_in_flight };

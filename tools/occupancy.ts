@@ -51,7 +51,7 @@ export interface Choice {
 
 /** The widths of the benchmarks' grid that kernels of order 3 are looked at. */
 export const GRID_COLS: readonly number[] = [
-  1280, 1536, 2048, 4096, 5504, 8192, 8256, 14_336, 16_384, 32_768, 65_536,
+  8, 32, 64, 128, 512, 1280, 1536, 2048, 4096, 5504, 8192, 8256, 14_336, 16_384, 32_768, 65_536,
 ];
 
 /** The table's choices over the grid, for the architectures that there are resources of. */
@@ -101,15 +101,14 @@ function choice(
 }
 
 /** The kernel that a mapping launches, for order 3, as ptxas.ts names it. */
-function kernelOf({ path, pass, launch }: ChosenMapping, dtype: 'f32' | 'bf16'): string {
+function kernelOf({ path, pass }: ChosenMapping, dtype: 'f32' | 'bf16'): string {
   const direction = pass.includes('backward') ? 'backward' : 'forward';
   const gated = pass.startsWith('gated');
   const storage = `3, ${dtype === 'f32' ? 'float' : '__nv_bfloat16'}, ${gated}`;
   if (path === 'staged') return `polynorm_${direction}_staged_kernel<${storage}>`;
   if (path === 'twice') return `polynorm_${direction}_wide_kernel<${storage}, true>`;
-  const most = pass === 'gated_backward' ? 2 : 4;
-  const capacity = path === 'warp' && launch.slots === 1 ? 1 : most;
-  return `polynorm_${direction}_kernel<${storage}, ${path === 'warp'}, ${capacity}>`;
+  const most = dtype === 'f32' && pass !== 'gated_backward' ? 8 : 4;
+  return `polynorm_${direction}_kernel<${storage}, ${path === 'warp'}, ${most}>`;
 }
 
 /** The choices as a table, a line each. */

@@ -26,7 +26,7 @@ from driver import gpu_problem
 from mappings import PASSES, SLOT_BYTES, Mapping
 from mapping_table import rewrite
 
-LADDER = (32, 64, 96, 128, 160, 192, 256, 384, 512, 768, 1024, 1152, 1536, 2048, 3072, 4096, 8192, 16384, 32768)
+LADDER = (1, 2, 4, 8, 16, 32, 64, 96, 128, 160, 192, 256, 384, 512, 768, 1024, 1152, 1536, 2048, 3072, 4096, 8192, 16384, 32768)
 """Slots of 16 bytes; between two of them rows are taken as those of the larger."""
 BETTER = 0.985
 """A mapping replaces the table's where it takes less than this share of the time: below that it is noise."""

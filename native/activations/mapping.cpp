@@ -39,23 +39,30 @@ bool suits(const pc_mapping& m, int32_t architecture, int32_t pass, int32_t item
   if (m.architecture > architecture || m.pass != pass || slots > m.slots) return false;
   if (m.item != 0 && m.item != item) return false;
   if (m.cluster > 1 && architecture < 90) return false;
-  if (m.path == PC_PATH_WARP) return slots <= warp * register_slots(pass);
-  if (m.path == PC_PATH_BLOCK) return slots <= int64_t(m.threads) * register_slots(pass);
+  if (m.path == PC_PATH_WARP) return slots <= warp * register_slots(pass, item);
+  if (m.path == PC_PATH_BLOCK) return slots <= int64_t(m.threads) * register_slots(pass, item);
   if (m.path == PC_PATH_TWICE) return true;
-  return slots <= 1 << 20 && launch_for(m, slots).shared <= shared_limit(architecture);
+  return slots <= 1 << 20 && launch_for(m, item, slots).shared <= shared_limit(architecture);
 }
 
-// A row in registers: more than half of the slots that a thread may have, so that it has loads in flight,
-// with as few masked ones as can be, and then as few threads.
-row_launch in_registers(const pc_mapping& m, int64_t slots) {
-  if (m.path == PC_PATH_WARP) return {m.threads, {int32_t(ceil_divide(slots, warp)), 0}, 0};
+// A row in registers of a warp: by as few lanes as can keep it, and so as many rows at once; but by two or more, if it has
+// two slots, for memory comes in pieces of 32 bytes.
+row_launch by_lanes(const pc_mapping& m, int32_t item, int64_t slots) {
+  int32_t lanes = slots < 2 ? 1 : 2;
+  while (int64_t(lanes) * register_slots(m.pass, item) < slots) lanes *= 2;
+  return {m.threads, {int32_t(ceil_divide(slots, lanes)), 0}, 0, lanes};
+}
+
+// In those of a block: more than half of the slots that a thread may have, so that it has loads in flight, with as
+// few masked ones as can be, and then as few threads.
+row_launch by_block(const pc_mapping& m, int32_t item, int64_t slots) {
   row_launch best{};
-  const int32_t most = register_slots(m.pass);
+  const int32_t most = register_slots(m.pass, item);
   for (int32_t each = most / 2 + 1; each <= most; ++each) {
     const int64_t threads = whole_warps(ceil_divide(slots, each));
     if (threads > m.threads) continue;
     if (best.threads > 0 && threads * each > int64_t(best.threads) * best.plan.slots) continue;
-    best = {int32_t(threads), {each, 0}, 0};
+    best = {int32_t(threads), {each, 0}, 0, 0};
   }
   return best;
 }
@@ -85,15 +92,16 @@ pc_status check(const pc_mapping& m, int32_t index) {
 
 }  // namespace
 
-row_launch launch_for(const pc_mapping& m, int64_t slots) {
-  if (m.path == PC_PATH_WARP || m.path == PC_PATH_BLOCK) return in_registers(m, slots);
+row_launch launch_for(const pc_mapping& m, int32_t item, int64_t slots) {
+  if (m.path == PC_PATH_WARP) return by_lanes(m, item, slots);
+  if (m.path == PC_PATH_BLOCK) return by_block(m, item, slots);
   if (m.path == PC_PATH_TWICE)
-    return {int32_t(std::min<int64_t>(wide_threads, whole_warps(slots))), {0, 0}, 0};
+    return {int32_t(std::min<int64_t>(wide_threads, whole_warps(slots))), {0, 0}, 0, 0};
   const int64_t part = ceil_divide(slots, m.cluster), each = ceil_divide(part, m.threads);
   const int64_t threads = whole_warps(ceil_divide(part, each < 1 ? 1 : each));
   const int64_t tensors = staged_tensors(is_gated(m.pass), is_backward(m.pass));
   const int64_t rows = m.stages * tensors * each * threads * slot;
-  return {int32_t(threads), {int32_t(each), m.stages}, staged_room_bytes + rows};
+  return {int32_t(threads), {int32_t(each), m.stages}, staged_room_bytes + rows, 0};
 }
 
 pc_mapping find_mapping(int32_t architecture, int32_t pass, int32_t item, int64_t slots) {
@@ -123,7 +131,7 @@ pc_status pc_mapping_find(int32_t architecture, int32_t pass, int32_t item, int6
   }
   *found = find_mapping(architecture, pass, item, slots);
   if (launch != nullptr) {
-    const row_launch chosen = launch_for(*found, slots);
+    const row_launch chosen = launch_for(*found, item, slots);
     *launch = {chosen.threads, chosen.plan.slots, chosen.shared};
   }
   return PC_OK;

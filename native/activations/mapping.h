@@ -7,8 +7,10 @@ namespace polycom {
 
 constexpr int32_t mapping_pass(bool gated, bool backward) { return (backward ? 1 : 0) + (gated ? 2 : 0); }
 
-// Slots of 16 bytes of each tensor that a thread keeps in registers, at most.
-constexpr int32_t register_slots(int32_t pass) { return pass == mapping_pass(true, true) ? 2 : 4; }
+// Slots of 16 bytes of each tensor that a thread keeps in registers, at most: 32 elements; of three tensors in f32, 16.
+constexpr int32_t register_slots(int32_t pass, int32_t item) {
+  return item == 4 && pass != mapping_pass(true, true) ? 8 : 4;
+}
 
 // Threads of a block at most, where it keeps a row in registers.
 constexpr int32_t block_threads(int32_t pass) { return pass % 2 == 0 ? 512 : 256; }
@@ -36,8 +38,9 @@ struct row_launch {
   int32_t threads;
   staging plan;
   int64_t shared;  // bytes of dynamic shared memory a block
+  int32_t lanes;   // of a warp, that take a row; 0 where a block or more does
 };
-row_launch launch_for(const pc_mapping& mapping, int64_t slots);
+row_launch launch_for(const pc_mapping& mapping, int32_t item, int64_t slots);
 
 // The mapping of rows of so many slots: the first that suits, of those that were put before the table, and
 // then of the table.

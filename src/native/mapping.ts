@@ -5,7 +5,7 @@ export const MAPPED_PASSES = ['forward', 'backward', 'gated_forward', 'gated_bac
 export type MappedPass = (typeof MAPPED_PASSES)[number];
 
 /**
- * How a row is taken: a warp keeps it in registers; a block does; a block, or a cluster of them, keeps it in shared
+ * How a row is taken: lanes of a warp keep it in registers; a block does; a block, or a cluster of them, keeps it in shared
  * memory; or a block reads it twice. In the order of the C ABI's numbers.
  */
 export const MAPPING_PATHS = ['warp', 'block', 'staged', 'twice'] as const;

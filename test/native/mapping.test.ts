@@ -3,6 +3,7 @@ import { activations } from '../../src/activations/table.js';
 import {
   findMapping,
   MAPPED_PASSES,
+  type MappedPass,
   type Mapping,
   type MappingPath,
   replaceMappings,
@@ -95,6 +96,15 @@ describe.skipIf(library === undefined)('the table of mappings', () => {
     }
   });
 
+  test('gives a narrow row few lanes of a warp, and each of them as much as it can keep', () => {
+    const slotsOf = (pass: MappedPass, item: 2 | 4, slots: number): number =>
+      findMapping(library!, 90, pass, item, slots).launch.slots;
+    for (const pass of MAPPED_PASSES)
+      expect([1, 2, 3, 4, 8].map((n) => slotsOf(pass, 2, n))).toEqual([1, 1, 2, 2, 4]);
+    expect([16, 32, 64, 128].map((n) => slotsOf('forward', 2, n))).toEqual([4, 4, 4, 4]);
+    expect([16, 32, 256].map((n) => slotsOf('forward', 4, n))).toEqual([8, 8, 8]);
+  });
+
   test('refuses rows that there are not', () => {
     expect(() => findMapping(library!, 90, 'forward', 2, 0)).toThrow(/slots 0; expected .* 1 or more/);
   });
@@ -163,6 +173,9 @@ describe.skipIf(queue === undefined)('PolyNorm on the CUDA emulator', () => {
         [5, 300, { seed: 8, order: 2, scale: 4000 }],
         [4, 130, { seed: 9, scale: 1e30 }],
         [1, 20_000, { seed: 10 }],
+        [70, 8, { seed: 12, scale: 1e30 }],
+        [37, 64, { seed: 13, dtype: 'bf16' }],
+        [1100, 16, { seed: 14, dtype: 'f16' }],
       ];
       for (const [rows, cols, options] of cases) {
         const sample = sampleOf(op, rows, cols, options);

@@ -144,34 +144,99 @@ __device__ __forceinline__ packed<T, E> backward_slot(const packed<T, E>& x, con
 
 // --- totals of the coefficient gradients ---
 
-// One row of totals for each group of the block, kept by the group's first thread.
-template <int R, int Groups>
-struct group_totals {
-  double values[Groups][R + 1];
+// Those of a block, kept by its first thread.
+template <int R>
+struct block_totals {
+  double values[R + 1];
 
-  __device__ __forceinline__ void clear(int group) {
+  __device__ __forceinline__ void clear() {
 #pragma unroll
-    for (int p = 0; p <= R; ++p) values[group][p] = 0;
+    for (int p = 0; p <= R; ++p) values[p] = 0;
   }
   template <class D>
-  __device__ __forceinline__ void add(int group, const D (&gradients)[R + 1]) {
+  __device__ __forceinline__ void add(const D (&gradients)[R + 1]) {
 #pragma unroll
-    for (int p = 0; p <= R; ++p) values[group][p] += double(gradients[p]);
+    for (int p = 0; p <= R; ++p) values[p] += double(gradients[p]);
   }
-  // The groups' totals in their order, and then the blocks'.
-  __device__ void finish(const polynorm_call& call, unsigned* ticket) const {
-    __syncthreads();
-    double mine[R + 1] = {};
-    if (threadIdx.x == 0) {
-      for (int i = 0; i < Groups; ++i) {
-#pragma unroll
-        for (int p = 0; p <= R; ++p) mine[p] += values[i][p];
-      }
+};
+
+// Hands in a block's sums, which its first thread has, and adds up those of all blocks.
+template <int R>
+__device__ __forceinline__ void finish_block(const polynorm_call& call, const double (&sums)[R + 1],
+                                             unsigned* ticket) {
+  if (threadIdx.x == 0) hand_in(call, blockIdx.x, sums);
+  __shared__ finish_room<R + 1> room;
+  finish_sums<polynomial<R>>(call, gridDim.x, gridDim.x, ticket, room);
+}
+
+// A sum of floats, with what its additions have lost; what would leave float's range is added up apart, scaled.
+class long_sum {
+ public:
+  __device__ __forceinline__ void add(float value) {
+    const float whole = value - lost_, next = sum_ + whole;
+    if (fabsf(next) < 1e37f) {
+      lost_ = (next - sum_) - whole;
+      sum_ = next;
+    } else {
+      far_ += value * 0x1p-64f;
     }
-    if (threadIdx.x == 0) hand_in(call, blockIdx.x, mine);
-    __shared__ finish_room<R + 1> room;
-    finish_sums<polynomial<R>>(call, gridDim.x, gridDim.x, ticket, room);
   }
+  __device__ __forceinline__ void add(double value) {
+    if (fabs(value) < 1e37) return add(float(value));
+    far_ += float(value * 0x1p-64);
+  }
+  __device__ double total() const { return double(far_) * 0x1p64 + (double(sum_) - double(lost_)); }
+
+ private:
+  float sum_ = 0, lost_ = 0, far_ = 0;
+};
+
+// Those of the groups of a block: where lanes of a warp take a row, the first lane keeps all; where the block does, each
+// of the first threads one of them.
+template <int R, bool Warp>
+class group_gradients {
+ public:
+  __device__ __forceinline__ explicit group_gradients(int rank) : rank_(rank) {}
+
+  template <class D>
+  __device__ __forceinline__ void add(const D (&gradients)[R + 1]) {
+    if constexpr (Warp) {
+#pragma unroll
+      for (int p = 0; p <= R; ++p) sums_[p].add(gradients[p]);
+    } else {
+      D mine = gradients[0];
+#pragma unroll
+      for (int p = 1; p <= R; ++p) {
+        D other = gradients[p];
+        settle(other);
+        mine = rank_ == p ? other : mine;
+      }
+      sums_[0].add(mine);
+    }
+  }
+
+  // Adds up the groups' and then the blocks'.
+  __device__ __forceinline__ void finish(const polynorm_call& call, unsigned* ticket) const {
+    __shared__ double of_threads[R + 1];
+    double mine[R + 1];
+    if constexpr (Warp) {
+      using whole_block = row_group<false, R + 1>;
+      __shared__ typename whole_block::shared room;
+#pragma unroll
+      for (int p = 0; p <= R; ++p) mine[p] = rank_ == 0 ? sums_[p].total() : 0;
+      whole_block(room).sum(mine);
+    } else {
+      if (rank_ <= R) of_threads[rank_] = sums_[0].total();
+      __syncthreads();
+#pragma unroll
+      for (int p = 0; p <= R; ++p) mine[p] = of_threads[p];
+    }
+    finish_block<R>(call, mine, ticket);
+  }
+
+ private:
+  int rank_;
+  long_sum sums_[Warp ? R + 1 : 1];
 };
 
 }  // namespace cuda

@@ -19,7 +19,7 @@ struct staged_room {
     finish_room<R + 1, staged_warps> finish;
   };
   double parts[2][most_cluster][N];  // each block's sums, as its peers have written them
-  group_totals<R, 1> totals;         // of the coefficient gradients, in a backward pass
+  block_totals<R> totals;            // of the coefficient gradients, in a backward pass
 };
 
 // The threads that share a row: those of the cluster's blocks.
@@ -237,7 +237,7 @@ __global__ void __launch_bounds__(staged_threads, 1)
   staged_group<R, N> group(room);
   ring_t ring(reinterpret_cast<char*>(&room) + staged_room_bytes, plan, group.rank(), group.size(),
               int(call.cols));
-  if (group.leads()) room.totals.clear(0);
+  if (group.leads()) room.totals.clear();
   row_walk walk(call, chunks), ahead = walk;
   for (int stage = 1; stage < plan.stages; ++stage) ring.fetch(call, ahead);
   while (!walk.done()) {
@@ -258,11 +258,11 @@ __global__ void __launch_bounds__(staged_threads, 1)
     if (formula::backward_leaves_float(sums, call.epsilon)) {
       double gradients[R + 1];
       backward_row_in_double<R>(group, row, call, sums, gradients);
-      if (group.leads()) room.totals.add(0, gradients);
+      if (group.leads()) room.totals.add(gradients);
     } else {
       float gradients[R + 1];
       const auto folded = fold<R, Gated>(sums, call, gradients);
-      if (group.leads()) room.totals.add(0, gradients);
+      if (group.leads()) room.totals.add(gradients);
 #pragma unroll 2
       for (int s = 0; s < ring.slots(); ++s) {
         const packed<T, E> x = ring.read(ring_t::X, s), dy = ring.read(ring_t::DY, s);
@@ -276,8 +276,8 @@ __global__ void __launch_bounds__(staged_threads, 1)
     ring.drop();
     const int64_t chunk = walk.chunk;
     if (walk.next() && group.leads()) {
-      hand_in(call, chunk, room.totals.values[0]);
-      room.totals.clear(0);
+      hand_in(call, chunk, room.totals.values);
+      room.totals.clear();
     }
   }
   if (block_cluster::rank() == 0) {

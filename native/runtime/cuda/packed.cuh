@@ -169,6 +169,23 @@ __device__ __forceinline__ void store_even(T* row, int at, int cols, const packe
   if (at < cols) store_whole(reinterpret_cast<packed<T, E>*>(row + at), slot);
 }
 
+// Hides from the compiler how a value came about: it would work it out anew at each use.
+__device__ __forceinline__ void settle([[maybe_unused]] float& value) {
+#if defined(__CUDA_ARCH__)
+  asm("" : "+f"(value));
+#endif
+}
+__device__ __forceinline__ void settle([[maybe_unused]] double& value) {
+#if defined(__CUDA_ARCH__)
+  asm("" : "+d"(value));
+#endif
+}
+__device__ __forceinline__ void settle([[maybe_unused]] int64_t& value) {
+#if defined(__CUDA_ARCH__)
+  asm("" : "+l"(value));
+#endif
+}
+
 // Makes the compiler convert packed elements anew: it would keep the floats from before a reduction, twice
 // the registers, and spill them. An order is below 256, which the compiler does not know.
 template <class T, int E, int Slots, class Call>

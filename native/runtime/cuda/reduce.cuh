@@ -1,6 +1,7 @@
 // Sums over the threads of a row and over the blocks of a grid, each in an order that the shape fixes.
 #pragma once
 #include <cuda_runtime.h>
+#include <limits.h>
 
 #include "activations/activation.h"
 
@@ -65,8 +66,8 @@ __device__ __forceinline__ float warp_largest(float value) {
   return value;
 }
 
-// The threads that share a row: a warp (several rows to a block, and no barrier), or the whole block, of so
-// many warps at most.
+// The threads that share a row: the whole block, of so many warps at most; or some lanes of a warp, a power of two of
+// them, beside those of other rows, and no barrier. All lanes of a warp sum at once, and none may be missing.
 template <bool Warp, int N, int Warps = most_warps>
 class row_group {
  public:
@@ -75,17 +76,39 @@ class row_group {
     double slots[Warp ? 1 : 2][Warp ? 1 : N][Warps];
   };
 
-  __device__ explicit row_group(shared& room) : room_(room) {}
+  __device__ explicit row_group(shared& room, int lanes = warp_size)
+      : room_(room),
+        size_(Warp ? lanes : int(blockDim.x)),
+        rank_(Warp ? int(threadIdx.x) % lanes : int(threadIdx.x)) {}
 
-  __device__ int rank() const { return Warp ? int(threadIdx.x) % warp_size : int(threadIdx.x); }
-  __device__ int size() const { return Warp ? warp_size : int(blockDim.x); }
-  __device__ int index() const { return Warp ? int(threadIdx.x) / warp_size : 0; }
-  __device__ int count() const { return Warp ? int(blockDim.x) / warp_size : 1; }
+  __device__ int rank() const { return rank_; }
+  __device__ int size() const { return size_; }
+  // Which of the block's groups this is, of how many, and which of its warp's.
+  __device__ int index() const { return Warp ? int(threadIdx.x) / size_ : 0; }
+  __device__ int count() const { return Warp ? int(blockDim.x) / size_ : 1; }
+  __device__ int index_in_warp() const { return Warp ? int(threadIdx.x) % warp_size / size_ : 0; }
+
+  // Whether a group that shares this one's warp, or it itself, says so. A block's threads say the same.
+  __device__ __forceinline__ bool any(bool one) const {
+    return Warp ? __any_sync(0xffffffffu, one) != 0 : one;
+  }
+  // Whether this group takes part in what follows; else it has only its lanes in the sums, and a rank behind every row.
+  __device__ __forceinline__ void take_part(bool takes) {
+    if (Warp) rank_ = takes ? int(threadIdx.x) % size_ : INT_MAX;
+  }
 
   // Each of `values` summed over the group; every thread gets the sums.
   template <int M, class V>
   __device__ __forceinline__ void sum(V (&values)[M]) {
     static_assert(M <= N, "the shared room is for N sums");
+    if (Warp && size_ < warp_size) {
+#pragma unroll 1
+      for (int distance = size_ / 2; distance > 0; distance /= 2) {
+#pragma unroll
+        for (int k = 0; k < M; ++k) values[k] += __shfl_xor_sync(0xffffffffu, values[k], distance);
+      }
+      return;
+    }
     V mine = spread_sum(values);
     if constexpr (!Warp) {
       constexpr int lanes = lanes_of_sum<M>;
@@ -94,9 +117,12 @@ class row_group {
       auto* slots = reinterpret_cast<V(*)[Warps]>(room_.slots[turn_]);
       if (lane % lanes == 0 && own < M) slots[own][warp] = mine;
       __syncthreads();
+      const V* parts = &slots[own < M ? own : 0][lane % lanes];
       mine = V(0);
-#pragma unroll 1
-      for (int w = lane % lanes; w < warps && own < M; w += lanes) mine += slots[own][w];
+#pragma unroll
+      for (int w = 0; w < Warps; w += lanes) {
+        if (w + lane % lanes < warps) mine += parts[w];
+      }
 #pragma unroll
       for (int distance = lanes / 2; distance > 0; distance /= 2)
         mine += __shfl_xor_sync(0xffffffffu, mine, distance);
@@ -122,7 +148,7 @@ class row_group {
 
  private:
   shared& room_;
-  int turn_ = 0;
+  int size_, rank_, turn_ = 0;
 };
 
 // Chunk number `chunk` of a call has these sums, of which its parameters' gradients are made. For one thread.

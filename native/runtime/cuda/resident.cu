@@ -38,7 +38,7 @@ cudaError_t allow_shared(const void* kernel, int32_t device) {
 
 cudaError_t ask(const void* kernel, int32_t device, const launch_shape& shape, int64_t* clusters) {
   int count = 0;
-  cudaError_t error = allow_shared(kernel, device);
+  cudaError_t error = shape.shared > 0 ? allow_shared(kernel, device) : cudaSuccess;
   if (error != cudaSuccess) return error;
   if (shape.cluster > 1) {
     cudaLaunchConfig_t config{};
