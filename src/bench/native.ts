@@ -4,6 +4,7 @@ import type { PreparedCall, Queue } from '../native/queue.js';
 import { bytesOf, type Expected } from './check.js';
 import type { Contender } from './contender.js';
 import type { BenchTensor } from './data.js';
+import type { Row, RowIdentity } from './types.js';
 import { bytesView, type Work } from './work.js';
 
 /** Outputs that exist, and have been touched, before a call: contenders share them, as only one runs at a time. */
@@ -30,8 +31,13 @@ export class OutputBuffers {
   }
 }
 
-/** A call on the CPU, through the C ABI, into outputs that exist already. */
-export function hostContender(queue: Queue, work: Work, outputs: OutputBuffers): Contender {
+/** A call on the CPU, through the C ABI, into outputs that exist already. `about`: what its row says beside the times. */
+export function hostContender(
+  queue: Queue,
+  work: Work,
+  outputs: OutputBuffers,
+  about: (identity: RowIdentity) => Partial<Row> = () => ({}),
+): Contender {
   let call: PreparedCall | undefined;
   return {
     identity: work.identity,
@@ -46,5 +52,6 @@ export function hostContender(queue: Queue, work: Work, outputs: OutputBuffers):
       return work.wrong(written.map(({ data }) => data));
     },
     run: () => call!.run(),
+    about: () => about(work.identity),
   };
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { activationRows } from '../activations/table.js';
 import { ITEM_BYTES } from '../native/dtype.js';
@@ -6,6 +7,7 @@ import type { Device, Dtype } from '../native/types.js';
 import { type Contender, type Measured, measure } from './contender.js';
 import { BenchData } from './data.js';
 import { DeviceBench, deviceContender } from './device.js';
+import { cachedRates } from './l1.js';
 import { cacheBytes } from './machine.js';
 import { hostContender, OutputBuffers } from './native.js';
 import { relate } from './ratios.js';
@@ -44,6 +46,7 @@ export function measureNative(
 ): Measured {
   const queue = native.createQueue({ device });
   const named = deviceName(native, device);
+  const cached = cachedRates(native, dtype, availableParallelism());
   try {
     return each(shapes, (shape) => {
       const data = new BenchData(shape, dtype);
@@ -53,7 +56,7 @@ export function measureNative(
       const group = `driven directly, ${shapeName(shape)} ${dtype}, ${named}`;
       if (device === 'cpu') {
         const outputs = new OutputBuffers();
-        const contenders = works.map((work) => hostContender(queue, work, outputs));
+        const contenders = works.map((work) => hostContender(queue, work, outputs, cached));
         return together(contenders, effort, group, onStep);
       }
       const bench = new DeviceBench(queue, shape.rows * shape.cols * ITEM_BYTES[dtype]);

@@ -8,7 +8,7 @@ export const STOCK_ANCHOR = 'relu';
 
 /**
  * Adds each row's ratios, all within this run: against the fastest copy of its shape, the fastest stream with its reads
- * and writes, its own composition, and tf.relu in the same pass. A row that failed neither has ratios nor gives any.
+ * and writes, its own rate from the first-level caches, its own composition, and tf.relu in the same pass. A row that failed neither has ratios nor gives any.
  *
  * @param rows rows that were timed together
  * @param cacheBytes the last cache's size: tensors that fit it are not measured against a copy or a stream
@@ -52,6 +52,7 @@ function roofs(row: Row, copy: Row | undefined, streams: ReadonlyMap<string, Row
   return {
     ...(copy === undefined ? {} : { of_copy: round(row.gb_per_s! / copy.gb_per_s!) }),
     ...(least > 0 ? { of_stream: round(least / row.ms_p50!) } : {}),
+    ...(row.l1_gb_per_s === undefined ? {} : { of_l1: round(row.gb_per_s! / row.l1_gb_per_s) }),
   };
 }
 

@@ -29,6 +29,8 @@ export const allColumns: readonly Column[] = [
   { title: 'of stream', align: 'right', cell: ({ of_stream }) => when(of_stream, percent) },
   { title: 'predicted', align: 'right', cell: ({ predicted }) => when(predicted, percent) },
   { title: 'bound by', align: 'left', cell: ({ bound = '' }) => bound },
+  { title: 'from L1', align: 'right', cell: ({ l1_gb_per_s }) => when(l1_gb_per_s, threeDigits) },
+  { title: 'of L1', align: 'right', cell: ({ of_l1 }) => when(of_l1, percent) },
   { title: 'vs composed', align: 'right', cell: ({ vs_reference }) => when(vs_reference, times) },
   { title: 'vs tf.relu', align: 'right', cell: ({ vs_stock }) => when(vs_stock, times) },
 ];

@@ -74,6 +74,10 @@ export interface Row extends RowIdentity, Partial<Timing> {
   /** The share of that stream's rate which its counted instructions leave it on this GPU, and what bounds it there. */
   readonly predicted?: number;
   readonly bound?: string;
+  /** On the CPU, of element-wise kernels: the rate with all tensors in the first-level caches of as many threads. */
+  readonly l1_gb_per_s?: number;
+  /** gb_per_s against that. Where of_copy may be. */
+  readonly of_l1?: number;
   /** The share of the copy's rate that it should reach. */
   readonly target?: number;
   /** Whose clock: the device's, or that of the host that calls. Absent where there is only the host. */

@@ -3,8 +3,10 @@ import { activationRows } from '../../src/activations/table.js';
 import { measure } from '../../src/bench/contender.js';
 import { BenchData } from '../../src/bench/data.js';
 import { DeviceBench, deviceContender } from '../../src/bench/device.js';
+import { cachedRates } from '../../src/bench/l1.js';
 import { hostContender, OutputBuffers } from '../../src/bench/native.js';
 import { relate } from '../../src/bench/ratios.js';
+import type { OpPass } from '../../src/bench/types.js';
 import { opWorks, yardstickWorks } from '../../src/bench/work.js';
 import { emulatedCuda, native } from '../native/harness.js';
 
@@ -46,6 +48,17 @@ test('works say what their passes read and write', () => {
 });
 
 describe.skipIf(native === undefined)('kernels driven directly', () => {
+  test('have a rate from the first-level caches, if they are element-wise', () => {
+    const rate = cachedRates(native!, 'f32', 2);
+    const identity = { variant: 'fused', dtype: 'f32', device: 'cpu', backend: 'native' } as const;
+    const of = (op: string, pass: OpPass) => rate({ op, label: op, pass, rows: 1, cols: 1, ...identity });
+    for (const op of ['gelu', 'polyrelu', 'swiglu'])
+      for (const pass of ['forward', 'backward'] as const)
+        expect(of(op, pass).l1_gb_per_s, `${op} ${pass}`).toBeGreaterThan(1);
+    expect(of('polynorm', 'forward')).toEqual({});
+    expect(of('stream 1:1', 'forward')).toEqual({});
+  });
+
   test('are right in every output of every op, as are the yardsticks', () => {
     const queue = native!.createQueue();
     for (const dtype of ['f32', 'bf16'] as const) {

@@ -50,6 +50,13 @@ describe('relate', () => {
     expect(relate(rows, 1e12)[0]).not.toHaveProperty('of_stream');
   });
 
+  test('divides by the rate from the first-level caches, where there is one', () => {
+    const [known, unknown] = relate([row({ gb_per_s: 20, l1_gb_per_s: 40 }), row({ gb_per_s: 20 })], 1);
+    expect(known).toHaveProperty('of_l1', 0.5);
+    expect(unknown).not.toHaveProperty('of_l1');
+    expect(relate([row({ gb_per_s: 20, l1_gb_per_s: 40 })], 1e12)[0]).not.toHaveProperty('of_l1');
+  });
+
   test('says nothing of the copy for tensors that fit the cache', () => {
     const [small] = relate([row({ ms_p50: 1, gb_per_s: 10 }), copy({ ms_p50: 1, gb_per_s: 10 })], 10e6);
     expect(small).not.toHaveProperty('of_copy');
