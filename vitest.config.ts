@@ -8,6 +8,7 @@ const LONGEST = [
   'test/pack.test.ts',
   'test/adding/adding.test.ts',
   'test/native/kernels.test.ts',
+  'test/native/arm64.test.ts',
   'test/native/compilers.test.ts',
 ];
 

@@ -103,7 +103,7 @@ export interface Machine {
   readonly memory_gb: number;
   readonly os: string;
   readonly cache_mb: number;
-  /** Of the native library's kernels: `avx512`, `avx2` or `baseline`. */
+  /** Of the native library's kernels: `avx512`, `avx2`, `baseline` or `neon`. */
   readonly simd?: string;
   /** The GPU, where one was measured. */
   readonly gpu?: string;

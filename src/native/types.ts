@@ -38,7 +38,7 @@ export interface BuildInfo {
   readonly cuda: boolean;
   /** The CUDA architectures it was compiled for, as CMake names them: `80-real,90-real,100`. */
   readonly cuda_architectures: string;
-  /** The instruction set that the CPU kernels use: `avx512`, `avx2` or `baseline`. */
+  /** The instruction set that the CPU kernels use: `avx512`, `avx2` or `baseline`; on 64-bit Arm, `neon`. */
   readonly simd: string;
   /** The CPUs that this process may use. */
   readonly cpus: number;

@@ -16,6 +16,14 @@ if (!found.found) console.warn(`skipped: the tests of the native library: ${foun
 /** The library, or undefined where it has not been built: then its tests are skipped, with that printed. */
 export const native: NativeLibrary | undefined = found.found ? found : undefined;
 
+const LEVELS = process.arch === 'arm64' ? ['neon'] : ['baseline', 'avx2', 'avx512'];
+
+/** The instruction sets that the CPU kernels can run with here, the least first. */
+export const simdLevels: readonly string[] = LEVELS.slice(
+  0,
+  LEVELS.indexOf(native?.build.simd ?? LEVELS[0]!) + 1,
+);
+
 /**
  * The library with the CUDA kernels compiled for the emulator beside this file, whose device memory is host memory;
  * or undefined, with the reason printed, where it does not compile.

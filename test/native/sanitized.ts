@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { lastLines, runCommand } from '../../src/common/command.js';
-import { holdingLock } from '../../src/common/lock.js';
 import { packageFolder } from '../../src/common/package.js';
 import { compilerCommand } from '../../src/native/tools.js';
+import { cmakeTarget } from './cmake.js';
 
 /** `address` sees undefined behaviour too, and has the CUDA kernels on the emulator. */
 export type Sanitizer = 'address' | 'thread';
@@ -28,19 +28,11 @@ export async function buildFuzzer(sanitizer: Sanitizer): Promise<Command | undef
     return undefined;
   }
   const folder = join(packageFolder, 'build', `sanitize-${sanitizer}`);
-  mkdirSync(dirname(folder), { recursive: true });
-  await holdingLock(`${folder}.lock`, async () => {
-    const options = [`-DPOLYCOM_SANITIZE=${sanitizer}`, `-DPOLYCOM_CUDA=${FLAGS[sanitizer].cuda}`];
-    await must('cmake', ['-S', packageFolder, '-B', folder, ...options]);
-    const jobs = ['--parallel', String(availableParallelism())];
-    await must('cmake', ['--build', folder, '--target', 'polycom_fuzz', ...jobs]);
+  await cmakeTarget(folder, 'polycom_fuzz', {
+    POLYCOM_SANITIZE: sanitizer,
+    POLYCOM_CUDA: FLAGS[sanitizer].cuda,
   });
   return [...prefix, join(folder, 'polycom_fuzz')] as unknown as Command;
-}
-
-async function must(program: string, args: readonly string[]): Promise<void> {
-  const result = await runCommand(program, args);
-  if (result.status !== 0) throw new Error(`${program} ${args.join(' ')}:\n${lastLines(result, 30)}`);
 }
 
 /** What a program with this sanitizer must be started with, as a program shows that does nothing; or why none runs. */

@@ -1,12 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { native } from './harness.js';
-
-const LEVELS = ['baseline', 'avx2', 'avx512'];
-const best = LEVELS.indexOf(native?.build.simd ?? 'baseline');
+import { native, simdLevels } from './harness.js';
 
 // A process chooses its instruction set once, so each level has a process of its own.
-describe.skipIf(native === undefined).each(LEVELS.slice(0, best + 1))('the %s kernels', (level) => {
+describe.skipIf(native === undefined).each(simdLevels)('the %s kernels', (level) => {
   test('agree with the reference', () => {
     const script = new URL('simd-check.ts', import.meta.url).pathname;
     const output = execFileSync(process.execPath, ['--import', 'tsx', script], {
