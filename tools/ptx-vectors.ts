@@ -33,7 +33,8 @@ const BOTH: readonly Access[] = ['loads', 'stores'];
 /** The other ops' kernels that read and write whole slots, and those that read them. */
 const OTHERS =
   /^(groupedpolynorm_(for|back)ward|rmsnorm_(for|back)ward(_twice)?|crossentropy_backward|embedding_forward|rotary|dropout|adamw)_kernel$/;
-const READERS = /^(crossentropy_forward|rmsnorm_dweight|squaresum)_kernel$/;
+const READERS =
+  /^(attention_(forward|queries|keys)_mma|crossentropy_forward|rmsnorm_dweight|squaresum)_kernel$/;
 
 /**
  * What a kernel, by its demangled name, does in whole slots of 16 bytes: an activation's reads and writes them, save

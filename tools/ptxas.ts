@@ -1,11 +1,12 @@
 /**
  * What ptxas made of every CUDA kernel of the built library: registers, shared and local memory, an architecture a
  * column; what the table of mappings comes to with that: blocks and bytes in flight on a multiprocessor; and what the
- * kernels of activations cost, in instructions an element, beside their budgets. NVIDIA's cuobjdump reads it from the
+ * kernels of activations cost, in instructions an element, beside their budgets, and those of attention on tensor cores,
+ * in instructions a tile. NVIDIA's cuobjdump reads it from the
  * library. Errors are local memory, a kernel for 16-byte slots whose PTX lacks such loads or stores or reads before a
  * wait's barrier, a budget that is not kept, and a difference from what bench/results holds of the same nvcc.
  *
- *   --record   write bench/results/ptxas.txt, occupancy.txt, budget.txt: needs a library for all architectures
+ *   --record   write bench/results/ptxas.txt, occupancy.txt, budget.txt, attention.txt: needs a library for all architectures
  *   --json     one JSON document of the kernels instead of tables
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,6 +17,7 @@ import { lastLines, runCommand } from '../src/common/command.js';
 import { packageFolder } from '../src/common/package.js';
 import { listedArchitectures } from '../src/native/architectures.js';
 import { findNative, type NativeLibrary } from '../src/native/library.js';
+import { attentionCosts, attentionTable, isAttention } from './attention-cost.js';
 import { type Cost, complaints, costOf, targets } from './budget.js';
 import { budgets, COUNTED } from './budget-table.js';
 import { borrowedBounds, budgetTable } from './budget-text.js';
@@ -28,7 +30,12 @@ const { values: options } = parseArgs({
   options: { json: { type: 'boolean', default: false }, record: { type: 'boolean', default: false } },
 });
 /** The sources whose kernels wait for copies. */
-const WAITING = ['activations/cuda/polynorm.cu', 'activations/cuda/polynormglu.cu'];
+const WAITING = [
+  'activations/cuda/polynorm.cu',
+  'activations/cuda/polynormglu.cu',
+  'ops/attention/cuda_forward.cu',
+  'ops/attention/cuda_backward.cu',
+];
 const compiler = process.env.CUDACXX ?? 'nvcc';
 const nvcc = await runCommand(compiler, ['--version']);
 const native = findNative();
@@ -60,6 +67,8 @@ async function lookAt(library: NativeLibrary): Promise<void> {
       report('budget.txt', `nvcc ${release}\n${budgetTable(costs)}`, architectures);
       process.stdout.write(borrowedBounds(costs));
       complaints(costs, budgets).forEach(complain);
+      const tiles = await attentionOf(library, names, kernels);
+      report('attention.txt', `nvcc ${release}\n${tiles}`, architectures);
     }
   }
   const local = kernels.filter(({ stack_bytes }) => stack_bytes > 0);
@@ -105,6 +114,21 @@ async function costsOf(
     );
   });
   return (await Promise.all(costs)).flat();
+}
+
+/** The table of attention's kernels, for the architectures whose code is counted. */
+async function attentionOf(
+  library: NativeLibrary,
+  names: ReadonlyMap<string, string>,
+  kernels: readonly KernelResources[],
+): Promise<string> {
+  const mangled = [...names.keys()].filter((one) => isAttention(names.get(one)!));
+  const counted = COUNTED.filter((sm) => kernels.some((kernel) => kernel.sm === sm));
+  const code = await Promise.all(
+    counted.map((sm) => disassemble(findNvdisasm()!, library.path, sm, mangled)),
+  );
+  const named = code.flat().map((sass) => [names.get(sass.kernel)!, sass] as const);
+  return attentionTable(attentionCosts(named, kernels));
 }
 
 /**

@@ -329,7 +329,7 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
      memory (Dao et al. 2022, arXiv 2205.14135). y = softmax(scale q k^T) v; lse is the logarithm of the sum \
      of the scores' exponentials. Query t of batch b sees the keys 0 .. max(start[b], 0) + t, as far as there \
      are any; head h of q belongs to head h / (heads / kv_heads) of k and v. Inputs may be strided but for \
-     their last axis, start and lse not. On CUDA a width up to 128. scale 0: 1 / sqrt(width). \
+     their last axis, start and lse not. On CUDA a width up to 256. scale 0: 1 / sqrt(width). \
        forward:  (q [batch, time, heads, width], k, v [batch, keys, kv_heads, width], start i32 [batch]) \
                    -> (y, lse f32 [batch, heads, time]) \
        backward: (q, k, v, start, y, lse, dy) -> (dq, dk, dv) */ \

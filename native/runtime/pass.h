@@ -44,14 +44,6 @@ PC_TRANSFORMER_OPS(PC_SCALARS_OF)
 #undef PC_SCALARS_OF
 }  // namespace scalars
 
-// The check of a kernel that has f32 alone.
-template <class Call>
-pc_status only_f32(const signature& sign, const Call& call) {
-  if (call.dtype == PC_F32) return PC_OK;
-  return fail(PC_UNSUPPORTED, "%s: the storage is dtype %d; there are kernels for 0 (f32)", sign.op,
-              call.dtype);
-}
-
 template <class Call>
 pc_status plan_pass(const pass<Call>& p, const pc_queue* queue, pc_args* args) {
   if (pc_status status = check_block(queue, args, p.sign, true)) return status;

@@ -22,6 +22,8 @@ export function attentionSamples(): Sample[] {
     [1, 70, 70, 2, 1, 64],
     [1, 9, 9, 2, 1, 128],
     [1, 5, 5, 1, 1, 1],
+    [1, 37, 37, 3, 1, 160],
+    [1, 18, 18, 2, 2, 256],
     [0, 4, 4, 2, 2, 8],
     [2, 0, 3, 2, 2, 8],
   ];
@@ -39,6 +41,11 @@ export function attentionSamples(): Sample[] {
       [43, 5],
     ],
     [[1, 20, 580, 2, 1, 16], [550]],
+    [
+      [2, 1, 1100, 8, 2, 24],
+      [1099, 700],
+    ],
+    [[1, 90, 610, 1, 1, 8], [520]],
     // Starts of no such position: the first two queries' own, and keys that there are not.
     [
       [3, 9, 12, 2, 1, 8],

@@ -70,7 +70,7 @@ function mask(start: tf.Tensor, time: number, keys: number): tf.Tensor {
 }
 
 /** The widest heads that there are CUDA kernels for: most_attention_width in native/ops/attention/cuda.cuh. */
-const MOST_GPU_WIDTH = 128;
+const MOST_GPU_WIDTH = 256;
 
 /** The row of causal attention of grouped queries. */
 export const attentionOp: Op<'attention'> = {

@@ -34,13 +34,13 @@ const heads = (width: number): tf.Tensor4D => tf.randomNormal([1, 3, 2, width], 
 
 test('heads as wide as the CUDA kernels take run fused on a GPU', () => {
   fused.mockClear();
-  attention(heads(128), heads(128), heads(128), [0]);
+  attention(heads(256), heads(256), heads(256), [0]);
   expect(fused).toHaveBeenCalledWith('CausalAttention');
 });
 
 test('wider heads are composed there, forward and backward', () => {
   fused.mockClear();
-  const [q, k, v] = [heads(160), heads(160), heads(160)];
+  const [q, k, v] = [heads(260), heads(260), heads(260)];
   const run = () =>
     tf.valueAndGrads((a, b, c) =>
       tf.sum(attention(a as tf.Tensor4D, b as tf.Tensor4D, c as tf.Tensor4D, [0])),
@@ -56,5 +56,5 @@ test('wider heads are composed there, forward and backward', () => {
 
 test('the row and the kernels agree on the width', () => {
   const source = readFileSync(join(packageFolder, 'native/ops/attention/cuda.cuh'), 'utf8');
-  expect(source).toContain('most_attention_width = 128;');
+  expect(source).toContain('most_attention_width = 256;');
 });

@@ -135,7 +135,7 @@ static constexpr pass<attention_call> attention_forward_pass = {
     shape_forward,
     bind_forward,
     {cpu::attention_forward, cpu::attention_forward_workspace},
-    {PC_CUDA(attention_forward), nullptr, only_f32}};
+    {PC_CUDA(attention_forward), PC_CUDA(attention_forward_workspace)}};
 static constexpr pass<attention_call> attention_backward_pass = {
     {"attention_backward",
      {"q", "k", "v", i32("start"), "y", "lse", "dy"},
@@ -145,7 +145,7 @@ static constexpr pass<attention_call> attention_backward_pass = {
     shape_backward,
     bind_backward,
     {cpu::attention_backward, cpu::attention_backward_workspace},
-    {PC_CUDA(attention_backward), PC_CUDA(attention_backward_workspace), only_f32}};
+    {PC_CUDA(attention_backward), PC_CUDA(attention_backward_workspace)}};
 
 }  // namespace polycom
 

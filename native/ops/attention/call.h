@@ -56,7 +56,8 @@ int64_t attention_forward_workspace(const attention_call& call);
 int64_t attention_backward_workspace(const attention_call& call);
 }  // namespace cpu
 namespace cuda {
+int64_t attention_forward_workspace(const attention_call& call);
 int64_t attention_backward_workspace(const attention_call& call);
-}
+}  // namespace cuda
 
 }  // namespace polycom

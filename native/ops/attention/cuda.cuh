@@ -1,131 +1,64 @@
-// The attention's tiles: blocks of 128 threads as 8 by 16, each with a few rows and columns of every product.
-// f32 throughout, in shared memory; what lies outside a tensor reads as 0.
+// The attention in CUDA: on tensor cores where a GPU has those of sm_80 or newer, else by plain arithmetic.
 #pragma once
+#include <initializer_list>
+
 #include "call.h"
-#include "math/exponential.h"
 #include "runtime/cuda/launch.cuh"
-#include "runtime/tags.h"
+#include "runtime/cuda/packed.cuh"
+#include "runtime/cuda/resident.cuh"
+#include "runtime/queue.h"
 
 namespace polycom {
 namespace cuda {
 
-constexpr int tile_rows_of_threads = 8, tile_columns_of_threads = 16;
-constexpr int tile_threads = tile_rows_of_threads * tile_columns_of_threads;
-constexpr int most_attention_width = 128;
+constexpr int most_attention_width = 256;
 
-// W: the width, padded; N: the queries, and the keys, of a tile. One column more than W, so that a column's
-// elements are in different banks.
-template <int W, int N>
-struct tile {
-  float at[N][W + 1];
+// cuda_simt*.cu
+pc_status simt_attention_forward(pc_queue& queue, const attention_call& call);
+pc_status simt_attention_backward(pc_queue& queue, const attention_call& call);
 
-  // Rows from `first` of those below `end`, times `factor`.
-  __device__ void load(const heads_view& view, int64_t b, int64_t head, int64_t first, int64_t end, int width,
-                       float factor) {
-    for (int i = int(threadIdx.x); i < N * W; i += tile_threads) {
-      const int row = i / W, d = i % W;
-      const bool inside = first + row < end && d < width;
-      at[row][d] = inside ? view.row<float>(b, first + row, head)[d] * factor : 0.0f;
-    }
-  }
+// cuda_forward.cu, cuda_backward.cu
+pc_status mma_attention_forward(pc_queue& queue, const attention_call& call);
+pc_status mma_attention_backward(pc_queue& queue, const attention_call& call);
+
+template <int W>
+struct width_tag {
+  static constexpr int width = W;
 };
 
-// Where a thread is among the 8 by 16. Rows that follow each other; columns 16 apart.
-template <int N>
-struct tile_place {
-  static constexpr int rows = N / tile_rows_of_threads, columns = N / tile_columns_of_threads;
-  int y = int(threadIdx.x) / tile_columns_of_threads, x = int(threadIdx.x) % tile_columns_of_threads;
-
-  __device__ int row(int r) const { return y * rows + r; }
-  __device__ int column(int c) const { return x + c * tile_columns_of_threads; }
-};
-
-// a b^T, a thread's part.
-template <int W, int N>
-__device__ __forceinline__ void multiply_transposed(
-    const tile<W, N>& a, const tile<W, N>& b, float (&out)[tile_place<N>::rows][tile_place<N>::columns]) {
-  const tile_place<N> place;
-#pragma unroll
-  for (int r = 0; r < place.rows; ++r) {
-#pragma unroll
-    for (int c = 0; c < place.columns; ++c) out[r][c] = 0;
-  }
-#pragma unroll 4
-  for (int d = 0; d < W; ++d) {
-    float column[place.columns];
-#pragma unroll
-    for (int c = 0; c < place.columns; ++c) column[c] = b.at[place.column(c)][d];
-#pragma unroll
-    for (int r = 0; r < place.rows; ++r) {
-      const float row = a.at[place.row(r)][d];
-#pragma unroll
-      for (int c = 0; c < place.columns; ++c) out[r][c] += row * column[c];
-    }
-  }
+// run(type_tag of the storage, width_tag) with the least padded width that holds the call's.
+template <class Run>
+pc_status with_storage_and_width(const attention_call& call, Run run) {
+  return with_storage(call.dtype, [&](auto storage) {
+    if (call.width <= 64) return run(storage, width_tag<64>{});
+    if (call.width <= 128) return run(storage, width_tag<128>{});
+    return run(storage, width_tag<most_attention_width>{});
+  });
 }
 
-// out[r] += weight(r, i) b[i], for the i that `sees(r, i)` allows: what a query does not see must not reach
-// it, even if it is NaN. A thread has elements column(c) of each of its rows.
-template <int W, int N, class Weight, class Sees>
-__device__ __forceinline__ void multiply_add(const tile<W, N>& b, Weight weight, Sees sees,
-                                             float (&out)[tile_place<N>::rows][W / tile_columns_of_threads]) {
-  const tile_place<N> place;
-  constexpr int columns = W / tile_columns_of_threads;
-#pragma unroll 2
-  for (int i = 0; i < N; ++i) {
-    float row[columns];
-#pragma unroll
-    for (int c = 0; c < columns; ++c) row[c] = b.at[i][place.column(c)];
-#pragma unroll
-    for (int r = 0; r < place.rows; ++r) {
-      if (!sees(r, i)) continue;
-      const float factor = weight(r, i);
-#pragma unroll
-      for (int c = 0; c < columns; ++c) out[r][c] += factor * row[c];
-    }
+// Whether the tensors that a pass has, but those that the last axis alone makes contiguous, are of whole slots of 16
+// bytes.
+inline bool has_whole_slots(const attention_call& call, int64_t item) {
+  for (const heads_view* view :
+       {&call.q, &call.k, &call.v, &call.y, &call.dy, &call.dq, &call.dk, &call.dv}) {
+    if (view->data == nullptr) continue;
+    if ((reinterpret_cast<uintptr_t>(view->data) | uintptr_t(view->batch * item) |
+         uintptr_t(view->time * item) | uintptr_t(view->head * item)) %
+            16 !=
+        0)
+      return false;
   }
+  return call.width * item % 16 == 0;
 }
 
-template <int N, int Columns>
-__device__ __forceinline__ void store_rows(const heads_view& view, int64_t b, int64_t head, int64_t first,
-                                           int64_t end, int width, float factor,
-                                           const float (&values)[tile_place<N>::rows][Columns]) {
-  const tile_place<N> place;
-#pragma unroll
-  for (int r = 0; r < place.rows; ++r) {
-    const int64_t row = first + place.row(r);
-    if (row >= end) continue;
-    float* const to = view.row<float>(b, row, head);
-#pragma unroll
-    for (int c = 0; c < Columns; ++c) {
-      if (place.column(c) < width) to[place.column(c)] = values[r][c] * factor;
-    }
-  }
-}
-
-// combine over the 16 threads that share a row; each gets the result.
-template <class Combine>
-__device__ __forceinline__ float across_row(float value, Combine combine) {
-#pragma unroll
-  for (int distance = tile_columns_of_threads / 2; distance > 0; distance /= 2) {
-    value = combine(value, __shfl_xor_sync(0xffffffffu, value, distance));
-  }
-  return value;
-}
-
-template <int W, int N>
-struct tile_tag {
-  static constexpr int width = W, size = N;
-};
-
-// run(tile_tag) with the least padded width that holds the call's.
-template <int Size, int SizeOfWidest, class Run>
-pc_status with_tile(const attention_call& call, const char* op, Run run) {
-  if (call.width <= 32) return run(tile_tag<32, Size>{});
-  if (call.width <= 64) return run(tile_tag<64, Size>{});
-  if (call.width <= most_attention_width) return run(tile_tag<most_attention_width, SizeOfWidest>{});
-  return fail(PC_UNSUPPORTED, "%s: heads are %lld wide; the CUDA kernels are for up to %d", op,
-              (long long)call.width, most_attention_width);
+// Launches a kernel of tiles, whose shared memory may be more than CUDA gives without being asked.
+template <class... Parameters, class... Arguments>
+pc_status launch_tiles(const pc_queue& queue, const launch_shape& shape, void (*kernel)(Parameters...),
+                       const Arguments&... arguments) {
+  int64_t resident;
+  const auto address = reinterpret_cast<const void*>(kernel);
+  if (pc_status status = resident_clusters(queue, address, shape, &resident)) return status;
+  return launch(queue, shape, kernel, arguments...);
 }
 
 }  // namespace cuda

@@ -228,11 +228,17 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
 constexpr int warpSize = 32;
 
 void __syncthreads();
+// The same; whether any thread of the block says so.
+int __syncthreads_or(int says);
 // This thread's block's dynamic shared memory, which holds anything at first.
 void* emulated_dynamic_shared();
 void emulated_warp_barrier();
 // The cell through which this thread's warp exchanges, for the lane given.
 uint64_t& emulated_exchange(unsigned lane);
+
+// Tensor cores: see mma.cpp. What they are called is as in PTX.
+void emulated_mma(const char* shape_and_types, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]);
+void emulated_load_matrices(const char* form, unsigned (&out)[4], const void* row);
 
 inline void __syncwarp(unsigned = 0xffffffffu) { emulated_warp_barrier(); }
 inline void __threadfence() {}
@@ -262,6 +268,12 @@ inline float __uint_as_float(unsigned word) {
   float value;
   memcpy(&value, &word, sizeof value);
   return value;
+}
+
+inline unsigned __float_as_uint(float value) {
+  unsigned word;
+  memcpy(&word, &value, sizeof word);
+  return word;
 }
 
 inline unsigned atomicInc(unsigned* address, unsigned most) {

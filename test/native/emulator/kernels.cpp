@@ -64,6 +64,7 @@ struct cluster_state {
   unsigned first_block = 0, blocks = 1;
   barrier cluster;
   barrier all[most_cluster];
+  int any[most_cluster];  // what __syncthreads_or gathers
   barrier warps[most_cluster * most_threads / warpSize];
   uint64_t exchange[most_cluster * most_threads];
   std::unique_ptr<char[]> shared{new char[most_cluster * (most_shared + 2 * canary_bytes)]};
@@ -224,6 +225,15 @@ void __pipeline_wait_prior(size_t pending) {
 }
 
 void __syncthreads() { wait(state.all[rank_of(state.current)]); }
+int __syncthreads_or(int says) {
+  int& any = state.any[rank_of(state.current)];
+  __syncthreads();  // the last one's answer has been read
+  any = 0;
+  __syncthreads();
+  any |= says;
+  __syncthreads();
+  return any;
+}
 void emulated_warp_barrier() { wait(state.warps[state.current / warpSize]); }
 uint64_t& emulated_exchange(unsigned lane) {
   return state.exchange[state.current / warpSize * warpSize + lane];
