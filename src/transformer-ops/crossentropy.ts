@@ -131,7 +131,6 @@ export const crossentropyOp: Op<'crossentropy'> = {
   parameters: {},
   scalars: {},
   storage: 'any',
-  gpuStorage: 'f32',
   f32: ['loss', 'lse'],
   reference: {
     forward: ({ logits, labels }) => forward(logits!, labels!),

@@ -59,7 +59,6 @@ export const dropoutOp: Op<'dropout'> = {
   parameters: {},
   scalars: { rate: { default: 0, also: [0.1] } },
   storage: 'any',
-  gpuStorage: 'f32',
   reference: {
     forward: ({ x, seed }, scalars) => [masked(x!.values, seed!, scalars)],
     backward: ({ seed }, [dy], scalars) => [masked(dy!, seed!, scalars)],

@@ -77,7 +77,6 @@ export const embeddingOp: Op<'embedding'> = {
   parameters: { table: { shape: ['rows', 'cols'], first: 'random' } },
   scalars: {},
   storage: 'any',
-  gpuStorage: 'f32',
   f32: [],
   reference: {
     forward: ({ table, ids }) => [forward(table!, ids!)],

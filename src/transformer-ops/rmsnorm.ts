@@ -102,7 +102,6 @@ export const rmsnormOp: Op<'rmsnorm'> = {
   parameters: PARAMETERS,
   scalars: SCALARS,
   storage: 'any',
-  gpuStorage: 'f32',
   reference: {
     forward: ({ x, weight }, scalars) => [forward(x!, weight!, scalars)],
     backward: ({ x, weight }, [dy], scalars) => backward(x!, weight!, dy!, scalars),
@@ -126,7 +125,6 @@ export const addrmsnormOp: Op<'addrmsnorm'> = {
   parameters: PARAMETERS,
   scalars: SCALARS,
   storage: 'any',
-  gpuStorage: 'f32',
   reference: {
     forward({ x, residual, weight }, scalars, dtype = 'f32') {
       const sum = added(x!, residual!);

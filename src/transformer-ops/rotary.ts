@@ -91,7 +91,6 @@ export const rotaryOp: Op<'rotary'> = {
   parameters: {},
   scalars: {},
   storage: 'any',
-  gpuStorage: 'f32',
   f32: ['table'],
   reference: {
     forward: ({ x, table, start }) => [rotation(x!.values, x!.shape, table!, start!, 1)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Iterator, Mapping, Sequence
+from typing import Collection, Iterator, Mapping, Sequence
 
 import polycom
 from checks import row_problem, sums_of
@@ -21,7 +21,8 @@ def problems_of(queue: polycom.Queue, cpu: polycom.Queue, case: OtherCase, poiso
     for of in PASSES[case.name]:
         given = {name: tensors[name] for name in of.inputs}
         scalars = [case.scalars[name] for name in of.scalars]
-        wanted, _ = run(cpu, of, widened(given), scalars)
+        wanted, _ = run(cpu, of, widened(given, of.copies), scalars)
+        wanted.update({copy: wanted[name] for copy, name in of.copies.items()})
         for offset in (0, 1):
             where = f"{case}: {of.op}{', misaligned' if offset > 0 else ''}"
             runs = [run(queue, of, given, scalars, offset, value if poison else None) for value in (0xFF, 0)]
@@ -32,7 +33,7 @@ def problems_of(queue: polycom.Queue, cpu: polycom.Queue, case: OtherCase, poiso
                 line = problem(name, found, wanted) if tensor.stored else None
                 if line is not None:
                     yield f"{where}: {name} {line}"
-        tensors.update(wanted)
+        tensors.update({name: stored_as(found[name].dtype, tensor) for name, tensor in wanted.items()})
 
 
 def problem(name: str, found: Found, wanted: Found) -> str | None:
@@ -43,14 +44,17 @@ def problem(name: str, found: Found, wanted: Found) -> str | None:
     return row_problem(decode(got.stored, got.dtype), sums_of(decode(right.stored, "f32")), got.dtype)
 
 
-def widened(given: Found) -> dict[str, Given]:
-    """The same values as floats."""
+def widened(given: Found, copies: Collection[str]) -> dict[str, Given]:
+    """The same values as floats, but where copies are written."""
     return {
-        name: Given("f32", tensor.shape, encode(decode(tensor.stored, tensor.dtype), "f32"))
-        if tensor.dtype in ("f16", "bf16")
-        else tensor
+        name: stored_as("f32", tensor) if tensor.dtype in ("f16", "bf16") and name not in copies else tensor
         for name, tensor in given.items()
     }
+
+
+def stored_as(dtype: str, tensor: Given) -> Given:
+    """The same values in another dtype."""
+    return Given(dtype, tensor.shape, encode(decode(tensor.stored, tensor.dtype), dtype))
 
 
 def run(

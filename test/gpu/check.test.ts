@@ -37,7 +37,7 @@ print(json.dumps([[op.name for op in ops.OPS], sorted(others.PASSES),
                   *(sorted({case.name for case in others.others(sizes)}) for sizes in others.SIZES.values())]))`,
     );
     expect(described).toEqual(activationRows.map(({ name }) => name));
-    const onePass = [...optimizerPasses.map((pass) => pass.native), 'copy', 'stream'];
+    const onePass = [...optimizerPasses.map((pass) => pass.native), 'mixedadamw', 'copy', 'stream'];
     expect(passes).toEqual([...Object.keys(transformerOps), ...onePass].sort());
     for (const names of called) expect(names).toEqual(passes);
   });
@@ -88,7 +88,7 @@ describe.skipIf(!hasPython || hosts.length === 0)('test/gpu/check.py', () => {
     const { status, stdout } = await script('check.py', args, { PYTHONPATH: folder });
     expect(status, stdout).toBe(0);
     expect(stdout).toMatch(/grid: \d{3} checked, 0 failures/);
-    expect(stdout).toMatch(/others: \d{2} checked, 0 failures/);
+    expect(stdout).toMatch(/others: \d{2,3} checked, 0 failures/);
     expect(stdout).toContain('there is no NumPy');
   });
 

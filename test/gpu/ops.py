@@ -23,6 +23,8 @@ class Pass(NamedTuple):
     scalars: Sequence[str] = ()
     in_place: bool = False
     """Whether it writes its inputs, all but the first."""
+    copies: Mapping[str, str] = {}
+    """Which of those are others as another dtype holds them."""
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,12 @@ template <class T>
 PC_INLINE double sum_of_exponentials(const T* x, int64_t n, float most) {
   lane_sums<1> sums;
   accumulate(n, sums, [&](int64_t i, int64_t count, vec* sum) {
-    vec shifted = load_up_to(x + i, count) - most;
-    for (int64_t k = count; k < lanes; ++k) shifted[k] = -INFINITY;
+    vec shifted = vec{} - INFINITY;  // of what the row lacks for a whole vector
+    if (count == lanes) {
+      shifted = load(x + i) - most;
+    } else {
+      for (int64_t k = 0; k < count; ++k) shifted[k] = load_part(x + i + k, 1)[0] - most;
+    }
     *sum += exponential(shifted);
   });
   double total[1];
