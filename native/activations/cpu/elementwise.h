@@ -2,6 +2,7 @@
 // the way. For what a formula is, see math/formula.h.
 #pragma once
 #include "chunks.h"
+#include "gelu.h"
 
 namespace polycom {
 namespace cpu {
@@ -141,7 +142,8 @@ template <class F>
 pc_status elementwise_forward(pc_queue& queue, const activation_call& call) {
   return with_variant(F{}, call.inputs, [&](auto formula) {
     return with_storage(call.dtype, [&](auto storage) {
-      return forward_as<decltype(formula), typename decltype(storage)::type>(queue, call);
+      return forward_as<typename by_vectors<decltype(formula)>::type, typename decltype(storage)::type>(queue,
+                                                                                                        call);
     });
   });
 }
@@ -149,7 +151,8 @@ template <class F>
 pc_status elementwise_backward(pc_queue& queue, const activation_call& call) {
   return with_variant(F{}, call.inputs, [&](auto formula) {
     return with_storage(call.dtype, [&](auto storage) {
-      return backward_as<decltype(formula), typename decltype(storage)::type>(queue, call);
+      return backward_as<typename by_vectors<decltype(formula)>::type, typename decltype(storage)::type>(
+          queue, call);
     });
   });
 }
