@@ -1,6 +1,7 @@
 // PolyNorm over narrow rows on the CPU, several at once: see runtime/cpu/rows.h.
 #pragma once
 #include "polynorm_row.h"
+#include "runtime/cpu/arithmetic.h"
 #include "runtime/cpu/rows.h"
 
 namespace polycom {
@@ -16,20 +17,21 @@ struct folded_rows {
   PC_INLINE folded_rows(const vec* moments, float inverse_count, float epsilon) {
     for (int p = 0; p < R; ++p) {
       const vec mean = moments[p] * inverse_count, square = mean + epsilon;
-      inverse_roots[p] = square == 0 ? vec{} : 1.0f / square_root(square);
+      inverse_roots[p] = square == 0 ? vec{} : finite_reciprocal_root(square);
       leaves_float = ~(mean <= 1e30f) | (square < 1e-30f);
     }
   }
 };
 
-// A row by itself: rare, and out of line, so that it takes no registers from the others.
-template <class Row, class Out>
-__attribute__((noinline)) void forward_alone(const Row& row, const Out& out) {
-  row.forward(out);
+// Row r by itself: rare, and out of line, so that it takes no registers from the others.
+template <class RowOf, class OutOf>
+__attribute__((noinline)) void forward_alone(const RowOf& row_of, const OutOf& out_of, int64_t r) {
+  row_of(r).forward(out_of(r));
 }
-template <class Row, class Out>
-__attribute__((noinline)) void backward_alone(const Row& row, const Out& out, double* gradients) {
-  row.backward(out, gradients);
+template <class RowOf, class OutOf>
+__attribute__((noinline)) void backward_alone(const RowOf& row_of, const OutOf& out_of, int64_t r,
+                                              double* gradients) {
+  row_of(r).backward(out_of(r), gradients);
 }
 
 // row_of(r), out_of(r): row r, and where its results go, for r from 0 to `count`, at most `lanes`.
@@ -44,14 +46,13 @@ __attribute__((noinline)) void forward_rows(const Call& call, int64_t count, Row
   c.put(0, vec{} + *call.bias);
   for (int p = 1; p <= R; ++p) c.put(p, call.weight[R - p] * folded.inverse_roots[p - 1]);
   for (int64_t r = 0; r < count; ++r) {
-    const auto row = row_of(r);
     if (folded.leaves_float[r]) {
-      forward_alone(row, out_of(r));
+      forward_alone(row_of, out_of, r);
       continue;
     }
     typename polynorm<R>::template forward_row<float> own;
     for (int p = 0; p <= R; ++p) own.c[p] = c.of[p][r];
-    row.put_forward(out_of(r), own, lanes);
+    row_of(r).put_forward(out_of(r), own, lanes);
   }
 }
 
@@ -81,10 +82,9 @@ __attribute__((noinline)) void backward_rows(const Call& call, int64_t count, Ro
   }
   for (int p = 0; p <= R; ++p) gradients[p] += sum_of_lanes(widened(folded.leaves_float ? vec{} : shares[p]));
   for (int64_t r = 0; r < count; ++r) {
-    const auto row = row_of(r);
     if (folded.leaves_float[r]) {
       double own[R + 1];
-      backward_alone(row, out_of(r), own);
+      backward_alone(row_of, out_of, r, own);
       for (int p = 0; p <= R; ++p) gradients[p] += own[p];
       continue;
     }
@@ -93,7 +93,7 @@ __attribute__((noinline)) void backward_rows(const Call& call, int64_t count, Ro
       own.slope[p] = slopes.of[p][r];
       own.k[p] = pulls.of[p][r];
     }
-    row.put_backward(out_of(r), own, [&] {
+    row_of(r).put_backward(out_of(r), own, [&] {
       typename polynorm<R>::template forward_row<float> forward;
       for (int p = 0; p <= R; ++p) forward.c[p] = c.of[p][r];
       return forward;

@@ -24,21 +24,38 @@ struct row_coefficients {
 // have terms of one sign; of the others, which may cancel, the lanes are added up in double.
 template <int Alike, int N, class RowOf, class Add>
 PC_INLINE void sum_rows(int64_t cols, int64_t count, RowOf row_of, Add add, vec (&sums)[N]) {
+  constexpr int few = lanes / 2;  // rows to a register of doubles
   vec parts[Alike][lanes];
-  row_coefficients<N> exact;
+  double_vec exact[N][2][few];
   for (int64_t r = count; r < lanes; ++r) {
     for (int k = 0; k < Alike; ++k) parts[k][r] = vec{};
-    for (int k = Alike; k < N; ++k) exact.of[k][r] = 0;
+    for (int k = Alike; k < N; ++k) exact[k][r / few][r % few] = double_vec{};
   }
-  for (int64_t r = 0; r < count; ++r) {
-    vec even[N] = {}, odd[N] = {};
-    const auto row = row_of(r);
-    accumulate_block(0, cols, even, odd, [&](int64_t i, int64_t n, vec* s) { add(row, i, n, s); });
-    for (int k = 0; k < Alike; ++k) parts[k][r] = even[k] + odd[k];
-    for (int k = Alike; k < N; ++k) exact.of[k][r] = float(sum_of_lanes(widened(even[k] + odd[k])));
+  const auto keep = [&](int64_t r, const vec* sum) {
+    for (int k = 0; k < Alike; ++k) parts[k][r] = sum[k];
+    for (int k = Alike; k < N; ++k) {
+      const wide_vec wide = widened(sum[k]);
+      exact[k][r / few][r % few] = wide.low + wide.high;
+    }
+  };
+  if (cols <= lanes) {
+    for (int64_t r = 0; r < count; ++r) {
+      vec sum[N] = {};
+      add(row_of(r), int64_t(0), cols, sum);
+      keep(r, sum);
+    }
+  } else {
+    for (int64_t r = 0; r < count; ++r) {
+      vec even[N] = {}, odd[N] = {};
+      const auto row = row_of(r);
+      accumulate_block(0, cols, even, odd, [&](int64_t i, int64_t n, vec* s) { add(row, i, n, s); });
+      for (int k = 0; k < N; ++k) even[k] += odd[k];
+      keep(r, even);
+    }
   }
   for (int k = 0; k < Alike; ++k) sums[k] = sums_of_lanes(parts[k]);
-  for (int k = Alike; k < N; ++k) memcpy(&sums[k], exact.of[k], sizeof sums[k]);
+  for (int k = Alike; k < N; ++k)
+    sums[k] = narrowed({sums_of_lanes(exact[k][0]), sums_of_lanes(exact[k][1])});
 }
 
 }  // namespace

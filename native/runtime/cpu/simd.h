@@ -67,11 +67,23 @@ PC_INLINE vec load(const T* p) {
   return storage<T>::widen(v);
 }
 
-// The first n lanes (n < lanes); the others are 0.
+// The first n lanes (n < lanes) from memory, the others 0, and into it. AVX-512 does so by its masks.
+#if !defined(__AVX512F__)
+template <class V>
+PC_INLINE void read_part(V& v, const void* p, int64_t n) {
+  v = V{};
+  memcpy(&v, p, size_t(n) * sizeof v[0]);
+}
+template <class V>
+PC_INLINE void write_part(void* p, V v, int64_t n) {
+  memcpy(p, &v, size_t(n) * sizeof v[0]);
+}
+#endif
+
 template <class T>
 PC_INLINE vec load_part(const T* p, int64_t n) {
-  typename storage<T>::raw v{};
-  memcpy(&v, p, size_t(n) * sizeof(T));
+  typename storage<T>::raw v;
+  read_part(v, p, n);
   return storage<T>::widen(v);
 }
 
@@ -94,8 +106,7 @@ PC_INLINE void store(T* p, vec v) {
 
 template <class T>
 PC_INLINE void store_part(T* p, vec v, int64_t n) {
-  const auto narrow = storage<T>::narrow(v);
-  memcpy(p, &narrow, size_t(n) * sizeof(T));
+  write_part(p, storage<T>::narrow(v), n);
 }
 
 template <class T>
@@ -251,22 +262,24 @@ PC_INLINE void accumulate(int64_t n, lane_sums<N>& into, Add add) {
 
 // Lane i of blocks of 2 * Distance lanes: what a holds there, or from the middle of a block on, b, `Distance` lanes
 // before; each plus the lane `Distance` further.
-template <int Distance, int... Lanes>
-PC_INLINE vec fold_lanes(vec a, vec b, std::integer_sequence<int, Lanes...>) {
-  const vec near = pick<vec, (Lanes % (2 * Distance) < Distance ? Lanes : lanes + Lanes - Distance)...>(a, b);
-  const vec far = pick<vec, (Lanes % (2 * Distance) < Distance ? Lanes + Distance : lanes + Lanes)...>(a, b);
+template <int Distance, class V, int... Lanes>
+PC_INLINE V fold_lanes(V a, V b, std::integer_sequence<int, Lanes...>) {
+  constexpr int count = sizeof...(Lanes);
+  const V near = pick<V, (Lanes % (2 * Distance) < Distance ? Lanes : count + Lanes - Distance)...>(a, b);
+  const V far = pick<V, (Lanes % (2 * Distance) < Distance ? Lanes + Distance : count + Lanes)...>(a, b);
   return near + far;
 }
 
 // Lane r: the sum of the lanes of rows[r].
-template <int Rows>
-PC_INLINE vec sums_of_lanes(const vec (&rows)[Rows]) {
+template <class V, int Rows>
+PC_INLINE V sums_of_lanes(const V (&rows)[Rows]) {
   if constexpr (Rows == 1) {
     return rows[0];
   } else {
-    vec folded[Rows / 2];
+    constexpr int count = sizeof(V) / sizeof(rows[0][0]);
+    V folded[Rows / 2];
     for (int r = 0; r < Rows / 2; ++r)
-      folded[r] = fold_lanes<Rows / 2>(rows[r], rows[r + Rows / 2], std::make_integer_sequence<int, lanes>{});
+      folded[r] = fold_lanes<Rows / 2>(rows[r], rows[r + Rows / 2], std::make_integer_sequence<int, count>{});
     return sums_of_lanes(folded);
   }
 }

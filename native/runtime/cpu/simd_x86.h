@@ -39,6 +39,18 @@ PC_INLINE vec narrowed(wide_vec v) {
 PC_INLINE void stream(void* p, vec v) { _mm512_stream_ps(static_cast<float*>(p), (__m512)v); }
 PC_INLINE void stream(void* p, short_vec v) { _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)v); }
 
+PC_INLINE __mmask16 first_lanes(int64_t n) { return (__mmask16)((1u << n) - 1); }
+PC_INLINE void read_part(vec& v, const void* p, int64_t n) {
+  v = (vec)_mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+PC_INLINE void read_part(short_vec& v, const void* p, int64_t n) {
+  v = (short_vec)_mm256_maskz_loadu_epi16(first_lanes(n), p);
+}
+PC_INLINE void write_part(void* p, vec v, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), (__m512)v); }
+PC_INLINE void write_part(void* p, short_vec v, int64_t n) {
+  _mm256_mask_storeu_epi16(p, first_lanes(n), (__m256i)v);
+}
+
 #elif defined(__AVX__)
 PC_INLINE vec widen_f16(short_vec v) { return (vec)_mm256_cvtph_ps((__m128i)v); }
 PC_INLINE short_vec narrow_f16(vec v) {
