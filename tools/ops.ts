@@ -35,12 +35,12 @@ interface OpDescription
 
 /** The description of an activation's row, or of another op's. */
 export function describeOp(op: Op, kind: 'activation' | 'op'): OpDescription {
-  const { name, kernelName, label, source, storage, gpuStorage, f32 } = op;
+  const { name, kernelName, label, source, storage, f32 } = op;
   const { inputs, integers, outputs, differentiable, kept, gradients } = op;
   const gated = kind === 'activation' && isGated(op);
   return {
     ...{ name, kernelName, label, source, kind: gated ? 'gated' : kind, storage },
-    ...given({ gpuStorage, f32 }),
+    ...given({ f32 }),
     ...{ inputs, integers, outputs, differentiable, kept, gradients },
     parameters: Object.entries(op.parameters).map(([of, parameter]) => ({ name: of, ...parameter })),
     scalars: Object.entries(op.scalars).map(([of, scalar]) => ({ name: of, ...scalar })),

@@ -399,7 +399,8 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
        (x, ..) -> (sum f32 []) */ \
   X(squaresum, squaresum) \
   /* adamw (Loshchilov and Hutter 2019, arXiv 1711.05101), of any number of tensors at once, in place: the one \
-     op, with the next, that writes its inputs. All are f32, but gradients may be f16 or bf16. hyper is the learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the \
+     op, with the next, that writes its inputs. All are f32, but gradients may be f16 or bf16. \
+     hyper is the learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the \
      weight decay, what gradients are multiplied by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so \
      multiplied: \
        p -= rate decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2 \

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { PolycomError } from '../common/errors.js';
 import { memoized } from '../common/objects.js';
-import type { Device, Dtype } from '../native/types.js';
+import type { Dtype } from '../native/types.js';
 import type { Sums } from './sums.js';
 
 /** The numbers that a call of an op carries beside its tensors, by name: `{ epsilon: 1e-6 }`. */
@@ -107,8 +107,6 @@ export interface Op<Name extends string = string> {
   readonly together?: readonly Scalars[];
   /** The dtypes that the native kernels take for matrices: all inputs and outputs but `integers` and `f32`. */
   readonly storage: 'any' | 'f32';
-  /** Of those the CUDA kernels' own, where they take fewer. */
-  readonly gpuStorage?: 'f32';
   /** The inputs and outputs that are f32 whatever the matrices are, and their gradients so too; the parameters by default. */
   readonly f32?: readonly string[];
   /**
@@ -195,15 +193,6 @@ export function scalarsOf({ scalars }: Pick<Op, 'scalars'>, given: Scalars = {})
   const all: Record<string, number> = {};
   for (const name in scalars) all[name] = given[name] ?? scalars[name]!.default;
   return all;
-}
-
-/** Whether the native kernels of a device take a sample's dtype. */
-export function takesStorage(
-  op: Pick<Op, 'storage' | 'gpuStorage'>,
-  device: Device,
-  { dtype = 'f32' }: Sample,
-): boolean {
-  return dtype === 'f32' || (device === 'cpu' ? op.storage : (op.gpuStorage ?? op.storage)) === 'any';
 }
 
 /** The dtype of an input or output that is no integer, and of its gradient: that of the sample for a matrix. */

@@ -87,7 +87,6 @@ export const attentionOp: Op<'attention'> = {
   parameters: {},
   scalars: { scale: { default: 0, also: [0.7] } },
   storage: 'any',
-  gpuStorage: 'f32',
   f32: ['lse'],
   fitsGpu: (q) => q.shape[3]! <= MOST_GPU_WIDTH,
   reference: {

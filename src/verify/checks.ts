@@ -1,6 +1,6 @@
 import { boundOf, errorOf, expected, sameBits, sameKind } from '../op/compare.js';
 import type { Sums } from '../op/sums.js';
-import { dtypeOf, gradientNames, type Op, type Sample, takesStorage } from '../op/types.js';
+import { dtypeOf, gradientNames, type Op, type Sample } from '../op/types.js';
 import type { CheckKind, CheckResult, Effort, Host, Runner } from './types.js';
 
 /** A few checks that one sample serves. */
@@ -20,11 +20,7 @@ export interface CheckFinding {
 
 /** Every check of an op on a host, in the order in which they are made. */
 export function stepsOf(op: Op, host: Host, runner: Runner, effort: Effort): Step[] {
-  const samples = op
-    .samples()
-    .filter(
-      (sample) => runner.dtypes.includes(sample.dtype ?? 'f32') && takesStorage(op, host.device, sample),
-    );
+  const samples = op.samples().filter(({ dtype = 'f32' }) => runner.dtypes.includes(dtype));
   const step = (sample: Sample, about: string, check: () => CheckFinding[]): Step => {
     const identity = {
       op: checkedName(op),

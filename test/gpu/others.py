@@ -99,18 +99,11 @@ def others(sizes: Sizes) -> Iterator[OtherCase]:
         for rows, cols in sizes.groups:
             yield from group_cases(rows, cols, dtype)
         for of in sizes.heads:
-            if takes("attention", dtype):
-                yield attention_case(*of, dtype)
+            yield attention_case(*of, dtype)
         yield from table_cases(sizes, dtype)
         yield from flat_cases(sizes.elements, dtype)
         yield from list_cases(sizes.elements, dtype)
     yield from yardstick_cases(sizes.elements)
-
-
-def takes(name: str, dtype: str) -> bool:
-    """Whether an op's CUDA kernels take matrices of a dtype."""
-    row = next(op.row for op in OTHERS if op.name == name)
-    return dtype == "f32" or row.get("gpuStorage", row["storage"]) == "any"
 
 
 def row_cases(rows: int, cols: int, dtype: str) -> Iterator[OtherCase]:

@@ -151,8 +151,10 @@ struct weight_fragments {
           const float* const pair = &weights[2 * step + cell / 2][2 * half];
           const float first = pair[0] * inverse[half], second = pair[1] * inverse[half];
           upper = rounded_pair(first, second, type_tag<T>{});
-          rest = rounded_pair(first - one_of_pair(upper, 0, type_tag<T>{}),
-                              second - one_of_pair(upper, 1, type_tag<T>{}), type_tag<T>{});
+          const auto left = [&](float value, int of) {
+            return fabsf(value) == INFINITY ? 0.0f : value - one_of_pair(upper, of, type_tag<T>{});
+          };
+          rest = rounded_pair(left(first, 0), left(second, 1), type_tag<T>{});
         }
       }
     }
