@@ -18,7 +18,8 @@ struct staged_room {
     typename row_group<false, N, staged_warps>::shared block;
     finish_room<R + 1, staged_warps> finish;
   };
-  double parts[2][most_cluster][N];  // each block's sums, as its peers have written them
+  double parts[2][most_cluster][N];  // each block's sums, as its peers have sent them, by turns
+  cluster_mail mail[2];              // to each of the two
   block_totals<R> totals;            // of the coefficient gradients, in a backward pass
 };
 
@@ -27,7 +28,11 @@ template <int R, int N>
 class staged_group {
  public:
   // Waits until the blocks are there: before that, none may write to another's shared memory.
-  __device__ explicit staged_group(staged_room<R, N>& room) : room_(room), block_(room.block) { leave(); }
+  __device__ explicit staged_group(staged_room<R, N>& room) : room_(room), block_(room.block) {
+    if (block_cluster::size() == 1) return;
+    if (threadIdx.x < 2) room.mail[threadIdx.x].open();
+    block_cluster::sync();
+  }
 
   __device__ int rank() const { return int(block_cluster::rank() * blockDim.x + threadIdx.x); }
   __device__ int size() const { return int(block_cluster::size() * blockDim.x); }
@@ -40,13 +45,17 @@ class staged_group {
     block_.sum(values);
     const unsigned blocks = block_cluster::size();
     if (blocks == 1) return;
-    auto* parts = reinterpret_cast<V(*)[N]>(room_.parts[turn_]);
+    // Two by turns: a block that is still at one sum gets no more than the next.
+    const unsigned turn = count_ & 1;
+    auto* parts = reinterpret_cast<V(*)[N]>(room_.parts[turn]);
+    cluster_mail& mail = room_.mail[turn];
+    if (threadIdx.x == 0) mail.expect(blocks * M * unsigned(sizeof(V)));
     if (threadIdx.x < blocks) {
-      V* there = block_cluster::of(&parts[block_cluster::rank()][0], threadIdx.x);
 #pragma unroll
-      for (int k = 0; k < M; ++k) there[k] = values[k];
+      for (int k = 0; k < M; ++k) mail.send(&parts[block_cluster::rank()][k], threadIdx.x, values[k]);
     }
-    block_cluster::sync();
+    mail.wait(count_ >> 1 & 1);
+    ++count_;
 #pragma unroll
     for (int k = 0; k < M; ++k) values[k] = parts[0][k];
 #pragma unroll 1
@@ -54,10 +63,9 @@ class staged_group {
 #pragma unroll
       for (int k = 0; k < M; ++k) values[k] += parts[block][k];
     }
-    turn_ ^= 1;
   }
 
-  // No block may leave while others write to its shared memory.
+  // No block may leave while others send to its shared memory, or read it.
   __device__ void leave() const {
     if (block_cluster::size() > 1) block_cluster::sync();
   }
@@ -65,7 +73,7 @@ class staged_group {
  private:
   staged_room<R, N>& room_;
   row_group<false, N, staged_warps> block_;
-  int turn_ = 0;
+  unsigned count_ = 0;  // of sums
 };
 
 // The rows of a cluster in turn: those of each of its chunks.

@@ -63,5 +63,72 @@ struct block_cluster {
 };
 #endif
 
+// Where a block finds what the others of its cluster send: an mbarrier in its shared memory, which counts the bytes that
+// have come. The barrier of a cluster would do, but it fences the whole GPU: it waits for all stores, and empties the L1.
+// Every round, each thread waits, and the block expects the bytes of all senders; what was sent is seen then.
+class cluster_mail {
+ public:
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  // By one thread, before the cluster's blocks wait for each other.
+  __device__ __forceinline__ void open() {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(place(&arrived_)) : "memory");
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  // By one thread, once a round.
+  __device__ __forceinline__ void expect(unsigned bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(place(&arrived_)), "r"(bytes)
+                 : "memory");
+  }
+  // Puts `value` where the block of that rank has what this block has at `to`.
+  __device__ __forceinline__ void send(float* to, unsigned rank, float value) {
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::"r"(
+                     place(to, rank)),
+                 "r"(__float_as_uint(value)), "r"(place(&arrived_, rank))
+                 : "memory");
+  }
+  __device__ __forceinline__ void send(double* to, unsigned rank, double value) {
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b64 [%0], %1, [%2];" ::"r"(
+                     place(to, rank)),
+                 "l"(__double_as_longlong(value)), "r"(place(&arrived_, rank))
+                 : "memory");
+  }
+  // `parity`: 0 in the first round, then 1, 0 .. As CUTLASS waits: at the cluster's scope it would empty the L1, where
+  // nothing lies that was sent.
+  __device__ __forceinline__ void wait(unsigned parity) {
+    unsigned come = 0;
+    while (come == 0) {
+      asm volatile(
+          "{\n.reg .pred p;\n"
+          "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+          "selp.u32 %0, 1, 0, p;\n}"
+          : "=r"(come)
+          : "r"(place(&arrived_)), "r"(parity)
+          : "memory");
+    }
+  }
+
+ private:
+  static __device__ __forceinline__ unsigned place(const void* address) {
+    return unsigned(__cvta_generic_to_shared(address));
+  }
+  static __device__ __forceinline__ unsigned place(const void* address, unsigned rank) {
+    unsigned there;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(place(address)), "r"(rank));
+    return there;
+  }
+#else
+  __device__ __forceinline__ void open() {}
+  __device__ __forceinline__ void expect(unsigned) {}
+  template <class V>
+  __device__ __forceinline__ void send(V* to, unsigned rank, V value) {
+    *block_cluster::of(to, rank) = value;
+  }
+  __device__ __forceinline__ void wait(unsigned) { block_cluster::sync(); }
+
+ private:
+#endif
+  uint64_t arrived_;
+};
+
 }  // namespace cuda
 }  // namespace polycom
