@@ -278,7 +278,7 @@ PC_ACTIVATIONS(PC_ACTIVATION)
  */
 typedef int32_t pc_path;
 enum {
-  PC_PATH_WARP = 0,   /* a warp keeps a row in registers */
+  PC_PATH_WARP = 0,   /* lanes of a warp, as many as a row needs, keep it in registers */
   PC_PATH_BLOCK = 1,  /* a block does */
   PC_PATH_STAGED = 2, /* a block, or a cluster of them, keeps rows in shared memory, and fetches ahead */
   PC_PATH_TWICE = 3   /* a block reads a row twice, the second time from cache */
@@ -399,10 +399,9 @@ PC_API pc_status pc_mapping_replace(const pc_mapping* lines, int32_t count);
        (x, ..) -> (sum f32 []) */ \
   X(squaresum, squaresum) \
   /* adamw (Loshchilov and Hutter 2019, arXiv 1711.05101), of any number of tensors at once, in place: the one \
-     op, with the next, that writes its inputs. All are f32, but gradients may be f16 or bf16. \
-     hyper is the learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the \
-     weight decay, what gradients are multiplied by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so \
-     multiplied: \
+     op, with the next, that writes its inputs. All are f32, but gradients may be f16 or bf16. hyper is the \
+     learning rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon, the weight decay, what gradients are multiplied \
+     by, 1 - beta1^t, sqrt(1 - beta2^t). With g the gradient so multiplied: \
        p -= rate decay p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2 \
        p -= rate m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon) \
        (hyper [10], then parameter, gradient, m, v of each tensor) -> () */ \
