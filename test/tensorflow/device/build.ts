@@ -105,6 +105,7 @@ export function environmentOf({ device, library, tensorflow }: TestDevice): Node
     POLYCOM_LIBRARY: library,
     EMULATED_APART: '1',
     TF_CPP_MIN_LOG_LEVEL: '2', // it warns of a pluggable device's memory that grows
+    TF_ENABLE_ONEDNN_OPTS: '0', // else it says on a CPU with AVX-512 that oneDNN is on, whatever the level
     POLYCOM_TEST_DEVICE: [device, ...tensorflow].join(':'),
     NODE_OPTIONS: imports.map((url) => `--import=${url}`).join(' '),
   };
