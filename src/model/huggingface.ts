@@ -208,12 +208,12 @@ const REQUIRED: readonly string[] = [
 type Unchecked = { readonly [key in keyof ModelConfig]?: unknown };
 
 function sharedConfig(fields: HuggingFaceConfig): Unchecked {
-  const heads = fields.num_attention_heads as number;
-  const width = fields.hidden_size;
+  const { num_attention_heads: heads, hidden_size: width } = fields;
+  // Only of numbers: what else a file may hold is refused below, and dividing it may overflow the stack.
+  const divides = typeof width === 'number' && typeof heads === 'number';
   const defaults = {
     num_key_value_heads: heads,
-    // Only of a number: what else a file may hold is refused below, and dividing it may overflow the stack.
-    head_dim: typeof width === 'number' ? Math.floor(width / heads) : undefined,
+    head_dim: divides ? Math.floor(width / heads) : undefined,
     max_position_embeddings: 2048,
     tie_word_embeddings: false,
     rms_norm_eps: 1e-6,

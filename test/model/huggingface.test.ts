@@ -125,3 +125,16 @@ test.each<[problem: RegExp, json: unknown]>([
   expect(message).toMatch(/^dir\/config.json: /);
   expect(message).toMatch(problem);
 });
+
+test.each(Object.keys(LLAMA))(
+  'refuses a list in 100,000 others as %s with a typed error, or passes it by',
+  (key) => {
+    let deep: unknown = 1;
+    for (let i = 0; i < 100_000; ++i) deep = [deep];
+    try {
+      fromHuggingFace({ ...LLAMA, [key]: deep }, 'dir/config.json');
+    } catch (error) {
+      expect(error).toBeInstanceOf(PolycomError);
+    }
+  },
+);
