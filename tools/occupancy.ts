@@ -83,7 +83,8 @@ function choice(
   const { threads, shared_bytes, slots: each } = mapping.launch;
   const blocks = residentBlocks(sm, found.registers, found.shared_bytes + shared_bytes, threads);
   const tensors = 1 + (pass.includes('backward') ? 1 : 0) + (pass.includes('gated') ? 1 : 0);
-  const ahead = mapping.path === 'staged' ? mapping.stages : 1;
+  // Forward without a gate, rows in registers wait for the next one's.
+  const ahead = mapping.path === 'staged' ? mapping.stages : pass === 'forward' ? 2 : 1;
   // The kernel that reads twice loads some slots of a thread at a time.
   const atOnce = each > 0 ? each * ahead : pass.includes('gated') ? 4 : 8;
   return {

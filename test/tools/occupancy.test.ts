@@ -23,17 +23,20 @@ test.skipIf(native === undefined)('every choice of the table keeps enough bytes 
   const kernels = ['__nv_bfloat16', 'float'].flatMap((storage) =>
     [false, true].flatMap((gated) =>
       ['forward', 'backward'].flatMap((pass) => {
-        const most = gated && pass === 'backward' ? 2 : 4;
-        const name = (kernel: string, rest: string) =>
+        const isFloat = storage === 'float';
+        const most = isFloat && !(gated && pass === 'backward') ? 8 : 4;
+        const name = (kernel: string, rest = '') =>
           `polynorm_${pass}_${kernel}<3, ${storage}, ${gated}${rest}>`;
-        return [
-          name('staged_kernel', ''),
-          name('wide_kernel', ', true'),
-          ...['true, 1', `true, ${most}`, `false, ${most}`].map((rest) => name('kernel', `, ${rest}`)),
-        ].map((kernel) => ({
+        const registers = {
+          [name('staged_kernel')]: 96,
+          [name('wide_kernel', ', true')]: 96,
+          [name('kernel', `, false, ${most}`)]: pass === 'forward' && !isFloat ? 96 : 128,
+          [name('kernel', `, true, ${most}`)]: isFloat || (gated && pass === 'backward') ? 160 : 128,
+        };
+        return Object.entries(registers).map(([kernel, most]) => ({
           kernel,
           sm: '90',
-          registers: pass === 'forward' ? 64 : 96,
+          registers: most,
           shared_bytes: 5000,
           stack_bytes: 0,
         }));
@@ -45,7 +48,7 @@ test.skipIf(native === undefined)('every choice of the table keeps enough bytes 
   for (const { pass, dtype, cols, blocks, bytes_in_flight } of found) {
     const where = `${pass} ${dtype} ${cols}`;
     expect(blocks, where).toBeGreaterThan(0);
-    // 4.8 TB/s for 0.7 microseconds on 132 multiprocessors.
-    expect(bytes_in_flight, where).toBeGreaterThan(25_000);
+    // 4.8 TB/s for 0.7 microseconds on 132 multiprocessors; rows of 8 columns have too few for that.
+    expect(bytes_in_flight, where).toBeGreaterThan(cols > 8 ? 25_000 : 8_000);
   }
 });
