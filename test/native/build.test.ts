@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { compileProgress } from '../../src/cli/compile-progress.js';
@@ -55,7 +56,9 @@ describe.skipIf(!able)('polycom build', () => {
       expect(second.stderr).toMatch(/what is compiled already is kept/);
       const all = builds.compiled();
       expect(all.length).toBeGreaterThan(60);
-      expect(new Set(all).size).toBe(all.length);
+      // Ninja dies of what it cannot print any more, before it notes the file that a compiler was at.
+      const again = name === 'SIGKILL' ? availableParallelism() : 0;
+      expect(all.length - new Set(all).size).toBeLessThanOrEqual(again);
       expect(builds.stored()).toHaveLength(1);
     },
     3 * MINUTES,
